@@ -1,0 +1,153 @@
+"""The model's card: what a model says of itself, as JSON.
+
+Training writes it beside the .keras file, the converter completes it and puts it into the SavedModel, and the
+gateway reads it from the model server.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
+
+RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming")  # Pillow's filters
+# What a Keras model expects of pixels 0..255 before its first layer; keras.applications' names.
+SCALINGS = ("none", "unit", "tf", "torch", "caffe")
+PHANTOM = "phantom"
+_MAX_SIDE = 4096
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class CardError(ValueError):
+    """A card that cannot be used; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's description; construction checks every field that something else relies on.
+
+    Attributes:
+        class_names: in the order of the model's outputs; at least two, distinct.
+        height, width: of the pictures the model takes, in pixels.
+        resampling: how a picture is brought to that size, one of ``RESAMPLINGS``.
+        scaling: what the Keras model expects of its pixels, one of ``SCALINGS``; the SavedModel has it inside.
+        temperature: divides the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+        out_of_distribution_threshold: a score above it is flagged; None flags nothing.
+        explains: whether the SavedModel offers class activation maps.
+        name: the model's name, empty until the converter gives it one.
+        training, metrics, versions: provenance, JSON objects kept as they are.
+
+    Raises:
+        CardError: a field is missing or out of range.
+    """
+
+    class_names: tuple[str, ...]
+    height: int
+    width: int
+    resampling: str = "bilinear"
+    scaling: str = "none"
+    temperature: float = 1.0
+    out_of_distribution_threshold: float | None = None
+    explains: bool = False
+    name: str = ""
+    training: Mapping[str, Any] = field(default=_NOTHING)
+    metrics: Mapping[str, Any] = field(default=_NOTHING)
+    versions: Mapping[str, Any] = field(default=_NOTHING)
+
+    def __post_init__(self) -> None:
+        names = self.class_names
+        _require(
+            len(names) >= 2 and all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names),
+            "class_names must be two or more different, non-empty strings",
+        )
+        for side in ("height", "width"):
+            value = getattr(self, side)
+            _require(_is_integer(value) and 1 <= value <= _MAX_SIDE, f"picture.{side} must be 1 to {_MAX_SIDE} pixels")
+        _require(self.resampling in RESAMPLINGS, f"picture.resampling must be one of {', '.join(RESAMPLINGS)}")
+        _require(self.scaling in SCALINGS, f"scaling must be one of {', '.join(SCALINGS)}")
+        _require(_is_finite(self.temperature) and self.temperature > 0, "temperature must be a number above 0")
+        threshold = self.out_of_distribution_threshold
+        _require(
+            threshold is None or _is_finite(threshold), "out_of_distribution.threshold must be a finite number or null"
+        )
+        _require(isinstance(self.explains, bool), "explains must be true or false")
+        _require(isinstance(self.name, str), "name must be a string")
+        for part in ("training", "metrics", "versions"):
+            _require(isinstance(getattr(self, part), Mapping), f"{part} must be an object")
+
+    @property
+    def notice(self) -> str:
+        """What every answer made with this model must say."""
+        return f"{RESEARCH_NOTICE} {PHANTOM_NOTICE}" if self.training.get("data") == PHANTOM else RESEARCH_NOTICE
+
+    def to_json(self) -> str:
+        """The card as JSON text, readable and stable."""
+        document = {
+            "name": self.name,
+            "notice": self.notice,
+            "class_names": list(self.class_names),
+            "picture": {"height": self.height, "width": self.width, "resampling": self.resampling},
+            "scaling": self.scaling,
+            "temperature": self.temperature,
+            "out_of_distribution": {"score": "energy", "threshold": self.out_of_distribution_threshold},
+            "explains": self.explains,
+            "training": dict(self.training),
+            "metrics": dict(self.metrics),
+            "versions": dict(self.versions),
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, height: int | None = None, width: int | None = None) -> "Card":
+        """Read a card; ``height`` and ``width`` stand in where the text gives none (a file written by hand).
+
+        Unknown fields are passed over, so that an older reader takes a newer card.
+
+        Raises:
+            CardError: not JSON, or a field that is missing or out of range.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CardError(f"not valid JSON: {error}") from None
+        _require(isinstance(document, dict), "a card must be a JSON object")
+        _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
+        picture = _object(document, "picture")
+        strangeness = _object(document, "out_of_distribution")
+        # Any: a missing side is found by the checks of the constructor.
+        sides: dict[str, Any] = {"height": picture.get("height", height), "width": picture.get("width", width)}
+        return cls(
+            **sides,
+            class_names=tuple(document["class_names"]),
+            resampling=picture.get("resampling", "bilinear"),
+            scaling=document.get("scaling", "none"),
+            temperature=document.get("temperature", 1.0),
+            out_of_distribution_threshold=strangeness.get("threshold"),
+            explains=document.get("explains", False),
+            name=document.get("name", ""),
+            training=document.get("training", _NOTHING),
+            metrics=document.get("metrics", _NOTHING),
+            versions=document.get("versions", _NOTHING),
+        )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CardError(message)
+
+
+def _object(document: dict[str, Any], key: str) -> dict[str, Any]:
+    value = document.get(key, {})
+    _require(isinstance(value, dict), f"{key} must be an object")
+    return value
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

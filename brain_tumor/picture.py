@@ -1,0 +1,156 @@
+"""A picture's bytes to the uint8 pixels a model takes: the one preprocessing of training, converter and gateway.
+
+``Preprocessor`` extends keras_image_helper's, which by itself drops 16-bit greyscale to a few levels, ignores
+EXIF orientation and transparency, resizes by nearest neighbour only, and puts no bound on what it decodes.
+"""
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from keras_image_helper.base import BasePreprocessor
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+MAX_PIXELS = 4096 * 4096
+MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
+# A progressive JPEG decodes once per scan: cameras and encoders write about ten, a hostile file thousands.
+_MAX_JPEG_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
+# Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
+# darken the whole scan.
+_WINDOW_PERCENTILES = (0.5, 99.5)
+
+# Odd EXIF or TIFF tags are no reason to refuse a picture, nor to write to the log of a service. Set once for the
+# process: warnings.catch_warnings is not safe between threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used; the message tells its sender what to do."""
+
+
+class UnknownPictureType(PictureError):
+    """The bytes are none of ``FORMATS``."""
+
+
+class BrokenPicture(PictureError):
+    """The bytes start as a picture and do not hold one: truncated or corrupt."""
+
+
+class PictureTooLarge(PictureError):
+    """The picture has more pixels than the limit."""
+
+
+class UnusablePicture(PictureError):
+    """A sound picture that shows nothing a model could classify."""
+
+
+class Preprocessor(BasePreprocessor):
+    """Pictures to uint8 batches of one size: RGB, 0..255, unscaled (scaling lives in the model's graph).
+
+    Args:
+        height, width: of the result, in pixels.
+        resampling: the name of a Pillow filter, lower case, as a card gives it; Pillow's filters antialias.
+        max_pixels: a larger picture is refused before it is decoded.
+    """
+
+    def __init__(self, height: int, width: int, resampling: str = "bilinear", max_pixels: int = MAX_PIXELS) -> None:
+        super().__init__(target_size=(width, height))
+        self.resampling = Image.Resampling[resampling.upper()]
+        self.max_pixels = max_pixels
+
+    def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
+        """Decode and resize an encoded picture: uint8 (1, height, width, 3).
+
+        Raises:
+            PictureError: by its subclass, why the picture cannot be used.
+        """
+        return self.convert_to_tensor(decode(data, self.max_pixels))
+
+    def resize_image(self, img: Image.Image) -> Image.Image:
+        """Resize an upright RGB picture, as ``decode`` gives it."""
+        return img.resize(self.target_size, self.resampling)
+
+    def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
+        """uint8 (height, width, 3)."""
+        return np.asarray(img, dtype=np.uint8)
+
+    def preprocess(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - keras_image_helper's name
+        """The batch as it is."""
+        return X
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode an encoded picture to an upright RGB one: first frame, transparency over black.
+
+    Raises:
+        UnknownPictureType: not one of ``FORMATS``.
+        PictureTooLarge: more than ``max_pixels`` pixels (found before decoding).
+        UnusablePicture: a side shorter than ``MIN_SIDE``, or no finite pixel.
+        BrokenPicture: truncated or corrupt.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=list(FORMATS))
+    except UnidentifiedImageError:
+        raise UnknownPictureType(f"The content is not a picture. Send one of: {', '.join(FORMATS)}.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(max_pixels) from None
+    except Exception as error:
+        raise _broken() from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(max_pixels)
+    if min(width, height) < MIN_SIDE:
+        raise UnusablePicture(f"The picture is {width}x{height} pixels. Send one of at least {MIN_SIDE}x{MIN_SIDE}.")
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
+        raise _broken()
+    try:
+        image.load()
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise _broken() from error
+    return _to_rgb(_upright(image))
+
+
+def _too_large(max_pixels: int) -> PictureTooLarge:
+    return PictureTooLarge(f"The picture has more than {max_pixels:,} pixels. Send a smaller one.")
+
+
+def _broken() -> BrokenPicture:
+    return BrokenPicture("The picture is damaged or incomplete. Export it again and send the whole file.")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block says nothing about orientation
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        image = _window(np.asarray(image, dtype=np.float32))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _window(values: NDArray[Any]) -> Image.Image:
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise UnusablePicture("The picture has no finite pixel value.")
+    low, high = np.percentile(values[finite], _WINDOW_PERCENTILES)
+    if high <= low:  # a few bright pixels on a flat ground
+        low, high = values[finite].min(), values[finite].max()
+    scaled = (np.where(finite, values, low) - low) * (255.0 / max(high - low, np.finfo(np.float32).tiny))
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))

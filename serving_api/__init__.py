@@ -1,0 +1,45 @@
+"""TensorFlow Serving's messages and services without TensorFlow.
+
+The official API's own descriptors (descriptors.binpb, made by serving_api.generate) are loaded into a private
+pool: a process that also imports TensorFlow, whose modules define the same names in the default pool, has no conflict.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+
+DESCRIPTORS_PATH = Path(__file__).with_name("descriptors.binpb")
+
+
+def _load_pool() -> DescriptorPool:
+    pool = DescriptorPool()
+    # A generator run for the first time imports this package before the file exists.
+    if DESCRIPTORS_PATH.exists():
+        for file in FileDescriptorSet.FromString(DESCRIPTORS_PATH.read_bytes()).file:
+            pool.Add(file)
+    return pool
+
+
+_POOL = _load_pool()
+
+
+def message(name: str) -> Any:
+    """The message class of a full name such as ``tensorflow.serving.PredictRequest``.
+
+    Raises:
+        KeyError: there is no such message.
+    """
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+
+
+def service(name: str) -> ServiceDescriptor:
+    """The descriptor of a service such as ``tensorflow.serving.PredictionService``.
+
+    Raises:
+        KeyError: there is no such service.
+    """
+    return _POOL.FindServiceByName(name)

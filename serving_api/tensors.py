@@ -1,0 +1,103 @@
+"""numpy arrays to TensorProto and back, for every dtype that a served model may take or give."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving_api.messages import TensorProto
+
+# Source of the numbers and of each dtype's typed field: tensorflow/core/framework/types.proto and tensor.proto.
+DTYPES: dict[int, tuple[type[np.generic], str]] = {
+    1: (np.float32, "float_val"),
+    2: (np.float64, "double_val"),
+    3: (np.int32, "int_val"),
+    4: (np.uint8, "int_val"),
+    5: (np.int16, "int_val"),
+    6: (np.int8, "int_val"),
+    7: (np.bytes_, "string_val"),
+    9: (np.int64, "int64_val"),
+    10: (np.bool_, "bool_val"),
+    17: (np.uint16, "int_val"),
+    22: (np.uint32, "uint32_val"),
+    23: (np.uint64, "uint64_val"),
+    19: (np.float16, "half_val"),
+}
+DTYPE_STRING = 7
+# A few values may stand for a large shape (the last one repeats); beyond this no memory is spent on that.
+MAX_REPEATED_BYTES = 64 << 20
+_NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}
+
+
+class TensorError(ValueError):
+    """A TensorProto that holds no valid tensor, or an array that no TensorProto can hold."""
+
+
+def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> Any:
+    """A TensorProto of the array's shape and dtype; arrays of bytes or objects become DT_STRING.
+
+    Args:
+        array: any shape, a dtype of ``DTYPES``.
+        typed_fields: put the values into ``float_val`` and its kin, as tensorflow/serving answers by default,
+            instead of ``tensor_content``.
+
+    Raises:
+        TensorError: the dtype has no counterpart.
+    """
+    if array.dtype.kind in "SO":
+        number = DTYPE_STRING
+    elif array.dtype.type in _NUMBERS:
+        number = _NUMBERS[array.dtype.type]
+    else:
+        raise TensorError(f"no tensor dtype for numpy's {array.dtype}")
+    proto = TensorProto(dtype=number)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if number == DTYPE_STRING:
+        proto.string_val.extend(bytes(value) for value in array.reshape(-1))
+    elif typed_fields:
+        values = array.view(np.uint16) if array.dtype == np.float16 else array
+        getattr(proto, DTYPES[number][1]).extend(values.reshape(-1).tolist())
+    else:
+        proto.tensor_content = array.tobytes()
+    return proto
+
+
+def to_array(proto: Any) -> NDArray[Any]:
+    """The array a TensorProto holds, from ``tensor_content`` or the typed field; DT_STRING gives dtype object.
+
+    A typed field with fewer values than the shape repeats its last one, as TensorFlow reads it. Numeric arrays
+    from ``tensor_content`` are read-only views of it.
+
+    Raises:
+        TensorError: unknown dtype or shape, or the values do not fill the shape.
+    """
+    if proto.dtype not in DTYPES:
+        raise TensorError(f"unsupported tensor dtype {proto.dtype}")
+    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
+        raise TensorError("the tensor's shape is not fully known")
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    count = 1
+    for size in shape:
+        count *= size
+    dtype, field = DTYPES[proto.dtype]
+    if proto.dtype != DTYPE_STRING and proto.tensor_content:
+        if len(proto.tensor_content) != count * np.dtype(dtype).itemsize:
+            raise TensorError(f"tensor_content of {len(proto.tensor_content)} bytes does not fill shape {list(shape)}")
+        return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
+    values = getattr(proto, field)
+    if len(values) > count or (count and not values):
+        raise TensorError(f"{len(values)} values do not fill shape {list(shape)}")
+    if proto.dtype == DTYPE_STRING:
+        if len(values) < count and count * 8 > MAX_REPEATED_BYTES:
+            raise TensorError(f"{len(values)} values do not fill shape {list(shape)}")
+        array = np.empty(count, dtype=object)
+        array[:] = [*values, *[values[-1]] * (count - len(values))] if count else []
+        return array.reshape(shape)
+    try:
+        given = np.array(values, np.uint16).view(np.float16) if dtype is np.float16 else np.array(values, dtype)
+    except OverflowError:
+        raise TensorError(f"a value does not fit {np.dtype(dtype)}") from None
+    if len(given) < count and count * given.itemsize > MAX_REPEATED_BYTES:
+        raise TensorError(f"{len(values)} values do not fill shape {list(shape)}")
+    return np.pad(given, (0, count - len(given)), mode="edge").reshape(shape) if count else given.reshape(shape)
