@@ -1,0 +1,75 @@
+# Everything installs what it needs: .pipenv holds the package manager, .venv the packages of Pipfile.lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PIPENV_VERSION := 2026.10.3
+PIPENV := .pipenv/bin/pipenv
+export PIPENV_VENV_IN_PROJECT := 1
+export PIPENV_IGNORE_VIRTUALENVS := 1
+export PIPENV_VERBOSITY := -1
+export PIPENV_NOSPIN := 1
+# PYTHON=... picks the interpreter that scripts/find-python would search for
+ifdef PYTHON
+export PYTHON
+endif
+
+# make run: the model to serve, and where
+MODEL ?=
+HOST ?= 127.0.0.1
+PORT ?= 9696
+GRPC_PORT ?= 8500
+REST_PORT ?= 8501
+# make test: which tests, and pytest's options
+TESTS ?= tests
+PYTEST_OPTIONS ?= --durations=10
+
+SERVING := .venv/.gateway .venv/.model-server
+ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
+CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
+
+.PHONY: help run test check format lock bench clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path.keras converts and serves your own
+	@exec .venv/bin/python -m scripts.serve --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) \
+	  --rest-port $(REST_PORT) $(if $(MODEL),--keras-model "$(MODEL)")
+
+test: $(ALL) ## Run every test; TESTS=path narrows
+	.venv/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
+
+check: $(ALL) ## Lint, types, and the lock file
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy $(CODE)
+	$(PIPENV) verify
+
+format: .venv/.dev-packages ## Format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lock: $(PIPENV) ## Lock the Pipfile's packages anew
+	PIPENV=$(PIPENV) scripts/lock
+
+bench: $(ALL) ## Print the figures of benchmarks/
+	.venv/bin/python -m benchmarks.first_answer
+
+clean: ## Remove the installed packages and caches
+	rm -rf .venv .pipenv .pytest_cache .mypy_cache .ruff_cache
+
+$(PIPENV): Makefile
+	@python=$$(scripts/find-python)
+	echo "Installing pipenv $(PIPENV_VERSION) into .pipenv"
+	"$$python" -m venv --clear .pipenv
+	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+	touch $@
+
+.venv/.%: Pipfile.lock $(PIPENV)
+	@echo "Installing the packages of $*"
+	$(PIPENV) sync --verbose --categories $* 2>&1 | grep --line-buffered -E '^(Downloading|Successfully|ERROR|Error)|rror:' || test $${PIPESTATUS[0]} -eq 0
+	touch $@
