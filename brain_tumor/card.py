@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
@@ -18,7 +17,6 @@ RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming")  #
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
 PHANTOM = "phantom"
 _MAX_SIDE = 4096
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class CardError(ValueError):
@@ -53,9 +51,9 @@ class Card:
     out_of_distribution_threshold: float | None = None
     explains: bool = False
     name: str = ""
-    training: Mapping[str, Any] = field(default=_NOTHING)
-    metrics: Mapping[str, Any] = field(default=_NOTHING)
-    versions: Mapping[str, Any] = field(default=_NOTHING)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -128,9 +126,9 @@ class Card:
             out_of_distribution_threshold=strangeness.get("threshold"),
             explains=document.get("explains", False),
             name=document.get("name", ""),
-            training=document.get("training", _NOTHING),
-            metrics=document.get("metrics", _NOTHING),
-            versions=document.get("versions", _NOTHING),
+            training=document.get("training", {}),
+            metrics=document.get("metrics", {}),
+            versions=document.get("versions", {}),
         )
 
 
