@@ -1,0 +1,1 @@
+"""From a Keras model to a verified SavedModel that TensorFlow Serving and the portable server serve."""

@@ -1,0 +1,113 @@
+"""The whole way from a .keras file to a published version."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from brain_tumor import contract
+from brain_tumor.card import Card
+from converter.errors import ConversionError
+from converter.fold import drop_inactive, fold_batch_norms
+from converter.graph import write_saved_model
+from converter.head import Head, find_head
+from converter.load import Source, load
+from converter.program import flatten
+from converter.publish import check_free, new_version
+from converter.scaling import Scaling, merge_scaling, with_scaling
+from converter.verify import expected, given_pictures, made_pictures, verify
+from converter.warmup import WARMUP_FILE, write_warmup
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to convert, and to where.
+
+    Attributes:
+        model: the .keras file.
+        card: the JSON file that describes it.
+        models: the folder that holds a folder for each model.
+        name, version: of the published model: it lands in ``models/name/version``.
+        keep_variables: leave the weights in variables instead of freezing them to constants.
+        verify_with: a folder of pictures to compare on, beside the ones made up.
+    """
+
+    model: Path
+    card: Path
+    models: Path
+    name: str = contract.MODEL_NAME
+    version: int = 1
+    keep_variables: bool = False
+    verify_with: Path | None = None
+
+    @property
+    def target(self) -> Path:
+        """The version folder."""
+        return self.models / self.name / str(self.version)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done: counts, bytes, seconds, and the largest difference in probability on so many pictures."""
+
+    card: Card
+    folded: int
+    scaling: Scaling
+    scaling_assumed: bool
+    size: int
+    seconds: float
+    difference: float
+    pictures: int
+
+
+def convert(job: Job) -> Report:
+    """Convert, verify and publish a model.
+
+    Raises:
+        ConversionError: nothing was published; the message says why.
+    """
+    started = time.monotonic()
+    check_free(job.target)
+    source = load(job.model, job.card)
+    original = find_head(drop_inactive(flatten(source.model, source.card.height, source.card.width)))
+    head, folded, scaling = _optimised(original, source)
+    card = _completed(source.card, job.name, head)
+    pictures = made_pictures(card.height, card.width)
+    if job.verify_with:
+        pictures = np.concatenate([pictures, given_pictures(job.verify_with, card)])
+    truth = expected(source.model, original, source.card.scaling, pictures)
+    with new_version(job.target) as folder:
+        try:
+            write_saved_model(folder, head, card, keep_variables=job.keep_variables)
+            (folder / contract.CARD_ASSET).parent.mkdir()
+            (folder / contract.CARD_ASSET).write_text(card.to_json(), encoding="utf-8")
+            write_warmup(folder / WARMUP_FILE, card)
+        except tf.errors.OpError as error:
+            raise ConversionError(f"cannot write {job.target}: {error.message}") from error
+        difference = verify(folder, truth, head, card, pictures)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Report(
+        card=card,
+        folded=folded,
+        scaling=scaling,
+        scaling_assumed=scaling is Scaling.NONE and not source.says_scaling,
+        size=size,
+        seconds=time.monotonic() - started,
+        difference=difference,
+        pictures=len(pictures),
+    )
+
+
+def _optimised(head: Head, source: Source) -> tuple[Head, int, Scaling]:
+    program, scaling = merge_scaling(with_scaling(head.program, source.card.scaling))
+    program, folded = fold_batch_norms(program)
+    return dataclasses.replace(head, program=program), folded, scaling
+
+
+def _completed(card: Card, name: str, head: Head) -> Card:
+    versions = {**card.versions, "converter": {"tensorflow": tf.__version__, "keras": keras.__version__}}
+    return dataclasses.replace(card, name=name, explains=head.features is not None, versions=versions)

@@ -1,0 +1,146 @@
+"""The SavedModel's graph: one plain graph for both signatures, weights as constants or as variables.
+
+A TensorFlow 1 style graph, without functions or objects: TensorFlow Serving runs it as it is, OpenVINO reads it
+without TensorFlow, and whoever parses the protobuf finds the card in it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from brain_tumor import contract
+from brain_tumor.card import Card
+from converter.head import Head
+
+_V1 = tf.compat.v1
+_SCHEMA_VERSION = 1  # of saved_model.pb; source: tensorflow/python/saved_model/constants.py
+
+
+def write_saved_model(folder: Path, head: Head, card: Card, *, keep_variables: bool) -> None:
+    """Write ``saved_model.pb``, and the variables if they are kept, into an existing folder.
+
+    Args:
+        folder: where to.
+        head: the converted model.
+        card: complete: it goes into the graph, and its size and temperature are built in.
+        keep_variables: leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
+            freezing them to constants, which runs faster.
+    """
+    weights = _weights(head)
+    traced = _trace(head, card, weights)
+    # Two layers of nested models may bear one name: TensorFlow numbers the second.
+    arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
+    with tf.Graph().as_default() as graph:
+        images = _V1.placeholder(tf.uint8, (None, card.height, card.width, 3), name=contract.IMAGES)
+        saver, variables = None, []
+        if keep_variables:
+            variables = [
+                _V1.Variable(tf.zeros(array.shape, array.dtype), use_resource=True, name=name) for name, array in arrays
+            ]
+            saver = _V1.train.Saver(variables)
+            tensors = [variable.read_value() for variable in variables]
+        else:
+            tensors = [tf.constant(array, name=name) for name, array in arrays]
+        outputs = _imported(traced, [_guarded(images), *tensors])
+        describe = {contract.CARD: tf.constant(card.to_json(), name=contract.CARD)}
+        signatures = {
+            contract.PREDICT_SIGNATURE: _signature({contract.IMAGES: images}, outputs),
+            contract.DESCRIBE_SIGNATURE: _signature({}, describe),
+        }
+        meta_graph = _V1.train.export_meta_graph(
+            graph=graph,
+            saver_def=saver.as_saver_def() if saver else None,
+            clear_devices=True,
+            strip_default_attrs=True,  # an older server does not know a newer attribute, even at its default
+        )
+    meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+    for name, signature in signatures.items():
+        meta_graph.signature_def[name].CopyFrom(signature)
+    saved_model = saved_model_pb2.SavedModel(saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[meta_graph])
+    (folder / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
+    if saver:
+        # What the graph's own save operation would do in a session, which the values are not in.
+        (folder / "variables").mkdir()
+        tf.raw_ops.SaveV2(
+            prefix=str(folder / "variables" / "variables"),
+            tensor_names=[variable.op.name for variable in variables],
+            shape_and_slices=[""] * len(variables),
+            tensors=[array for _, array in arrays],
+        )
+
+
+def _weights(head: Head) -> list[keras.Variable]:
+    """Every weight that the outputs depend on, once."""
+    layers = (step.run for step in head.program.steps if isinstance(step.run, keras.Layer))
+    return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
+
+
+def _trace(head: Head, card: Card, weights: list[keras.Variable]) -> Any:
+    """The concrete function of pictures, uint8 (batch, height, width, 3), and weights to every output by its name."""
+
+    def predict(images: tf.Tensor, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        mapping = list(zip(weights, values, strict=True))
+        with tf.name_scope("model"), keras.StatelessScope(state_mapping=mapping):
+            return _outputs(head, card, images)
+
+    pictures = tf.TensorSpec((None, card.height, card.width, 3), tf.uint8)
+    values = [tf.TensorSpec(weight.shape, weight.dtype) for weight in weights]
+    return tf.function(predict, input_signature=[pictures, values], autograph=False).get_concrete_function()
+
+
+def _outputs(head: Head, card: Card, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    pixels = tf.cast(images, head.program.input.dtype)
+    if head.features is None or head.classifier is None:
+        (logits,) = head.program.run(pixels, head.program.output)
+        maps = {}
+    else:
+        logits, features = head.program.run(pixels, head.program.output, head.features)
+        kernel = head.classifier.kernel
+        maps = {contract.ACTIVATION_MAPS: tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")}
+    # The energy, -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
+    highest = tf.reduce_max(logits, axis=-1)
+    energy = -highest - tf.math.log(tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=-1))
+    probabilities = tf.nn.softmax(logits / card.temperature)
+    return {contract.PROBABILITIES: probabilities, contract.OUT_OF_DISTRIBUTION: energy, **maps}
+
+
+def _guarded(images: tf.Tensor) -> tf.Tensor:
+    """The pictures, if their shape is right: TensorFlow Serving does not compare it with the signature's.
+
+    A model that pools would answer for any size, and a batch of none would fail with an error about something else.
+    """
+    shaped = tf.ensure_shape(images, images.shape, name="guard_shape")
+    message = tf.constant("images must hold at least one picture")
+    some = tf.raw_ops.Assert(condition=tf.shape(images)[0] > 0, data=[message], name="guard_batch")
+    with tf.control_dependencies([some]):
+        return tf.identity(shaped)
+
+
+def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The outputs, named, of a traced function put into the default graph; only the nodes that they need."""
+    outputs = traced.structured_outputs
+    nodes = [tensor.op.name for tensor in outputs.values()]
+    inputs = dict(zip((tensor.name for tensor in traced.inputs), arguments, strict=False))
+    for value, placeholder in traced.graph.captures:  # constants that a layer keeps outside its weights
+        inputs[placeholder.name] = tf.constant(value.numpy())
+    graph_def = _V1.graph_util.extract_sub_graph(traced.graph.as_graph_def(), nodes)
+    kept = [node for node in graph_def.node if f"{node.name}:0" not in inputs]
+    made = tf.import_graph_def(
+        _V1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library),
+        input_map=inputs,
+        return_elements=[tensor.name for tensor in outputs.values()],
+        name="",
+    )
+    return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, made, strict=True)}
+
+
+def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Any:
+    information = _V1.saved_model.build_tensor_info
+    return _V1.saved_model.build_signature_def(
+        {name: information(tensor) for name, tensor in inputs.items()},
+        {name: information(tensor) for name, tensor in outputs.items()},
+        _V1.saved_model.signature_constants.PREDICT_METHOD_NAME,
+    )

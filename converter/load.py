@@ -1,0 +1,127 @@
+"""A .keras file and its card, read and checked: what can be seen to be wrong before anything is converted."""
+
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from brain_tumor.card import Card
+from converter.errors import ConversionError
+from converter.single_precision import in_float32
+
+_MAX_REASON = 200  # characters of another library's message
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Keras model in float32 and what its card says.
+
+    Attributes:
+        model: one input (batch, height, width, 3), one output (batch, class).
+        card: with the size of the model's pictures.
+        says_scaling: whether the card has a word on scaling, or leaves it at the default.
+    """
+
+    model: keras.Model
+    card: Card
+    says_scaling: bool
+
+
+def load(model_path: Path, card_path: Path) -> Source:
+    """Read a model and its card, and hold them against each other.
+
+    Raises:
+        ConversionError: one of them cannot be read, the model is not one that can be converted, or they disagree.
+    """
+    _check_file(model_path)
+    document = _card_document(card_path)
+    model = _model(model_path)
+    height, width = _picture_size(model)
+    try:
+        card = Card.from_json(json.dumps(document), height=height, width=width)
+        card.to_json().encode()
+    except ValueError as error:  # CardError, or what JSON or UTF-8 cannot hold: NaN, half a surrogate pair
+        raise ConversionError(f"{card_path}: {error}") from None
+    for side, model_says, card_says in (("height", height, card.height), ("width", width, card.width)):
+        if model_says not in (None, card_says):
+            raise ConversionError(
+                f"{card_path}: picture.{side} is {card_says}, but the model takes {model_says} pixels"
+            )
+    classes = model.output_shape[-1]
+    if classes != len(card.class_names):
+        raise ConversionError(f"{card_path}: {len(card.class_names)} class_names, but the model has {classes} outputs")
+    return Source(model, card, "scaling" in document)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise ConversionError(f"{path}: no such file")
+    if path.suffix != ".keras":
+        raise ConversionError(f"{path}: not a .keras file; save the model with model.save('MODEL.keras')")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError):
+        damaged = "the archive"
+    if damaged:
+        raise ConversionError(f"{path}: damaged or incomplete ({damaged}), or not a .keras file; copy or save it again")
+
+
+def _card_document(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ConversionError(
+            f'{path}: no such file; describe the model there, at least {{"class_names": ["...", "..."]}}, '
+            "or name another file with --card"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConversionError(f"{path}: not readable as JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ConversionError(f"{path}: must hold a JSON object")
+    return document
+
+
+def _model(path: Path) -> keras.Model:
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras lets through whatever a broken or hostile file sets off
+        raise ConversionError(f"{path}: {_reason(str(error))}") from None
+    if not isinstance(model, keras.Model):
+        raise ConversionError(f"{path}: holds no model, but a {type(model).__name__}")
+    return in_float32(model)
+
+
+def _reason(message: str) -> str:
+    """One line for what Keras says in many."""
+    if "`Lambda` layer" in message:
+        return "holds a Lambda layer, which is code and not loaded; build the model from Keras' own layers"
+    custom = re.search(r"Could not locate (?:class|function) '([^']*)'", message)
+    if custom:
+        return f"holds a custom layer or function, {custom[1]}; build the model from Keras' own layers"
+    first = message.strip().splitlines()[0] if message.strip() else "unknown reason"
+    return f"cannot be loaded: {first[:_MAX_REASON]}"
+
+
+def _picture_size(model: keras.Model) -> tuple[int | None, int | None]:
+    """The height and width of the model's input, None where it takes any."""
+    if not getattr(model, "inputs", None):
+        raise ConversionError("the model has no fixed input; build it with keras.Input((height, width, 3))")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ConversionError(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; it must have 1"
+        )
+    given, made = model.inputs[0].shape, model.outputs[0].shape
+    if len(given) != 4 or given[0] is not None or given[3] != 3:
+        raise ConversionError(f"the model takes {_shape(given)}; it must take (None, height, width, 3)")
+    if len(made) != 2:
+        raise ConversionError(f"the model gives {_shape(made)}; it must give (None, classes)")
+    return given[1], given[2]
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"

@@ -1,0 +1,51 @@
+"""A model trained in another precision, rebuilt in float32: a CPU computes float16 slowly and a probability needs more.
+
+A ``.keras`` file keeps the policy of each layer (``mixed_float16`` and its kin), so loading alone does not change it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from converter.errors import ConversionError
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself where it already computes in float32, else a copy that does, with the same weights.
+
+    Raises:
+        ConversionError: a layer is quantised; its weights are no longer those that were trained.
+    """
+    layers = list(_layers(model))
+    for layer in layers:
+        if getattr(layer, "quantization_mode", None) is not None:
+            raise ConversionError(f"layer {layer.name} is quantised; convert the model as it was before quantize()")
+    if all(layer.dtype_policy.name == "float32" for layer in layers):
+        return model
+    copies: list[tuple[keras.Layer, keras.Layer]] = []
+
+    def copy(operation: Any) -> Any:
+        if not isinstance(operation, keras.Layer):
+            return operation  # a function such as keras.ops.add: no weights, and it follows its inputs' dtype
+        copies.append((operation, type(operation).from_config(_with_float32(operation.get_config()))))
+        return copies[-1][1]
+
+    rebuilt = keras.models.clone_model(model, clone_function=copy, recursive=True)
+    for old, new in copies:
+        new.set_weights(old.get_weights())
+    return rebuilt
+
+
+def _layers(model: Any) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else (layer,)
+
+
+def _with_float32(config: Any) -> Any:
+    """A layer's configuration with every policy in it, those of wrapped layers too, set to float32."""
+    if isinstance(config, dict):
+        if config.get("class_name") in ("DTypePolicy", "FloatDTypePolicy"):
+            return "float32"
+        return {key: _with_float32(value) for key, value in config.items()}
+    return [_with_float32(value) for value in config] if isinstance(config, list) else config

@@ -1,0 +1,34 @@
+"""The warmup file: requests that a model server answers for itself while it loads, so that no client waits for it."""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from brain_tumor import contract
+from brain_tumor.card import Card
+from serving_api.messages import PredictionLog, TensorProto
+
+# Where tensorflow/serving looks; source: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h.
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def write_warmup(path: Path, card: Card) -> None:
+    """Write a TFRecord of two logged requests: one black picture, asking for every output, and the card."""
+    predict, describe = PredictionLog(), PredictionLog()
+    request = predict.predict_log.request
+    request.model_spec.name = card.name
+    request.model_spec.signature_name = contract.PREDICT_SIGNATURE
+    request.inputs[contract.IMAGES].CopyFrom(_black_picture(card.height, card.width))
+    describe.predict_log.request.model_spec.name = card.name
+    describe.predict_log.request.model_spec.signature_name = contract.DESCRIBE_SIGNATURE
+    with tf.io.TFRecordWriter(str(path)) as file:
+        for log in (predict, describe):
+            file.write(log.SerializeToString(deterministic=True))
+
+
+def _black_picture(height: int, width: int) -> object:
+    """uint8 zeros (1, height, width, 3); the one value given stands for all, so that the file stays small."""
+    proto = TensorProto(dtype=tf.uint8.as_datatype_enum, int_val=[0])
+    for size in (1, height, width, 3):
+        proto.tensor_shape.dim.add(size=size)
+    return proto

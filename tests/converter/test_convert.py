@@ -1,0 +1,304 @@
+"""Every form of model that is taken answers, converted, as it does in Keras."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from PIL import Image
+
+from brain_tumor.card import Card
+from converter.convert import Job, convert
+from converter.scaling import Scaling
+from tests.converter import compare
+from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras, classifier, publish, randomise, write
+
+IMAGES = compare.pictures(*SIZE)
+
+
+def logits_of(model):
+    """The model's logits, by its own last layer."""
+    dense = model.layers[-1]
+    dense.activation = keras.activations.linear
+    return compare.by_keras(model, IMAGES)
+
+
+@pytest.mark.parametrize("ask", [compare.by_tensorflow, compare.by_openvino])
+@pytest.mark.parametrize("keep_variables", [False, True])
+def test_every_output_is_the_keras_models(tmp_path, ask, keep_variables):
+    model = build_keras()
+    source = write(tmp_path, model)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
+    report = convert(job)
+    answers = ask(job.target, IMAGES)
+    assert report.folded == 2
+    assert report.scaling is Scaling.MERGED
+    assert sorted(answers) == ["activation_maps", "out_of_distribution", "probabilities"]
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    logits = logits_of(model)
+    maps = answers["activation_maps"]
+    assert maps.shape == (len(IMAGES), 15, 19, len(CLASS_NAMES))
+    np.testing.assert_allclose(maps.mean((1, 2)) + model.layers[-1].bias.numpy(), logits, atol=1e-4)
+    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits), atol=1e-4)
+
+
+def test_the_models_answers_are_clear():
+    """Else the comparisons would hold for any graph."""
+    probabilities = compare.by_keras(build_keras(), IMAGES)
+    assert len(set(probabilities.argmax(-1))) > 1
+    assert probabilities.max() > 0.8
+
+
+def test_the_temperature_flattens_the_probabilities_and_leaves_the_energy(tmp_path):
+    model = build_keras()
+    folder = publish(tmp_path / "models", model, temperature=2.5)
+    answers = compare.by_tensorflow(folder, IMAGES)
+    logits = logits_of(model)
+    np.testing.assert_allclose(answers["probabilities"], compare.softmax(logits / 2.5), atol=compare.TOLERANCE)
+    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits), atol=1e-4)
+
+
+def test_the_card_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
+    folder = publish(
+        tmp_path / "models",
+        name="other",
+        picture={"resampling": "nearest"},
+        training={"data": "phantom"},
+        metrics={"accuracy": 0.9},
+        versions={"training": {"keras": "3"}},
+        out_of_distribution={"threshold": -1.5},
+    )
+    text = (folder / "assets.extra" / "card.json").read_text()
+    card = Card.from_json(text)
+    assert (card.name, card.height, card.width, card.explains) == ("other", *SIZE, True)
+    assert (card.resampling, card.metrics["accuracy"], card.out_of_distribution_threshold) == ("nearest", 0.9, -1.5)
+    assert "phantom" in card.notice
+    assert card.versions["training"] == {"keras": "3"}
+    assert card.versions["converter"]["keras"] == keras.__version__
+    described = tf.saved_model.load(str(folder)).signatures["describe"]()
+    assert described["card"].numpy().decode() == text
+
+
+def nested(dtype=None):
+    """Transfer learning's form: the backbone is one layer, with a Sequential inside it."""
+    inside = keras.Input((None, None, 3))
+    x = layers.Conv2D(6, 3, use_bias=False)(inside)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU(6)(x)
+    block = keras.Sequential(
+        [
+            keras.Input((None, None, 6)),
+            layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+        ]
+    )
+    x = layers.Add()([x, block(x)])
+    x = layers.Conv2D(8, 1)(x)
+    base = keras.Model(inside, layers.BatchNormalization()(x), name="backbone")
+    base.trainable = False
+    pixels = keras.Input((*SIZE, 3))
+    x = keras.applications.xception.preprocess_input(layers.RandomFlip()(pixels))
+    return randomise(keras.Model(pixels, classifier(base(x, training=False), 4)))
+
+
+def test_a_nested_backbone_is_folded_inside(tmp_path):
+    model = nested()
+    source = write(tmp_path, model)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
+    report = convert(job)
+    assert report.folded == 3
+    assert report.scaling is Scaling.MERGED
+    assert report.card.explains
+    answers = compare.by_openvino(job.target, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+
+
+@pytest.mark.parametrize("keep_variables", [False, True])
+def test_layers_of_one_name_and_of_hidden_ones(tmp_path, keep_variables):
+    inside = keras.Input((None, None, 3))
+    base = keras.Model(inside, layers.Conv2D(4, 3, activation="relu", name="conv")(inside))
+    pixels = keras.Input((*SIZE, 3))
+    x = base(layers.Rescaling(1 / 255, name="_scaling")(pixels))
+    x = layers.Conv2D(5, 3, name="conv")(x)
+    x = layers.BatchNormalization(name="_norm")(x)
+    model = randomise(keras.Model(pixels, classifier(x, 4)))
+    source = write(tmp_path, model)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
+    assert convert(job).folded == 1
+    answers = compare.by_tensorflow(job.target, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+
+
+def test_a_sequential_model(tmp_path):
+    model = randomise(
+        keras.Sequential(
+            [
+                keras.Input((*SIZE, 3)),
+                layers.Rescaling(1 / 255),
+                layers.Conv2D(8, 3, padding="same"),
+                layers.BatchNormalization(),
+                layers.ReLU(),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4),
+                layers.Softmax(),
+            ]
+        )
+    )
+    folder = publish(tmp_path / "models", model)
+    answers = compare.by_tensorflow(folder, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    assert "activation_maps" in answers
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_another_precision_is_converted_in_float32(tmp_path, policy):
+    reference = nested()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = nested()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    weights = [np.asarray(weight, np.float32) for weight in model.get_weights()]
+    reference.set_weights(weights)
+    folder = publish(tmp_path / "models", model)
+    answers = compare.by_tensorflow(folder, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(reference, IMAGES), atol=compare.TOLERANCE)
+
+
+def classic(padding="valid"):
+    """What others train: float32, pixels scaled by whoever calls it."""
+    pixels = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(8, 3, padding=padding, activation="relu")(pixels)
+    return randomise(keras.Model(pixels, classifier(x, 4)))
+
+
+@pytest.mark.parametrize(
+    "scaling, padding, became",
+    [
+        ("none", "valid", Scaling.NONE),
+        ("unit", "valid", Scaling.MERGED),
+        ("unit", "same", Scaling.MERGED),
+        ("tf", "valid", Scaling.MERGED),
+        ("tf", "same", Scaling.KEPT),
+        ("torch", "valid", Scaling.MERGED),
+        ("caffe", "valid", Scaling.MERGED),
+        ("caffe", "same", Scaling.KEPT),
+    ],
+)
+def test_the_classic_form_takes_pixels_with_the_scaling_inside(tmp_path, scaling, padding, became):
+    model = classic(padding)
+    pixels = IMAGES.astype(np.float32)
+    scaled = {
+        "none": lambda: pixels,
+        "unit": lambda: pixels / 255,
+        "tf": lambda: keras.applications.xception.preprocess_input(pixels),
+        "torch": lambda: keras.applications.densenet.preprocess_input(pixels),
+        "caffe": lambda: keras.applications.resnet50.preprocess_input(pixels),
+    }[scaling]()
+    source = write(tmp_path, model, scaling=scaling)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
+    report = convert(job)
+    assert report.scaling is became
+    assert report.card.scaling == scaling
+    answers = compare.by_openvino(job.target, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, scaled), atol=compare.TOLERANCE)
+
+
+@pytest.mark.parametrize("preprocess", ["xception", "densenet", "resnet50"])
+def test_preprocessing_written_as_operations_is_merged(tmp_path, preprocess):
+    pixels = keras.Input((*SIZE, 3))
+    x = getattr(keras.applications, preprocess).preprocess_input(pixels)
+    model = randomise(keras.Model(pixels, classifier(layers.Conv2D(8, 3)(x), 4)))
+    source = write(tmp_path, model)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
+    assert convert(job).scaling is Scaling.MERGED
+    answers = compare.by_tensorflow(job.target, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+
+
+def test_a_normalization_layer_before_a_padded_convolution_stays(tmp_path):
+    pixels = keras.Input((*SIZE, 3))
+    x = layers.Normalization(mean=[120.0, 110.0, 100.0], variance=[3000.0, 2000.0, 1000.0])(pixels)
+    model = randomise(keras.Model(pixels, classifier(layers.Conv2D(8, 3, padding="same")(x), 4)))
+    source = write(tmp_path, model)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
+    assert convert(job).scaling is Scaling.KEPT
+    answers = compare.by_openvino(job.target, IMAGES)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+
+
+def with_head(head):
+    pixels = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(pixels))
+    return randomise(keras.Model(pixels, head(x)))
+
+
+def hidden(x):
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Dense(4, activation="softmax")(layers.Dense(8, activation="relu")(x))
+
+
+def flattened(x):
+    return layers.Dense(4, activation="softmax")(layers.Flatten()(layers.MaxPooling2D(4)(x)))
+
+
+def max_pooled(x):
+    return layers.Dense(4, activation="softmax")(layers.GlobalMaxPooling2D()(x))
+
+
+@pytest.mark.parametrize("head", [hidden, flattened, max_pooled])
+def test_another_head_gives_no_maps(tmp_path, head):
+    model = with_head(head)
+    folder = publish(tmp_path / "models", model)
+    assert json.loads((folder / "assets.extra" / "card.json").read_text())["explains"] is False
+    answers = compare.by_openvino(folder, IMAGES)
+    assert sorted(answers) == ["out_of_distribution", "probabilities"]
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits_of(model)), atol=1e-4)
+
+
+def linear(x):
+    return layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
+
+
+def linear_without_bias(x):
+    return layers.Activation("linear", dtype="float32")(
+        layers.Dense(4, use_bias=False)(layers.GlobalAveragePooling2D()(x))
+    )
+
+
+def separate_softmax(x):
+    return layers.Activation("softmax", dtype="float32")(layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("head", [linear, linear_without_bias, separate_softmax])
+def test_logits_and_a_separate_softmax_are_heads_with_maps(tmp_path, head):
+    model = with_head(head)
+    folder = publish(tmp_path / "models", model)
+    answers = compare.by_tensorflow(folder, IMAGES)
+    given = compare.by_keras(model, IMAGES)
+    wanted = given if head is separate_softmax else compare.softmax(given)
+    np.testing.assert_allclose(answers["probabilities"], wanted, atol=compare.TOLERANCE)
+    assert answers["activation_maps"].shape[-1] == 4
+
+
+def test_a_model_for_any_size_takes_the_cards(tmp_path):
+    pixels = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3)(layers.Rescaling(1 / 255)(pixels))
+    model = randomise(keras.Model(pixels, classifier(x, 4)))
+    folder = publish(tmp_path / "models", model, picture={"height": 24, "width": 20})
+    images = compare.pictures(24, 20)
+    answers = compare.by_openvino(folder, images)
+    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, images), atol=compare.TOLERANCE)
+
+
+def test_real_pictures_are_compared_too(tmp_path):
+    folder = tmp_path / "pictures" / "glioma"
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(compare.pictures(60, 50, count=3)):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    source = write(tmp_path)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", verify_with=tmp_path / "pictures")
+    assert convert(job).pictures == 16 + 3

@@ -1,0 +1,213 @@
+"""Whatever is wrong with the input: one line that says so, status 1, and nothing left behind."""
+
+import json
+import re
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from converter.__main__ import main
+from tests.converter.compare import listing
+from tests.converter.small_models import build_keras, classifier, publish, write
+
+
+def convert(tmp_path, capsys, source, *options):
+    """The command's one line on stderr, after checking that it refused and left nothing."""
+    out = tmp_path / "out"
+    assert main([str(source), str(out), *options]) == 1
+    assert not out.exists()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def save(tmp_path, build, size=(32, 40, 3)):
+    pixels = keras.Input(size)
+    return write(tmp_path, keras.Model(pixels, build(pixels)))
+
+
+def pooled(x, activation="softmax"):
+    return layers.Dense(4, activation=activation)(layers.GlobalAveragePooling2D()(x))
+
+
+class Mine(layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+class MyModel(keras.Model):
+    def call(self, inputs):
+        return inputs[:, 0, 0, :2]
+
+
+def my_activation(x):
+    return x
+
+
+def custom_model(tmp_path):
+    model = MyModel()
+    model(np.zeros((1, 32, 40, 3), np.float32))
+    return write(tmp_path, model)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda path: save(path, lambda x: pooled(layers.Lambda(lambda one: one / 255)(x))), "holds a Lambda layer"),
+        (lambda path: save(path, lambda x: pooled(Mine()(x))), "holds a custom layer or function, Mine"),
+        (
+            lambda path: save(path, lambda x: pooled(x, my_activation)),
+            "holds a custom layer or function, my_activation",
+        ),
+        (custom_model, "holds a custom layer or function, MyModel"),
+        (lambda path: save(path, lambda x: pooled(x, "sigmoid")), r"ends in dense\w* \(sigmoid\); it must end in"),
+        (lambda path: save(path, lambda x: pooled(x, "relu")), r"\(relu\)"),
+        (lambda path: save(path, lambda x: layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(x))), "must end in"),
+        (
+            lambda path: save(path, lambda x: pooled(layers.ReLU(name="a b")(x))),
+            "layer 'a b': in a name TensorFlow takes",
+        ),
+        (lambda path: save(path, pooled, (32, 40, 1)), r"takes \(None, 32, 40, 1\); it must take"),
+        (lambda path: save(path, lambda x: layers.Dense(4, "softmax")(x), (3,)), r"takes \(None, 3\)"),
+        (lambda path: save(path, lambda x: layers.Conv2D(4, 3, activation="softmax")(x)), r"gives \(None, 30, 38, 4\)"),
+        (lambda path: save(path, lambda x: [pooled(x), pooled(x)]), "1 inputs and 2 outputs"),
+        (lambda path: save(path, pooled, (None, None, 3)), "picture.height must be"),
+        (lambda path: save(path, lambda x: layers.Dense(5, "softmax")(layers.Flatten()(x))), "has 5 outputs"),
+        (
+            lambda path: write(path, class_names=["a", "b", "c"], model=build_keras()),
+            "3 class_names, but the model has 4",
+        ),
+        (lambda path: write(path, class_names=["a", "a", "b", "c"], model=build_keras()), "class_names must be"),
+        (lambda path: write(path, picture={"height": 32, "width": 32}), "picture.width is 32, but the model takes 40"),
+        (lambda path: write(path, scaling="imagenet"), "scaling must be one of"),
+        (lambda path: write(path, temperature=0), "temperature must be"),
+    ],
+)
+def test_a_model_that_is_not_taken(tmp_path, capsys, make, message):
+    assert re.search(message, convert(tmp_path, capsys, make(tmp_path / "in")))
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def without_weights(path):
+    with zipfile.ZipFile(path) as archive:
+        kept = {name: archive.read(name) for name in archive.namelist() if "weights" not in name}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in kept.items():
+            archive.writestr(name, data)
+
+
+def other_archive(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (half, "damaged or incomplete"),
+        (flipped, "damaged or incomplete"),
+        (lambda path: path.write_text("hello"), "damaged or incomplete"),
+        (lambda path: path.write_text(""), "damaged or incomplete"),
+        (without_weights, "cannot be loaded"),
+        (other_archive, "cannot be loaded"),
+        (lambda path: path.unlink(), "no such file"),
+    ],
+)
+def test_a_file_that_is_no_sound_keras_file(tmp_path, capsys, damage, message):
+    source = write(tmp_path / "in")
+    damage(source)
+    assert message in convert(tmp_path, capsys, source)
+
+
+def test_another_kind_of_file(tmp_path, capsys):
+    source = write(tmp_path / "in").rename(tmp_path / "in" / "model.h5")
+    assert "not a .keras file; save the model with" in convert(tmp_path, capsys, source)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "no such file; describe the model there"),
+        ("{", "not readable as JSON"),
+        ("[]", "must hold a JSON object"),
+        ("{}", "class_names must be a list"),
+        ('{"class_names": ["a", "b", "c", "d"], "metrics": {"loss": NaN}}', "not JSON compliant"),
+        ('{"class_names": ["a", "b", "c", "\\ud800"]}', "surrogates not allowed"),
+        (b"\xff\xfe", "not readable as JSON"),
+    ],
+)
+def test_a_card_that_is_missing_or_wrong(tmp_path, capsys, text, message):
+    source = write(tmp_path / "in")
+    card = source.with_suffix(".json")
+    card.unlink()
+    if text is not None:
+        card.write_bytes(text if isinstance(text, bytes) else text.encode())
+    error = convert(tmp_path, capsys, source)
+    assert message in error
+    assert str(card) in error
+
+
+def test_another_card_can_be_named(tmp_path, capsys):
+    source = write(tmp_path / "in")
+    card = source.with_suffix(".json").rename(tmp_path / "elsewhere.json")
+    assert main([str(source), str(tmp_path / "out"), "--card", str(card)]) == 0
+    assert "no such file" in convert(tmp_path / "other", capsys, source, "--card", str(tmp_path / "none.json"))
+
+
+def test_a_published_version_is_never_changed(tmp_path, capsys):
+    folder = publish(tmp_path / "models")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert main([str(write(tmp_path / "in")), str(tmp_path / "models")]) == 1
+    assert "choose another --version" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert listing(folder.parent) == ["1"]
+
+
+def test_weights_that_are_not_numbers(tmp_path, capsys):
+    model = build_keras()
+    model.layers[-1].kernel.assign(np.full(model.layers[-1].kernel.shape, np.nan))
+    assert "not finite" in convert(tmp_path, capsys, write(tmp_path / "in", model))
+
+
+def test_a_folder_without_pictures_to_verify_with(tmp_path, capsys):
+    source = write(tmp_path / "in")
+    assert "no pictures there" in convert(tmp_path, capsys, source, "--verify-with", str(tmp_path / "in"))
+    (tmp_path / "in" / "scan.png").write_bytes(b"not a picture")
+    assert "scan.png: The content is not a picture" in convert(
+        tmp_path, capsys, source, "--verify-with", str(tmp_path / "in")
+    )
+
+
+def test_a_classic_model_without_a_word_on_scaling_is_converted_with_a_warning(tmp_path, capsys):
+    pixels = keras.Input((32, 40, 3))
+    model = keras.Model(pixels, classifier(layers.Conv2D(4, 3)(pixels), 4))
+    source = write(tmp_path / "in", model)
+    assert main([str(source), str(tmp_path / "models")]) == 0
+    assert capsys.readouterr().err == ""
+    source.with_suffix(".json").write_text(json.dumps({"class_names": list("abcd")}))
+    assert main([str(source), str(tmp_path / "models"), "--version", "2"]) == 0
+    assert 'has no "scaling"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--version", "0"], ["--version", "x"], ["--version", "-1"], ["--name", "../up"], ["--name", ""], ["--no"]],
+)
+def test_usage(tmp_path, capsys, options):
+    with pytest.raises(SystemExit) as ended:
+        main(["model.keras", str(tmp_path / "out"), *options])
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""The graph is plain, says its card without being run, and refuses pictures of another shape by itself."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from brain_tumor.contract import ACTIVATION_MAPS, CARD, IMAGES, OUT_OF_DISTRIBUTION, PROBABILITIES
+from converter.convert import Job, convert
+from serving_api.messages import SavedModel
+from tests.converter.small_models import SIZE, publish, write
+
+HEIGHT, WIDTH = SIZE
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    return publish(tmp_path_factory.mktemp("frozen") / "models")
+
+
+@pytest.fixture(scope="module")
+def with_variables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("variables")
+    source = write(folder)
+    job = Job(source, source.with_suffix(".json"), folder / "models", keep_variables=True)
+    convert(job)
+    return job.target
+
+
+def meta_graph(folder):
+    (meta,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    return meta
+
+
+def run_unchecked(folder, output, images):
+    """Run a session as TensorFlow Serving's C++ does: Python's check of the shape is passed by."""
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        session._extend_graph()
+        feeds = {graph.get_tensor_by_name(f"{IMAGES}:0")._as_tf_output(): images}
+        (result,) = session._call_tf_sessionrun(
+            None, feeds, [graph.get_tensor_by_name(f"{output}:0")._as_tf_output()], [], None
+        )
+        return result
+
+
+@pytest.mark.parametrize("form", ["frozen", "with_variables"])
+@pytest.mark.parametrize("output", [PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS])
+def test_each_output_refuses_another_shape(request, form, output):
+    folder = request.getfixturevalue(form)
+    assert len(run_unchecked(folder, output, np.zeros((2, HEIGHT, WIDTH, 3), np.uint8))) == 2
+    for shape in [
+        (1, WIDTH, HEIGHT, 3),
+        (1, HEIGHT + 2, WIDTH, 3),
+        (1, HEIGHT, WIDTH + 2, 3),
+        (1, HEIGHT, WIDTH, 1),
+        (HEIGHT, WIDTH, 3),
+        (1, 1, HEIGHT, WIDTH, 3),
+    ]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
+            run_unchecked(folder, output, np.zeros(shape, np.uint8))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="images must hold at least one picture"):
+        run_unchecked(folder, output, np.zeros((0, HEIGHT, WIDTH, 3), np.uint8))
+
+
+def test_both_signatures_share_one_plain_graph(frozen):
+    meta = meta_graph(frozen)
+    assert list(meta.meta_info_def.tags) == ["serve"]
+    assert not meta.graph_def.library.function
+    predict, describe = meta.signature_def["serving_default"], meta.signature_def["describe"]
+    assert {tensor.name for tensor in predict.inputs.values()} == {"images:0"}
+    assert {name: tensor.name for name, tensor in predict.outputs.items()} == {
+        name: f"{name}:0" for name in (PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS)
+    }
+    assert [dim.size for dim in predict.inputs[IMAGES].tensor_shape.dim] == [-1, HEIGHT, WIDTH, 3]
+    assert not describe.inputs
+    assert predict.method_name == describe.method_name == "tensorflow/serving/predict"
+
+
+def test_the_card_is_a_constant(frozen):
+    (card,) = [node for node in meta_graph(frozen).graph_def.node if node.name == CARD]
+    assert card.op == "Const"
+    assert card.attr["value"].tensor.string_val[0].decode() == (frozen / "assets.extra" / "card.json").read_text()
+
+
+def test_every_node_is_needed_and_none_trains(frozen):
+    nodes = {node.name: node for node in meta_graph(frozen).graph_def.node}
+    needed, waiting = set(), [PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS, CARD]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [one.lstrip("^").split(":")[0] for one in nodes[name].input]
+    assert needed == set(nodes)
+    operations = {node.op for node in nodes.values()}
+    assert not operations & {
+        "ReadVariableOp",
+        "VarHandleOp",
+        "PartitionedCall",
+        "StopGradient",
+        "RandomUniform",
+        "Rsqrt",
+    }
+
+
+def test_weights_are_stored_once(frozen, with_variables):
+    def size(folder):
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    def weights(folder):
+        constants = [node for node in meta_graph(folder).graph_def.node if node.op == "Const"]
+        return sum(len(node.attr["value"].tensor.tensor_content) for node in constants)
+
+    assert 0 < weights(frozen) < size(frozen)
+    assert weights(with_variables) < weights(frozen)
+    assert (with_variables / "variables" / "variables.index").is_file()
+    assert not (frozen / "variables").exists()
