@@ -26,6 +26,12 @@ MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
 # A progressive JPEG decodes once per scan: cameras and encoders write about ten, a hostile file thousands.
 _MAX_JPEG_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+# libtiff decodes whole tiles, and a tile may be larger than its picture (TIFF 6.0, section 15: width, length).
+_TIFF_TILE_SIDES = (322, 323)
+# Pillow decodes run-length compressed BMPs (RLE8, RLE4) in Python: seconds for a few MB.
+_BMP_RUN_LENGTH = (1, 2)
+# How a file of these formats begins that Pillow does not recognise for want of the rest.
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 # Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
 # darken the whole scan.
 _WINDOW_PERCENTILES = (0.5, 99.5)
@@ -95,13 +101,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     Raises:
         UnknownPictureType: not one of ``FORMATS``.
-        PictureTooLarge: more than ``max_pixels`` pixels (found before decoding).
+        PictureTooLarge: more than ``max_pixels`` pixels, in the picture or a tile of it (found before decoding).
         UnusablePicture: a side shorter than ``MIN_SIDE``, or no finite pixel.
         BrokenPicture: truncated or corrupt.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=list(FORMATS))
-    except UnidentifiedImageError:
+    except UnidentifiedImageError as error:
+        if data.startswith(_BEGINNINGS):
+            raise _broken() from error
         raise UnknownPictureType(f"The content is not a picture. Send one of: {', '.join(FORMATS)}.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(max_pixels) from None
@@ -112,13 +120,26 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise _too_large(max_pixels)
     if min(width, height) < MIN_SIDE:
         raise UnusablePicture(f"The picture is {width}x{height} pixels. Send one of at least {MIN_SIDE}x{MIN_SIDE}.")
-    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
-        raise _broken()
     try:
+        _require_cheap(image, data, max_pixels)
         image.load()
+        return _to_rgb(_upright(image))
+    except PictureError:
+        raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         raise _broken() from error
-    return _to_rgb(_upright(image))
+
+
+def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
+    """Refuse what costs far more to decode than its size tells."""
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
+        raise _broken()
+    if image.format == "BMP" and image.info.get("compression") in _BMP_RUN_LENGTH:
+        raise UnknownPictureType("This BMP is run-length compressed. Save it without compression, or as PNG.")
+    if image.format == "TIFF":
+        width, height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE_SIDES)
+        if width * height > max_pixels:
+            raise _too_large(max_pixels)
 
 
 def _too_large(max_pixels: int) -> PictureTooLarge:
@@ -149,8 +170,12 @@ def _window(values: NDArray[Any]) -> Image.Image:
     finite = np.isfinite(values)
     if not finite.any():
         raise UnusablePicture("The picture has no finite pixel value.")
-    low, high = np.percentile(values[finite], _WINDOW_PERCENTILES)
+    # The nearest value, not one in between: differences of extreme values overflow.
+    low, high = np.percentile(values[finite], _WINDOW_PERCENTILES, method="nearest")
     if high <= low:  # a few bright pixels on a flat ground
         low, high = values[finite].min(), values[finite].max()
-    scaled = (np.where(finite, values, low) - low) * (255.0 / max(high - low, np.finfo(np.float32).tiny))
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+    span = high / 2 - low / 2
+    if span == 0:
+        return Image.new("L", values.shape[::-1])
+    scaled = (np.clip(np.where(finite, values, low), low, high) / 2 - low / 2) / span * 255
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))

@@ -1,5 +1,6 @@
 """numpy arrays to TensorProto and back, for every dtype that a served model may take or give."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
 DTYPE_STRING = 7
 # A few values may stand for a large shape (the last one repeats); beyond this no memory is spent on that.
 MAX_REPEATED_BYTES = 64 << 20
+MAX_ELEMENTS = 1 << 56  # numpy counts bytes in 63 bits, and takes a zero among the sizes for a one
 _NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}
 
 
@@ -77,9 +79,9 @@ def to_array(proto: Any) -> NDArray[Any]:
     if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
         raise TensorError("the tensor's shape is not fully known")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
+    if math.prod(size or 1 for size in shape) > MAX_ELEMENTS:
+        raise TensorError(f"shape {list(shape)} is larger than any memory")
     dtype, field = DTYPES[proto.dtype]
     if proto.dtype != DTYPE_STRING and proto.tensor_content:
         if len(proto.tensor_content) != count * np.dtype(dtype).itemsize:
@@ -94,10 +96,13 @@ def to_array(proto: Any) -> NDArray[Any]:
         array = np.empty(count, dtype=object)
         array[:] = [*values, *[values[-1]] * (count - len(values))] if count else []
         return array.reshape(shape)
-    try:
-        given = np.array(values, np.uint16).view(np.float16) if dtype is np.float16 else np.array(values, dtype)
-    except OverflowError:
-        raise TensorError(f"a value does not fit {np.dtype(dtype)}") from None
+    # The field's own dtype first: numpy would cut what does not fit off without a word.
+    wide = np.array(values)
+    given = wide.astype(np.uint16 if dtype is np.float16 else dtype)
+    if given.dtype.kind in "iu" and (given != wide).any():
+        raise TensorError(f"a value does not fit {np.dtype(dtype)}")
+    if dtype is np.float16:
+        given = given.view(np.float16)  # half_val holds bit patterns
     if len(given) < count and count * given.itemsize > MAX_REPEATED_BYTES:
         raise TensorError(f"{len(values)} values do not fill shape {list(shape)}")
     return np.pad(given, (0, count - len(given)), mode="edge").reshape(shape) if count else given.reshape(shape)

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import serving_api
+from serving_api import DESCRIPTORS_PATH, messages
+from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_committed_descriptors_are_the_official_ones():
+    # In a process of its own: importing TensorFlow takes memory and prints warnings.
+    output = run("""
+from serving_api import DESCRIPTORS_PATH
+from serving_api.generate import official_descriptors
+print(DESCRIPTORS_PATH.read_bytes() == official_descriptors().SerializeToString(deterministic=True))
+""")
+    assert output.strip().endswith("True")
+
+
+def test_messages_live_beside_tensorflow_s_own():
+    output = run("""
+from serving_api.messages import PredictRequest, TensorProto
+from tensorflow.core.framework.tensor_pb2 import TensorProto as Official
+from tensorflow_serving.apis.predict_pb2 import PredictRequest as OfficialRequest
+ours = PredictRequest()
+ours.model_spec.name = "m"
+ours.model_spec.version.value = 3
+ours.inputs["images"].CopyFrom(TensorProto(dtype=4, tensor_content=b"abc"))
+theirs = OfficialRequest.FromString(ours.SerializeToString())
+assert Official is not TensorProto
+print(theirs.model_spec.name, theirs.model_spec.version.value, theirs.inputs["images"].tensor_content)
+""")
+    assert output.strip().endswith("m 3 b'abc'")
+
+
+def test_no_tensorflow_is_imported():
+    output = run("""
+import sys
+import serving_api.messages, serving_api.services, serving_api.tensors
+print(sorted(name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "tensorflow_serving", "keras")))
+""")
+    assert output.strip() == "[]"
+
+
+def test_methods_are_the_official_ones():
+    assert PREDICTION_SERVICE.full_name == "tensorflow.serving.PredictionService"
+    assert {method.name for method in PREDICTION_SERVICE.methods} == {
+        "Classify",
+        "Regress",
+        "Predict",
+        "MultiInference",
+        "GetModelMetadata",
+    }
+    assert MODEL_SERVICE.full_name == "tensorflow.serving.ModelService"
+    assert {method.name for method in MODEL_SERVICE.methods} == {"GetModelStatus", "HandleReloadConfigRequest"}
+
+
+def test_metadata_packs_a_signature_map():
+    packed = messages.GetModelMetadataResponse()
+    signatures = messages.SignatureDefMap()
+    signatures.signature_def["serving_default"].method_name = "tensorflow/serving/predict"
+    packed.metadata["signature_def"].Pack(signatures)
+    unpacked = messages.SignatureDefMap()
+    assert packed.metadata["signature_def"].Unpack(unpacked)
+    assert unpacked == signatures
+
+
+def test_unknown_message_and_service():
+    with pytest.raises(KeyError):
+        serving_api.message("tensorflow.serving.Nothing")
+    with pytest.raises(KeyError):
+        serving_api.service("tensorflow.serving.NoService")
+
+
+def test_descriptors_are_small():
+    assert DESCRIPTORS_PATH.stat().st_size < 200_000
