@@ -1,0 +1,51 @@
+"""The application, put together from its parts."""
+
+from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+
+from gateway import errors, tracing
+from gateway.addresses import Resolver
+from gateway.admission import Admission
+from gateway.fetch import Fetcher
+from gateway.metrics import Metrics
+from gateway.model_client import ModelClient
+from gateway.picture_source import PictureRequest, PictureSource
+from gateway.prediction import Classifier
+from gateway.routes import predict_routes
+from gateway.settings import Settings
+from gateway.status_routes import status_routes
+
+_OTHER_FORM_PARTS = 8  # fields besides the pictures, which forms of browsers and tools add
+
+
+def create_app(settings: Settings, model_client: ModelClient) -> Flask:
+    """The gateway as a WSGI application; it opens no connection before its first request."""
+    app = Flask(__name__, static_folder=None)
+    app.request_class = PictureRequest
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.config["MAX_FORM_PARTS"] = settings.max_pictures + _OTHER_FORM_PARTS
+    app.config["MAX_FORM_MEMORY_SIZE"] = 64 << 10  # bytes of form fields that are no files
+    json_provider = DefaultJSONProvider(app)
+    json_provider.sort_keys = False  # classes stay in the model's order
+    app.json = json_provider
+    metrics = Metrics()
+    tracing.register(app, metrics)
+    errors.register(app, metrics)
+    source = PictureSource(_create_fetcher(settings), settings.max_pictures, settings.upload_timeout)
+    classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
+    admission = Admission(settings.max_in_flight, metrics)
+    app.register_blueprint(predict_routes(source, classifier, admission, metrics, settings.deadline))
+    app.register_blueprint(status_routes(model_client, metrics))
+    return app
+
+
+def _create_fetcher(settings: Settings) -> Fetcher | None:
+    if not settings.url_fetch:
+        return None
+    return Fetcher(
+        Resolver(settings.url_allowed_networks),
+        ports=settings.url_ports,
+        max_bytes=settings.max_body,
+        timeout=settings.url_timeout,
+        ca_file=settings.url_ca_file,
+    )

@@ -1,0 +1,97 @@
+"""One table from what went wrong to the status of the answer, and the answer itself (RFC 9457)."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from brain_tumor import picture
+from gateway import fetch, model_answers, picture_source, prediction
+from gateway.admission import Overloaded
+from gateway.deadline import DeadlineExceeded
+from gateway.logs import REQUEST_ID
+from gateway.metrics import Metrics
+
+RETRY_AFTER = 2  # seconds, with every 503: about what a replica takes to come back into use
+_log = logging.getLogger(__name__)
+
+# The first row that an exception is an instance of counts. Where a text is given the client sees that instead of
+# the exception's own message.
+TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
+    (picture.UnknownPictureType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
+    (picture.PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
+    (picture.UnusablePicture, HTTPStatus.UNPROCESSABLE_ENTITY, None),
+    (picture.PictureError, HTTPStatus.BAD_REQUEST, None),
+    (picture_source.InvalidRequest, HTTPStatus.BAD_REQUEST, None),
+    (picture_source.UploadTooSlow, HTTPStatus.REQUEST_TIMEOUT, None),
+    (picture_source.TooManyPictures, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
+    (picture_source.UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
+    (fetch.SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
+    (fetch.FetchError, HTTPStatus.UNPROCESSABLE_ENTITY, None),
+    (prediction.CannotExplain, HTTPStatus.UNPROCESSABLE_ENTITY, None),
+    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly."),
+    (
+        model_answers.ModelUnavailable,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "The model is not available now. Try again shortly.",
+    ),
+    (model_answers.ModelOverloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The model server is busy. Try again shortly."),
+    (model_answers.ModelTooSlow, HTTPStatus.GATEWAY_TIMEOUT, "The model did not answer in time. Try again."),
+    (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT, "The answer was not ready in time. Try again."),
+    (
+        model_answers.ModelError,
+        HTTPStatus.BAD_GATEWAY,
+        "The model server's answer cannot be used. Tell the operator of this service the request id.",
+    ),
+)
+_UNEXPECTED = "Something went wrong here. Tell the operator of this service the request id."
+_HTTP_DETAILS = {  # of errors that the framework finds; its own texts are written for programmers
+    HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this path. GET / lists what there is.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This path does not take this method; the header Allow lists those that it takes.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than this service takes, or has too many parts.",
+}
+
+
+def problem(error: Exception, request_id: str) -> dict[str, Any]:
+    """The problem details of an exception that is in the table, or of any other as status 500."""
+    status, detail = _status_and_detail(error)
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "request_id": request_id,
+    }
+
+
+def register(app: Flask, metrics: Metrics) -> None:
+    """Answer every exception with its problem; count the model server's and log what operators must see."""
+
+    def handle(error: Exception) -> Response:
+        document = problem(error, REQUEST_ID.get())
+        if isinstance(error, model_answers.ModelServerProblem):
+            metrics.model_errors.labels(error.code).inc()
+            _log.warning("model server: %s", error)
+        elif document["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("unexpected", exc_info=error)
+        response = Response(json.dumps(document), document["status"], mimetype="application/problem+json")
+        if document["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = str(RETRY_AFTER)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
+
+    app.register_error_handler(Exception, handle)
+
+
+def _status_and_detail(error: Exception) -> tuple[HTTPStatus, str]:
+    for kind, status, detail in TABLE:
+        if isinstance(error, kind):
+            return status, detail or str(error)
+    if isinstance(error, HTTPException) and error.code is not None:
+        status = HTTPStatus(error.code)
+        return status, _HTTP_DETAILS.get(status, status.phrase)
+    return HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED

@@ -1,0 +1,45 @@
+"""What the gateway tells Prometheus. No label ever holds anything a client sent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+# Seconds: from a rejected request (1 ms) to the longest deadline that makes sense for a person who waits.
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own: a process may hold several (tests do)."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self.requests = Counter("gateway_requests", "Answered requests.", ["route", "status"], registry=self._registry)
+        self.request_seconds = Histogram(
+            "gateway_request_seconds", "Time to answer.", ["route"], buckets=_BUCKETS, registry=self._registry
+        )
+        self.stage_seconds = Histogram(
+            "gateway_stage_seconds",
+            "Time of one stage of a prediction.",
+            ["stage"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.in_flight = Gauge("gateway_in_flight", "Predictions being worked on.", registry=self._registry)
+        self.model_errors = Counter(
+            "gateway_model_errors", "Failed calls of the model server.", ["code"], registry=self._registry
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage: receive, source, preprocess, predict or postprocess."""
+        with self.stage_seconds.labels(name).time():
+            yield
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,146 @@
+"""A request to the encoded pictures it holds, however it holds them."""
+
+import base64
+import binascii
+import io
+import json
+import socket
+from dataclasses import dataclass
+from typing import IO
+
+from flask import Request
+from werkzeug.exceptions import ClientDisconnected
+
+from gateway.deadline import Deadline, SocketDeadline
+from gateway.fetch import Fetcher, UrlRefused
+
+FIELD = "image"
+_HOW = (
+    'Send JSON {"url": "..."} or {"image": "<base64>"}, a multipart form with the file in the field "image", '
+    "or the picture itself as body with its media type, such as image/jpeg."
+)
+
+
+class InvalidRequest(Exception):
+    """A request that does not hold what it should; the message tells the client what to send."""
+
+
+class UnsupportedMediaType(Exception):
+    """A body of a kind that holds no picture."""
+
+
+class TooManyPictures(Exception):
+    """More pictures than one request may hold."""
+
+
+class UploadTooSlow(Exception):
+    """The client did not send its request in time."""
+
+
+class PictureRequest(Request):
+    """A request whose uploads stay in memory: pictures of people are never written to disk."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        return io.BytesIO()
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """Reads the pictures of a request.
+
+    Attributes:
+        fetcher: fetches pictures by URL; None refuses them.
+        max_pictures: in one request.
+        upload_timeout: seconds for the client to send its request.
+    """
+
+    fetcher: Fetcher | None
+    max_pictures: int
+    upload_timeout: float
+
+    def receive(self, request: Request) -> None:
+        """Read the whole body, which ``pictures`` then takes apart.
+
+        Raises:
+            UploadTooSlow: it did not come in time.
+            RequestEntityTooLarge: it is larger than the limit.
+            ClientDisconnected: it ended early.
+        """
+        with SocketDeadline(self.upload_timeout, socket.SHUT_RD) as deadline:
+            # gunicorn's key; the test client of Flask has no socket.
+            if connection := request.environ.get("gunicorn.socket"):
+                deadline.watch(connection)
+            try:
+                _read_body(request)
+            except ClientDisconnected:
+                if not deadline.passed:
+                    raise
+        if deadline.passed:
+            raise UploadTooSlow(f"The request did not arrive within {self.upload_timeout:g} s.")
+
+    def pictures(self, request: Request, deadline: Deadline) -> list[bytes]:
+        """The encoded pictures of a received request, one or more, in order.
+
+        Raises:
+            InvalidRequest, UnsupportedMediaType, TooManyPictures: the request holds no usable pictures.
+            FetchError: by its subclass, why the picture cannot be fetched by URL.
+        """
+        if request.mimetype == "multipart/form-data":
+            return self._from_form(request)
+        if request.is_json:
+            return [self._from_json(request.get_data(), deadline)]
+        if request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream":
+            return [request.get_data()]
+        raise UnsupportedMediaType(f"This kind of body holds no picture. {_HOW}")
+
+    def _from_form(self, request: Request) -> list[bytes]:
+        files = request.files.getlist(FIELD)
+        if not files:
+            raise InvalidRequest(f'The form has no file in a field "{FIELD}". {_HOW}')
+        if len(files) > self.max_pictures:
+            raise TooManyPictures(f"The form holds more than {self.max_pictures} pictures. Send several requests.")
+        return [file.read() for file in files]
+
+    def _from_json(self, body: bytes, deadline: Deadline) -> bytes:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise InvalidRequest(f"The body is not valid JSON. {_HOW}") from None
+        if not isinstance(document, dict) or set(document) not in ({"url"}, {"image"}):
+            raise InvalidRequest('The JSON must be an object with exactly one of "url" and "image".')
+        ((kind, value),) = document.items()
+        if not isinstance(value, str) or not value:
+            raise InvalidRequest(f'"{kind}" must be a string that is not empty.')
+        if kind == "image":
+            return _decode_base64(value)
+        if self.fetcher is None:
+            raise UrlRefused("This service does not fetch pictures by URL. Send the picture itself.")
+        return self.fetcher.fetch(value, deadline.remaining())
+
+
+def _read_body(request: Request) -> None:
+    if request.mimetype == "multipart/form-data":
+        request.files  # noqa: B018 - parses the body
+        return
+    request.get_data()
+    if request.content_length is None:
+        # A body in chunks that reached the limit has only been cut there so far: reading on refuses it.
+        request.stream.read(1)
+
+
+def _decode_base64(text: str) -> bytes:
+    """Base64 of a picture, with or without line breaks and a ``data:`` prefix (RFC 2397)."""
+    if text.startswith("data:"):
+        prefix, _, text = text.partition(",")
+        if not prefix.endswith(";base64"):
+            raise InvalidRequest('A data URI in "image" must be base64: data:image/png;base64,...')
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest('"image" is not valid base64.') from None

@@ -1,0 +1,178 @@
+"""A real gRPC server with TensorFlow Serving's API whose models and faults a test programs."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+import numpy as np
+
+from brain_tumor import contract
+from brain_tumor.card import Card
+from serving_api.messages import PredictResponse
+from serving_api.services import PREDICTION_SERVICE, handler
+from serving_api.tensors import from_array, to_array
+
+CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+
+
+@dataclass
+class FakeModel:
+    """One version. Its probability of class k rises with the mean of colour channel k (of three) of the picture."""
+
+    card: Card
+    version: int = 1
+    card_text: str | None = None  # instead of the card's own
+    guards_shape: bool = True
+
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        classes = len(self.card.class_names)
+        means = images.mean(axis=(1, 2)) / 255  # (batch, 3)
+        logits = np.zeros((len(images), classes))
+        logits[:, : min(3, classes)] = 8 * means[:, :classes]
+        exponentials = np.exp(logits)
+        outputs = {
+            contract.PROBABILITIES: (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32),
+            contract.OUT_OF_DISTRIBUTION: -np.log(exponentials.sum(axis=1)).astype(np.float32),
+        }
+        if self.card.explains:
+            maps = np.zeros((len(images), 4, 5, classes), np.float32)
+            maps[:, 0, 0, :] = np.arange(classes)[::-1] + 1  # the top left corner speaks for the first class
+            outputs[contract.ACTIVATION_MAPS] = maps
+        return outputs
+
+
+def card(**changes: object) -> Card:
+    """A card for tests; small pictures keep them quick."""
+    return Card(**{"class_names": CLASSES, "height": 24, "width": 32, "explains": True, **changes})
+
+
+@dataclass
+class FakeModelServer:
+    """What the server does; a test may change it while requests run."""
+
+    port: int
+    server: grpc.Server
+    name: str = contract.MODEL_NAME
+    model: FakeModel = field(default_factory=lambda: FakeModel(card()))
+    older: list[FakeModel] = field(default_factory=list)  # loaded besides, reached by version alone
+    # signature -> raises a fault by context.abort, or waits; None is no fault
+    fault: Callable[[str, grpc.ServicerContext], None] | None = None
+    edit: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None  # of the outputs of predictions
+    after_describe: Callable[[], None] | None = None
+    calls: list[tuple[str, list[str]]] = field(default_factory=list)  # (signature, output_filter)
+    batches: list[np.ndarray] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def count(self, signature: str) -> int:
+        with self.lock:
+            return sum(1 for called, _ in self.calls if called == signature)
+
+    def Predict(self, request, context):  # noqa: N802 - the API's name
+        signature = request.model_spec.signature_name
+        with self.lock:
+            self.calls.append((signature, list(request.output_filter)))
+        if request.model_spec.name != self.name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {request.model_spec.name}")
+        model = self._model(request.model_spec, context)
+        if self.fault:
+            self.fault(signature, context)
+        response = PredictResponse()
+        response.model_spec.name = self.name
+        response.model_spec.signature_name = signature
+        response.model_spec.version.value = model.version
+        if signature == contract.DESCRIBE_SIGNATURE:
+            outputs = {contract.CARD: np.array(_text(model).encode(), dtype=object)}
+            if self.after_describe:
+                self.after_describe()
+        elif signature == contract.PREDICT_SIGNATURE:
+            outputs = self._predict(model, request, context)
+        else:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{signature}" not found.')
+        for name in request.output_filter:
+            if name not in outputs:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"output tensor alias not found in signature: {name}")
+            response.outputs[name].CopyFrom(from_array(outputs[name]))
+        return response
+
+    def _model(self, spec, context) -> FakeModel:
+        if not spec.HasField("version"):
+            return self.model
+        for model in (self.model, *self.older):
+            if model.version == spec.version.value:
+                return model
+        context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific")
+
+    def _predict(self, model: FakeModel, request, context) -> dict[str, np.ndarray]:
+        images = to_array(request.inputs[contract.IMAGES])
+        with self.lock:
+            self.batches.append(images)
+        assert images.dtype == np.uint8
+        if model.guards_shape and images.shape[1:] != (model.card.height, model.card.width, 3):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "images must be (batch, height, width, 3)")
+        outputs = model.outputs(images)
+        return self.edit(outputs) if self.edit else outputs
+
+
+def _text(model: FakeModel) -> str:
+    return model.card.to_json() if model.card_text is None else model.card_text
+
+
+@contextmanager
+def fake_model_server(port: int = 0) -> Iterator[FakeModelServer]:
+    """A running server on loopback, on a free port unless one is given."""
+    pool = ThreadPoolExecutor(16)
+    server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
+    fake = FakeModelServer(server.add_insecure_port(f"127.0.0.1:{port}"), server)
+    server.add_generic_rpc_handlers([handler(PREDICTION_SERVICE, fake)])
+    server.start()
+    try:
+        yield fake
+    finally:
+        server.stop(grace=None).wait()
+        pool.shutdown()
+
+
+def abort_with(code: grpc.StatusCode, only: str | None = None) -> Callable[[str, grpc.ServicerContext], None]:
+    """A fault: this code, for every signature or for one."""
+
+    def fault(signature: str, context: grpc.ServicerContext) -> None:
+        if only in (None, signature):
+            context.abort(code, "a fault of the test, with 10.1.2.3 inside")
+
+    return fault
+
+
+def hold_until(event: threading.Event, only: str | None = None) -> Callable[[str, grpc.ServicerContext], None]:
+    """A fault: no answer until the event is set."""
+
+    def fault(signature: str, context: grpc.ServicerContext) -> None:
+        if only in (None, signature):
+            event.wait(20)
+
+    return fault
+
+
+def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
+    """Wait until the condition holds.
+
+    Raises:
+        AssertionError: it did not within the timeout.
+    """
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.01)
+
+
+def classic_card(**fields: object) -> str:
+    """A card as text, written by hand."""
+    return json.dumps({"class_names": ["no", "yes"], "picture": {"height": 24, "width": 32}, **fields})

@@ -1,0 +1,227 @@
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+
+from brain_tumor import contract
+from tests.brain_tumor import pictures
+from tests.gateway.fake_model_server import (
+    FakeModel,
+    abort_with,
+    card,
+    classic_card,
+    fake_model_server,
+    hold_until,
+    wait_for,
+)
+from tests.gateway.test_bad_requests import check_problem
+
+PNG = {"Content-Type": "image/png"}
+
+
+def predict(client, query: str = ""):
+    return client.post(f"/predict{query}", data=pictures.GLIOMA, headers=PNG)
+
+
+def errors(client) -> dict[str, float]:
+    """The counted errors of the model server, by code."""
+    found = {}
+    for line in client.get("/metrics").get_data(as_text=True).splitlines():
+        if line.startswith("gateway_model_errors_total{"):
+            found[line.split('"')[1]] = float(line.split()[-1])
+    return found
+
+
+@pytest.mark.parametrize("only", [None, contract.PREDICT_SIGNATURE])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, 503),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 503),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, 504),
+        (grpc.StatusCode.NOT_FOUND, 502),
+        (grpc.StatusCode.INVALID_ARGUMENT, 502),
+        (grpc.StatusCode.FAILED_PRECONDITION, 502),
+        (grpc.StatusCode.UNIMPLEMENTED, 502),
+        (grpc.StatusCode.INTERNAL, 502),
+        (grpc.StatusCode.UNKNOWN, 502),
+        (grpc.StatusCode.DATA_LOSS, 502),
+        (grpc.StatusCode.PERMISSION_DENIED, 502),
+    ],
+)
+def test_each_code_has_its_status(client, model_server, code, status, only):
+    model_server.fault = abort_with(code, only)
+    response = predict(client)
+    document = check_problem(response, status)
+    assert "10.1.2.3" not in str(document)
+    assert ("Retry-After" in response.headers) == (status == 503)
+    assert errors(client) == {code.name: 1.0}
+    model_server.fault = None
+    assert predict(client).status_code == 200
+
+
+def test_unavailable_is_tried_again(client, model_server):
+    failures = iter([True, True, False])
+
+    def fault(signature, context):
+        if signature == contract.PREDICT_SIGNATURE and next(failures):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "moving")
+
+    model_server.fault = fault
+    assert predict(client).status_code == 200
+    assert model_server.count(contract.PREDICT_SIGNATURE) == 3
+
+
+def test_a_picture_larger_than_the_default_retry_buffer_is_tried_again(client, model_server):
+    model_server.model = FakeModel(card(height=1000, width=1000))  # 3 MB
+    failures = iter([True, False])
+
+    def fault(signature, context):
+        if signature == contract.PREDICT_SIGNATURE and next(failures):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "moving")
+
+    model_server.fault = fault
+    assert predict(client).status_code == 200
+
+
+def test_server_down_and_back(make_client):
+    with fake_model_server() as server:
+        client = make_client(model_server=server.address)
+        assert predict(client).status_code == 200
+    response = predict(client)
+    check_problem(response, 503)
+    assert int(response.headers["Retry-After"]) > 0
+    with fake_model_server(server.port):
+        wait_for(lambda: predict(client).status_code == 200)
+
+
+def test_server_never_there(make_client):
+    client = make_client(model_server="127.0.0.1:1")
+    check_problem(predict(client), 503)
+
+
+def test_name_that_does_not_exist(make_client):
+    client = make_client(model_server="no-such-host.invalid:8500")
+    check_problem(predict(client), 503)
+
+
+@pytest.mark.parametrize("only", [contract.PREDICT_SIGNATURE, contract.DESCRIBE_SIGNATURE])
+def test_slow_server(make_client, model_server, only):
+    client = make_client(deadline=0.5)
+    release = threading.Event()
+    model_server.fault = hold_until(release, only)
+    try:
+        check_problem(predict(client), 504)
+    finally:
+        release.set()
+
+
+def test_requests_that_wait_for_the_same_card_end_with_their_deadline(make_client, model_server):
+    client = make_client(deadline=0.5)
+    release = threading.Event()
+    model_server.fault = hold_until(release, contract.DESCRIBE_SIGNATURE)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            responses = list(pool.map(lambda _: predict(client.application.test_client()), range(4)))
+        assert [response.status_code for response in responses] == [504] * 4
+    finally:
+        release.set()
+
+
+def test_unknown_model(make_client):
+    client = make_client(model_name="other")
+    check_problem(predict(client), 502)
+    assert errors(client) == {"NOT_FOUND": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not json",
+        "[]",
+        '{"class_names": ["one"]}',
+        '{"class_names": ["a", "b"]}',
+        classic_card(temperature=10**400),
+        "[" * 50_000,
+    ],
+)
+def test_bad_card(client, model_server, text):
+    model_server.model = FakeModel(card(), card_text=text)
+    check_problem(predict(client), 502)
+    assert errors(client) == {"BAD_CARD": 1.0}
+    check_problem(predict(client), 502)
+    model_server.model = FakeModel(card())
+    assert predict(client).status_code == 200
+
+
+def change(name: str, make):
+    def edit(outputs):
+        return {**outputs, name: make(outputs[name])}
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        change(contract.PROBABILITIES, lambda array: array[:, :2]),
+        change(contract.PROBABILITIES, lambda array: np.concatenate([array, array])),
+        change(contract.PROBABILITIES, lambda array: array[0]),
+        change(contract.PROBABILITIES, lambda array: array * np.nan),
+        change(contract.PROBABILITIES, lambda array: array * 100),
+        change(contract.PROBABILITIES, lambda array: -array),
+        change(contract.PROBABILITIES, lambda array: array.astype(np.float64)),
+        change(contract.PROBABILITIES, lambda array: np.full(array.shape, b"a", object)),
+        change(contract.OUT_OF_DISTRIBUTION, lambda array: array + np.inf),
+        change(contract.OUT_OF_DISTRIBUTION, lambda array: array[:, None]),
+        change(contract.ACTIVATION_MAPS, lambda array: array[..., :2]),
+        change(contract.ACTIVATION_MAPS, lambda array: array[:, :0]),
+        change(contract.ACTIVATION_MAPS, lambda array: array * np.nan),
+    ],
+)
+def test_answer_that_cannot_be_used(client, model_server, edit):
+    model_server.edit = edit
+    check_problem(predict(client, "?explain=true"), 502)
+    assert errors(client) == {"BAD_ANSWER": 1.0}
+
+
+def test_missing_output(client, model_server):
+    model_server.edit = lambda outputs: {contract.PROBABILITIES: outputs[contract.PROBABILITIES]}
+    check_problem(predict(client), 502)
+
+
+def test_a_model_fault_fails_all_pictures_together(client, model_server):
+    model_server.fault = abort_with(grpc.StatusCode.INTERNAL, contract.PREDICT_SIGNATURE)
+    files = [(io.BytesIO(pictures.GLIOMA), "a.png"), (io.BytesIO(b"bad"), "b.png")]
+    check_problem(client.post("/predict", data={"image": files}), 502)
+
+
+def test_overload_is_refused_at_once_and_passes(make_client, model_server):
+    client = make_client(max_in_flight=2)
+    release = threading.Event()
+    model_server.fault = hold_until(release, contract.PREDICT_SIGNATURE)
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(predict, client.application.test_client()) for _ in range(2)]
+        try:
+            wait_for(lambda: model_server.count(contract.PREDICT_SIGNATURE) == 2)
+            response = predict(client)
+            check_problem(response, 503)
+            assert int(response.headers["Retry-After"]) > 0
+            assert client.get("/livez").status_code == 200
+            assert "gateway_in_flight 2.0" in client.get("/metrics").get_data(as_text=True)
+        finally:
+            release.set()
+        assert [future.result(20).status_code for future in held] == [200, 200]
+    assert predict(client).status_code == 200
+    assert "gateway_in_flight 0.0" in client.get("/metrics").get_data(as_text=True)
+
+
+def test_both_replicas_get_their_share(make_client, model_server):
+    # Two addresses of one name, as a headless Service has them.
+    with fake_model_server() as second:
+        client = make_client(model_server=f"ipv4:{model_server.address},{second.address}")
+        wait_for(lambda: predict(client).status_code == 200 and model_server.batches and second.batches)

@@ -1,0 +1,120 @@
+from dataclasses import fields
+from ipaddress import ip_network
+
+import pytest
+
+from brain_tumor.contract import MODEL_NAME
+from gateway.settings import VARIABLES, Settings, SettingsError
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert Settings.from_env({}) == Settings()
+    assert Settings.from_env({variable: " " for variable, _ in VARIABLES.values()}) == Settings()
+    assert Settings().model_name == MODEL_NAME
+
+
+def test_every_field_has_a_variable():
+    assert {field.name for field in fields(Settings)} == set(VARIABLES)
+    assert len({variable for variable, _ in VARIABLES.values()}) == len(VARIABLES)
+
+
+def test_every_variable_is_read(tmp_path):
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text("")
+    environ = {
+        "GATEWAY_BIND": "127.0.0.1:8080",
+        "GATEWAY_THREADS": "12",
+        "MODEL_SERVER_ADDRESS": "model-server.default.svc:8500",
+        "MODEL_NAME": "other",
+        "GATEWAY_DEADLINE_SECONDS": "2.5",
+        "GATEWAY_UPLOAD_SECONDS": "3",
+        "GATEWAY_MAX_BODY_BYTES": "5000",
+        "GATEWAY_MAX_PIXELS": "1024",
+        "GATEWAY_MAX_PICTURES": "2",
+        "GATEWAY_MAX_IN_FLIGHT": "4",
+        "GATEWAY_DECODERS": "1",
+        "GATEWAY_URL_FETCH": "False",
+        "GATEWAY_URL_SECONDS": "1",
+        "GATEWAY_URL_PORTS": "80, 8080",
+        "GATEWAY_URL_ALLOWED_NETWORKS": "10.1.0.0/16, fd12::/16",
+        "GATEWAY_URL_CA_FILE": str(ca_file),
+        "GATEWAY_LOG_LEVEL": "WARNING",
+        "GATEWAY_LOG_FORMAT": "json",
+    }
+    assert set(environ) == {variable for variable, _ in VARIABLES.values()}
+    assert Settings.from_env(environ) == Settings(
+        bind="127.0.0.1:8080",
+        threads=12,
+        model_server="model-server.default.svc:8500",
+        model_name="other",
+        deadline=2.5,
+        upload_timeout=3.0,
+        max_body=5000,
+        max_pixels=1024,
+        max_pictures=2,
+        max_in_flight=4,
+        decoders=1,
+        url_fetch=False,
+        url_timeout=1.0,
+        url_ports=frozenset({80, 8080}),
+        url_allowed_networks=(ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
+        url_ca_file=ca_file,
+        log_level="warning",
+        log_format="json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GATEWAY_BIND", "9696"),
+        ("GATEWAY_BIND", "host:"),
+        ("GATEWAY_BIND", "host:70000"),
+        ("GATEWAY_BIND", ":80"),
+        ("GATEWAY_THREADS", "many"),
+        ("GATEWAY_THREADS", "1"),
+        ("GATEWAY_THREADS", "-4"),
+        ("GATEWAY_THREADS", "\u0664"),
+        ("GATEWAY_THREADS", "16"),  # not more than in flight
+        ("GATEWAY_MAX_IN_FLIGHT", "24"),
+        ("GATEWAY_MAX_IN_FLIGHT", "0"),
+        ("MODEL_SERVER_ADDRESS", "model-server"),
+        ("GATEWAY_DEADLINE_SECONDS", "0"),
+        ("GATEWAY_DEADLINE_SECONDS", "-1"),
+        ("GATEWAY_DEADLINE_SECONDS", "nan"),
+        ("GATEWAY_DEADLINE_SECONDS", "inf"),
+        ("GATEWAY_DEADLINE_SECONDS", "10s"),
+        ("GATEWAY_UPLOAD_SECONDS", "601"),
+        ("GATEWAY_MAX_BODY_BYTES", "20MB"),
+        ("GATEWAY_MAX_BODY_BYTES", "1.5"),
+        ("GATEWAY_MAX_PIXELS", "0"),
+        ("GATEWAY_MAX_PICTURES", "0"),
+        ("GATEWAY_DECODERS", "0"),
+        ("GATEWAY_URL_FETCH", "maybe"),
+        ("GATEWAY_URL_FETCH", "1"),
+        ("GATEWAY_URL_SECONDS", "soon"),
+        ("GATEWAY_URL_PORTS", "80;443"),
+        ("GATEWAY_URL_PORTS", "0"),
+        ("GATEWAY_URL_ALLOWED_NETWORKS", "10.1.2.3/16"),
+        ("GATEWAY_URL_ALLOWED_NETWORKS", "localhost"),
+        ("GATEWAY_URL_CA_FILE", "/no/such/file"),
+        ("GATEWAY_LOG_LEVEL", "loud"),
+        ("GATEWAY_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_bad_value_names_its_variable(variable, value):
+    with pytest.raises(SettingsError, match=variable):
+        Settings.from_env({variable: value})
+
+
+def test_what_kubernetes_sets_for_services_does_not_matter():
+    environ = {
+        "GATEWAY_PORT": "tcp://10.0.0.1:9696",
+        "GATEWAY_PORT_9696_TCP_ADDR": "10.0.0.1",
+        "GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "MODEL_SERVER_PORT": "tcp://10.0.0.2:8500",
+        "MODEL_SERVER_SERVICE_PORT": "8500",
+    }
+    assert Settings.from_env(environ) == Settings()
+    prefixes = ("GATEWAY_PORT", "GATEWAY_SERVICE", "MODEL_SERVER_PORT", "MODEL_SERVER_SERVICE")
+    assert not [variable for variable, _ in VARIABLES.values() if variable.startswith(prefixes)]
