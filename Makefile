@@ -31,7 +31,7 @@ SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help run test check format lock bench clean
+.PHONY: help install run test check format lock bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,8 @@ help: ## Show this help
 run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path.keras converts and serves your own
 	@exec .venv/bin/python -m scripts.serve --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) \
 	  --rest-port $(REST_PORT) $(if $(MODEL),--keras-model "$(MODEL)")
+
+install: $(ALL) ## Install every part's packages into .venv
 
 test: $(ALL) ## Run every test; TESTS=path narrows
 	.venv/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS)

@@ -65,7 +65,7 @@ def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, models: Pat
         ),
         "gateway": stack.enter_context(
             _running(
-                [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py", "gateway.wsgi:create()"],
+                [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py"],
                 {
                     "GATEWAY_BIND": f"{options.host}:{options.port}",
                     "MODEL_SERVER_ADDRESS": f"{options.host}:{options.grpc_port}",
@@ -102,7 +102,7 @@ def _model_server_command(options: argparse.Namespace, models: Path) -> list[str
         sys.executable,
         "-m",
         "portable_model_server",
-        f"--bind_address={options.host}",
+        f"--host={options.host}",
         f"--port={options.grpc_port}",
         f"--rest_api_port={options.rest_port}",
         f"--model_name={MODEL_NAME}",

@@ -1,0 +1,83 @@
+"""``make run``'s command as a user meets it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import processes
+from tests.processes import ROOT, free_port, listens, wait_until
+
+
+def command(*ports: int) -> list[str]:
+    names = ("--port", "--grpc-port", "--rest-port")
+    return [
+        sys.executable,
+        "-m",
+        "scripts.serve",
+        *(word for pair in zip(names, map(str, ports), strict=True) for word in pair),
+    ]
+
+
+@pytest.fixture
+def ports() -> Iterator[tuple[int, int, int]]:
+    chosen = (free_port(), free_port(), free_port())
+    yield chosen
+    assert not any(listens(port) for port in chosen), "a server outlived its parent"
+
+
+def test_the_printed_curl_line_works_as_pasted(tmp_path: Path, ports: tuple[int, int, int]) -> None:
+    log = tmp_path / "log"
+    with processes.process(command(*ports), log) as serve:
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, f"ready\n{log.read_text()}")
+        line = re.search(r"^ *(curl .+)$", log.read_text(), re.MULTILINE)
+        assert line, log.read_text()
+        answer = subprocess.run(
+            line[1] + " --silent --show-error", shell=True, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert '"glioma"' in answer.stdout
+        os.kill(serve.pid, signal.SIGINT)
+        assert serve.wait(60) == 0
+    assert "Stopped." in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_a_taken_port_is_named(taken: int, ports: tuple[int, int, int]) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", ports[taken])):
+        ended = subprocess.run(command(*ports), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert str(ports[taken]) in ended.stderr
+    assert ("PORT=", "GRPC_PORT=", "REST_PORT=")[taken] in ended.stderr
+
+
+def test_a_tier_that_dies_ends_the_other(tmp_path: Path, ports: tuple[int, int, int]) -> None:
+    log = tmp_path / "log"
+    with processes.process(command(*ports), log) as serve:
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, f"ready\n{log.read_text()}")
+        children = Path(f"/proc/{serve.pid}/task/{serve.pid}/children").read_text().split()
+        assert len(children) == 2
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert serve.wait(60) == 1
+    assert "model server ended" in log.read_text()
+
+
+def test_a_model_that_cannot_be_converted(tmp_path: Path, ports: tuple[int, int, int]) -> None:
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"PK\x03\x04 not really")
+    (tmp_path / "broken.json").write_text('{"class_names": ["a", "b"]}')
+    ended = subprocess.run(
+        [*command(*ports), "--keras-model", str(broken)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1
+    assert "broken.keras" in ended.stderr
+    assert "nothing is served" in ended.stderr
+    assert "Traceback" not in ended.stderr
