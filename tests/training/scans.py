@@ -1,0 +1,30 @@
+"""A small phantom on disk, for the tests that need one, and its pictures as arrays."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.phantom.dataset import MASKS, Plan, write
+
+
+def phantom(
+    folder: Path, training: int = 12, testing: int = 12, size: int = 48, workers: int = 1, seed: int = 0
+) -> Path:
+    write(Plan(training, testing, seed=seed, size=size, masks=True), folder, workers)
+    return folder
+
+
+def manifest(folder: Path) -> list[dict]:
+    return json.loads((folder / "manifest.json").read_text())["pictures"]
+
+
+def picture(folder: Path, file: str) -> np.ndarray:
+    """uint8 (size, size)."""
+    return np.asarray(Image.open(folder / file))
+
+
+def mask(folder: Path, file: str) -> np.ndarray:
+    """bool (size, size)."""
+    return np.asarray(Image.open((folder / MASKS / file).with_suffix(".png"))) > 0

@@ -1,0 +1,66 @@
+import importlib
+
+import keras
+import numpy as np
+import pytest
+
+from training import networks
+
+
+def preprocess_input(name: str):
+    """keras.applications' own preprocessing for a backbone."""
+    return importlib.import_module(getattr(keras.applications, name).__module__).preprocess_input
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", [name for name in networks.names() if name != networks.SMALL])
+def test_every_backbone_gets_its_own_scaling(name: str, pixels: np.ndarray) -> None:
+    inputs = keras.Input((8, 8, 3))
+    scaling = keras.Model(inputs, networks.scaled(name, inputs))
+    expected = preprocess_input(name)(pixels.astype(np.float32))
+    np.testing.assert_allclose(scaling(pixels.astype(np.float32)), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_the_backbones_include_those_the_project_compares() -> None:
+    assert {"small", "Xception", "InceptionV3", "ResNet101V2"} <= set(networks.names())
+
+
+def test_the_small_network_takes_uint8_as_float32() -> None:
+    model = networks.build("small", 32, 4)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(model.predict(pixels, verbose=0), model.predict(pixels.astype("float32"), verbose=0))
+
+
+def test_the_small_network_is_small_and_made_of_stock_layers() -> None:
+    model = networks.build("small", 128, 4)
+    assert model.count_params() * 4 < 3_000_000
+    assert {type(layer).__name__ for layer in model.layers} == {
+        *("InputLayer", "Rescaling", "Conv2D", "BatchNormalization", "ReLU"),
+        *("GlobalAveragePooling2D", "Dropout", "Dense"),
+    }
+    assert type(model.layers[1]) is keras.layers.Rescaling
+
+
+@pytest.mark.parametrize(("name", "side"), [("small", 32), ("MobileNetV2", 32), ("ResNet50", 32)])
+def test_the_head_makes_activation_maps_exact(name: str, side: int) -> None:
+    model = networks.build(name, side, 3)
+    assert [type(layer).__name__ for layer in model.layers[-3:]] == ["GlobalAveragePooling2D", "Dropout", "Dense"]
+    features = keras.Model(model.input, model.layers[-3].input)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3)).astype("float32")
+    kernel, bias = model.layers[-1].get_weights()
+    maps = np.einsum("bhwc,ck->bhwk", features.predict(pixels, verbose=0), kernel)
+    np.testing.assert_allclose(maps.mean((1, 2)) + bias, model.predict(pixels, verbose=0), rtol=1e-3, atol=1e-4)
+
+
+def test_an_unknown_model_is_refused_with_suggestions() -> None:
+    with pytest.raises(networks.NetworkError, match=r"no model xceptoin; did you mean Xception"):
+        networks.build("xceptoin", 71, 4)
+
+
+def test_a_picture_too_small_for_a_backbone_is_refused() -> None:
+    with pytest.raises(networks.NetworkError, match="InceptionV3 cannot be built"):
+        networks.build("InceptionV3", 32, 4)
