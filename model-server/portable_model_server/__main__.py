@@ -1,0 +1,91 @@
+"""python -m portable_model_server --model_name=NAME --model_base_path=/absolute/path ..."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from queue import SimpleQueue
+
+from portable_model_server import flags
+from portable_model_server.errors import ServingError
+from portable_model_server.listeners import PortTaken
+from portable_model_server.server import STOP, ModelServer
+
+_LOGGER = logging.getLogger("portable_model_server")
+# What tensorflow_model_server ends with when it cannot start (its main returns -1).
+EXIT_CANNOT_START = 255
+EXIT_PORT_TAKEN = 1
+TENSORFLOW_SERVING = "2.20.0"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    _log_to_stderr()
+    try:
+        line = flags.parse(arguments)
+        _tell(line)
+        if line.flags.version:
+            return 0
+        events: SimpleQueue[str] = SimpleQueue()
+        _stop_on_signals(events)
+        ended = ModelServer(line.flags, events).run()
+    except flags.MalformedFlag as error:
+        sys.stdout.write(flags.usage())
+        return _cannot_start(error, EXIT_CANNOT_START)
+    except ServingError as error:
+        return _cannot_start(error, EXIT_CANNOT_START)
+    except PortTaken as error:
+        return _cannot_start(error, EXIT_PORT_TAKEN)
+    return 0 if ended else _leave(0)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s", stream=sys.stderr
+    )
+    # It would write a line for every request beyond the threads.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def _tell(line: flags.CommandLine) -> None:
+    """Say what becomes of the flags that are not simply used."""
+    if line.flags.version:
+        sys.stdout.write(
+            f"portable_model_server, with the API of TensorFlow ModelServer: {TENSORFLOW_SERVING}\n"
+            f"OpenVINO: {metadata.version('openvino')}\n"
+        )
+    for name in line.refused:
+        raise flags.MalformedFlag(f"--{name} is not implemented: {flags.REFUSED[name]}")
+    for name in line.without_effect:
+        _LOGGER.warning("--%s has no effect here: %s", name, flags.WITHOUT_EFFECT[name])
+    if line.unknown:
+        sys.stdout.write(f"unknown argument: {' '.join(line.unknown)}\n{flags.usage()}")
+        sys.stdout.flush()
+
+
+def _stop_on_signals(events: "SimpleQueue[str]") -> None:
+    def stop(number: int, frame: object) -> None:
+        # The second signal ends the process at once.
+        signal.signal(number, signal.SIG_DFL)
+        events.put(STOP)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _cannot_start(error: Exception, code: int) -> int:
+    _LOGGER.error("Failed to start server. Error: %s", error)
+    return _leave(code)
+
+
+def _leave(code: int) -> int:
+    """End without waiting for threads: a load or a prediction that is under way cannot be interrupted."""
+    sys.stdout.flush()
+    logging.shutdown()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""Bounds how many gRPC calls run at once, and refuses further ones as TensorFlow Serving does."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+# Threads beyond the bound: they say no, and answer health checks when all others are busy.
+SPARE_THREADS = 4
+
+
+class ConcurrencyLimit(grpc.ServerInterceptor):
+    """Calls of TensorFlow Serving's services beyond the limit get RESOURCE_EXHAUSTED; health checks always pass."""
+
+    def __init__(self, calls: int) -> None:
+        self._free = threading.BoundedSemaphore(calls)
+
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Wrap a method's handler; gRPC calls this."""
+        handler = continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/tensorflow.serving."):
+            return handler
+
+        def limited(request: Any, context: grpc.ServicerContext) -> Any:
+            if not self._free.acquire(blocking=False):
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Server Threadpool Exhausted")
+            try:
+                return handler.unary_unary(request, context)
+            finally:
+                self._free.release()
+
+        return grpc.unary_unary_rpc_method_handler(limited, handler.request_deserializer, handler.response_serializer)

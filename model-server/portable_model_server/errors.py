@@ -1,0 +1,60 @@
+"""Errors that a caller is told of: the gRPC code, the message, and the HTTP status that goes with the code."""
+
+import grpc
+
+# Source: ToHTTPStatusCode in tensorflow_serving/model_servers/http_server.cc.
+HTTP_STATUS = {
+    grpc.StatusCode.OK: 200,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+}
+# Source: kErrorMessageLimit in tensorflow_serving/model_servers/grpc_status_util.cc.
+GRPC_MESSAGE_LIMIT = 1024
+
+
+class ServingError(Exception):
+    """Something the caller, or whoever started the server, must be told.
+
+    Attributes:
+        code: the canonical status code.
+        message: safe to send; holds nothing internal.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = message
+
+
+def invalid(message: str) -> ServingError:
+    """The caller's request or configuration is wrong (INVALID_ARGUMENT)."""
+    return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> ServingError:
+    """There is no such model or version (NOT_FOUND)."""
+    return ServingError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def failed_precondition(message: str) -> ServingError:
+    """The request fits, but not what is loaded now (FAILED_PRECONDITION)."""
+    return ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
+def grpc_details(message: str) -> str:
+    """A message as gRPC carries it: cut, since details travel in a header of limited size."""
+    return message if len(message) <= GRPC_MESSAGE_LIMIT else message[:GRPC_MESSAGE_LIMIT] + "...TRUNCATED"

@@ -1,0 +1,195 @@
+"""The command line: TensorFlow Serving's flags under their own names, and the few that are this server's own."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+ENGINES = ("", "openvino", "tensorflow")
+
+# Flags of tensorflow_model_server 2.20 that change nothing here but speed or memory: taken, and said so.
+WITHOUT_EFFECT = {
+    "enable_batching": "requests are not batched",
+    "batching_parameters_file": "requests are not batched",
+    "enable_per_model_batching_parameters": "requests are not batched",
+    "num_load_threads": "each model loads in a thread of its own",
+    "num_unload_threads": "each model unloads in a thread of its own",
+    "flush_filesystem_caches": "file system caches are left alone",
+    "remove_unused_fields_from_bundle_metagraph": "nothing unused is kept",
+    "enable_signature_method_name_check": "method names are not checked",
+    "per_process_gpu_memory_fraction": "there is no GPU support",
+    "tensorflow_session_config_file": "there is no session",
+    "thread_pool_factory_config_file": "threads follow the CPU limit",
+    "mixed_precision": "models run in float32",
+    "xla_cpu_compilation_enabled": "there is no XLA",
+    "xla_gpu_compilation_enabled": "there is no XLA",
+    "skip_initialize_tpu": "there is no TPU support",
+    "enable_profiler": "there is no profiler",
+    "num_tflite_pools": "there is no TF Lite",
+    "num_tflite_interpreters_per_pool": "there is no TF Lite",
+    "rest_api_enable_cors_support": "answers carry no CORS headers",
+}
+# Those whose silent loss would serve something else, or less safely, than was asked for.
+REFUSED = {
+    "ssl_config_file": "there is no TLS; put a proxy in front or use tensorflow/serving",
+    "use_alts_credentials": "there is no ALTS",
+    "platform_config_file": "there is no platform but tensorflow",
+    "saved_model_tags": "only graphs tagged 'serve' are served",
+    "prefer_tflite_model": "there is no TF Lite",
+    "use_tflite_model": "there is no TF Lite",
+}
+# The values of those that ask for nothing special.
+HARMLESS = ("", "false", "serve")
+
+
+class MalformedFlag(ValueError):
+    """A flag whose value cannot be read; the message names it."""
+
+
+def _flag(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Every flag that has an effect, with TensorFlow Serving's default."""
+
+    port: int = _flag(8500, "port for gRPC; 0 for none")
+    grpc_socket_path: str = _flag("", "UNIX socket on which gRPC listens too")
+    rest_api_port: int = _flag(0, "port for HTTP/REST; 0 for none")
+    rest_api_num_threads: int = _flag(0, "threads for REST; 0 for 4 x the CPU limit")
+    rest_api_timeout_in_ms: int = _flag(30_000, "how long a REST prediction may take")
+    model_name: str = _flag("default", "name of the one model (ignored with --model_config_file)")
+    model_base_path: str = _flag("", "absolute path of the folder that holds its version folders")
+    model_config_file: str = _flag("", "text ModelServerConfig: several models, version policies, labels")
+    model_config_file_poll_wait_seconds: int = _flag(0, "seconds between readings of that file; 0 reads it once")
+    file_system_poll_wait_seconds: int = _flag(1, "seconds between looks for versions; 0 looks once, negative never")
+    max_num_load_retries: int = _flag(5, "how often a failed load is tried again")
+    load_retry_interval_micros: int = _flag(60_000_000, "microseconds between those tries")
+    allow_version_labels_for_unavailable_models: bool = _flag(False, "labels may be new ones of versions not loaded")
+    enable_model_warmup: bool = _flag(True, "replay assets.extra/tf_serving_warmup_requests before serving")
+    num_request_iterations_for_warmup: int = _flag(0, "how often each of its records is run, if above 0")
+    tensorflow_session_parallelism: int = _flag(0, "sets both of the next two")
+    tensorflow_intra_op_parallelism: int = _flag(0, "threads inside one prediction; 0 follows the CPU limit")
+    tensorflow_inter_op_parallelism: int = _flag(0, "predictions side by side; 0 follows the CPU limit")
+    grpc_channel_arguments: str = _flag("", "gRPC server options, e.g. grpc.max_connection_age_ms=10000,...")
+    grpc_max_threads: int = _flag(0, "gRPC calls at once, further ones are refused; 0 for 4 x the CPU limit")
+    enable_grpc_healthcheck_service: bool = _flag(False, "serve grpc.health.v1.Health")
+    enable_serialization_as_tensor_content: bool = _flag(False, "answer in tensor_content, not in typed fields")
+    monitoring_config_file: str = _flag("", "text MonitoringConfig: Prometheus metrics on the REST port")
+    version: bool = _flag(False, "print the version and end")
+    engine: str = _flag("", "own flag: openvino or tensorflow; unset is OpenVINO, TensorFlow for what it cannot run")
+    host: str = _flag("0.0.0.0", "own flag: address to listen on")  # noqa: S104 tensorflow_model_server's address
+    max_message_bytes: int = _flag(64 << 20, "own flag: largest gRPC request or REST body (TensorFlow Serving: 2 GiB)")
+    shutdown_grace_seconds: int = _flag(30, "own flag: how long calls in flight may go on after SIGTERM")
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot.
+
+        Raises:
+            MalformedFlag: a value out of its range.
+        """
+        for name in ("port", "rest_api_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise MalformedFlag(f"--{name} must be a port from 0 to 65535")
+        for name in ("grpc_max_threads", "rest_api_num_threads", "max_num_load_retries", "shutdown_grace_seconds"):
+            if getattr(self, name) < 0:
+                raise MalformedFlag(f"--{name} must not be negative")
+        if self.max_message_bytes <= 0:
+            raise MalformedFlag("--max_message_bytes must be above 0")
+        if self.engine not in ENGINES:
+            raise MalformedFlag("--engine must be openvino or tensorflow")
+
+    @property
+    def grpc_options(self) -> list[tuple[str, int | str]]:
+        """``--grpc_channel_arguments`` as options; what reads as an int32 is one.
+
+        Raises:
+            MalformedFlag: an argument without ``=``.
+        """
+        options: list[tuple[str, int | str]] = []
+        for argument in filter(None, self.grpc_channel_arguments.split(",")):
+            key, equals, value = argument.partition("=")
+            if not key or not equals:
+                raise MalformedFlag(f"--grpc_channel_arguments: {argument!r} is not KEY=VALUE")
+            number = _integer(value, bits=32)
+            options.append((key, value if number is None else number))
+        return options
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What a command line says.
+
+    Attributes:
+        flags: those that have an effect.
+        unknown: arguments that are no flag of this server or of TensorFlow Serving.
+        without_effect: names from ``WITHOUT_EFFECT`` that were given and ask for something.
+        refused: the same from ``REFUSED``.
+    """
+
+    flags: Flags
+    unknown: list[str]
+    without_effect: list[str]
+    refused: list[str]
+
+
+def parse(arguments: Sequence[str]) -> CommandLine:
+    """Read a command line as tensorflow_model_server does: only ``--flag=value``, and ``--flag`` for a bool.
+
+    Raises:
+        MalformedFlag: a value of the wrong kind, or ``--help``.
+    """
+    kinds = {item.name: type(item.default) for item in fields(Flags)}
+    values: dict[str, Any] = {}
+    unknown: list[str] = []
+    without_effect: list[str] = []
+    refused: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.removeprefix("--").partition("=")
+        kind = kinds.get(name)
+        if argument in ("--help", "-h"):
+            raise MalformedFlag("these are the flags")
+        if not argument.startswith("--") or (kind not in (bool, None) and not equals):
+            unknown.append(argument)
+        elif kind is not None:
+            values[name] = _value(name, kind, value if equals else None)
+        elif name in WITHOUT_EFFECT or name in REFUSED:
+            if not equals or value not in HARMLESS:
+                (refused if name in REFUSED else without_effect).append(name)
+        else:
+            unknown.append(argument)
+    if "batching_parameters_file" in without_effect and "enable_batching" not in without_effect:
+        raise MalformedFlag("--batching_parameters_file is set without setting --enable_batching to true")
+    return CommandLine(Flags(**values), unknown, without_effect, refused)
+
+
+def usage() -> str:
+    """Every flag with its default."""
+    lines = ["usage: python -m portable_model_server --flag=value ..."]
+    for item in fields(Flags):
+        default = str(item.default).lower() if isinstance(item.default, bool) else repr(item.default)
+        lines.append(f"  --{item.name}={default}\n      {item.metadata['help']}")
+    lines.append("also taken, without effect here: " + ", ".join(f"--{name}" for name in WITHOUT_EFFECT))
+    return "\n".join(lines) + "\n"
+
+
+def _value(name: str, kind: type, text: str | None) -> Any:
+    if text is None:
+        return True
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise MalformedFlag(f"couldn't interpret value {text} for flag {name}: it takes true or false")
+        return text == "true"
+    if kind is int:
+        number = _integer(text)
+        if number is None:
+            raise MalformedFlag(f"couldn't interpret value {text} for flag {name}: it takes a whole number")
+        return number
+    return text
+
+
+def _integer(text: str, bits: int = 64) -> int | None:
+    """The signed integer a text stands for, or None; stricter than ``int``, which takes underscores and spaces."""
+    number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+    return number if number is None or -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None

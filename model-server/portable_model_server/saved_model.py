@@ -1,0 +1,124 @@
+"""What a SavedModel says of itself, read without a graph runtime: its signatures and the constants they answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from serving_api.messages import SavedModel
+from serving_api.tensors import TensorError, to_array
+
+FILE_NAME = "saved_model.pb"
+SERVE_TAG = "serve"
+# How a TF2 SavedModel names the initialiser of its tables among the signatures; nobody calls it.
+# Source: tensorflow/python/saved_model/constants.py, INIT_OP_SIGNATURE_KEY.
+_INIT_OP_SIGNATURE = "__saved_model_init_op"
+_FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_MAX_STEPS = 100  # on the way from an output to a constant; a damaged graph may go in circles
+
+
+class SavedModelError(ValueError):
+    """A folder that holds no SavedModel this server can read."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A signature's input or output.
+
+    Attributes:
+        name: of the graph's tensor, such as ``images:0``.
+        dtype: TensorFlow's number, as in ``TensorProto.dtype``.
+        shape: -1 for a free dimension; None for an unknown rank.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One function of a model: its inputs and outputs by alias, and the SignatureDef they were read from."""
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    method_name: str
+    proto: Any
+
+
+def read_saved_model(path: Path) -> Any:
+    """The MetaGraphDef for serving of the SavedModel in a folder.
+
+    It holds the weights of a frozen model: keep it no longer than needed.
+
+    Raises:
+        SavedModelError: there is none, it cannot be read or parsed, or it is not made for serving.
+    """
+    file = path / FILE_NAME
+    try:
+        saved_model = SavedModel.FromString(file.read_bytes())
+    except FileNotFoundError:
+        raise SavedModelError(f"{path} holds no {FILE_NAME}") from None
+    except OSError as error:
+        raise SavedModelError(f"{file} cannot be read: {error.strerror}") from None
+    except DecodeError:
+        raise SavedModelError(f"{file} is damaged: it does not parse as a SavedModel") from None
+    for meta_graph in saved_model.meta_graphs:
+        if list(meta_graph.meta_info_def.tags) == [SERVE_TAG]:
+            return meta_graph
+    raise SavedModelError(f'{file} holds no graph tagged "{SERVE_TAG}": it was not saved for serving')
+
+
+def signatures(meta_graph: Any) -> dict[str, Signature]:
+    """A MetaGraphDef's signatures by name; they do not keep the MetaGraphDef alive."""
+    return {
+        name: Signature(
+            inputs={alias: _tensor_info(info) for alias, info in proto.inputs.items()},
+            outputs={alias: _tensor_info(info) for alias, info in proto.outputs.items()},
+            method_name=proto.method_name,
+            # A copy: a part of a message would hold on to the whole of it, weights included.
+            proto=type(proto).FromString(proto.SerializeToString()),
+        )
+        for name, proto in meta_graph.signature_def.items()
+        if name != _INIT_OP_SIGNATURE
+    }
+
+
+def constant_outputs(meta_graph: Any, signature: Signature) -> dict[str, NDArray[Any]]:
+    """Those outputs of a signature, by alias, that are constants of the graph, whatever the inputs."""
+    functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    found = {alias: _constant(info.name, nodes, functions) for alias, info in signature.outputs.items()}
+    return {alias: array for alias, array in found.items() if array is not None}
+
+
+def _constant(tensor: str, nodes: Mapping[str, Any], functions: Mapping[str, Any]) -> NDArray[Any] | None:
+    """The constant behind a tensor, through identities and function calls; None if something is computed."""
+    for _ in range(_MAX_STEPS):
+        # "node", "node:1", or in a function "node:output:1"
+        name, *_rest, index = tensor.split(":") if ":" in tensor else (tensor, "0")
+        node = nodes.get(name)
+        if node is None:
+            return None
+        if node.op == "Const":
+            try:
+                return to_array(node.attr["value"].tensor)
+            except TensorError:
+                return None
+        if node.op == "Identity" and node.input:
+            tensor = node.input[0]
+        elif node.op in _FUNCTION_CALLS and node.attr["f"].func.name in functions:
+            function = functions[node.attr["f"].func.name]
+            nodes = {inner.name: inner for inner in function.node_def}
+            tensor = function.ret[function.signature.output_arg[int(index)].name]
+        else:
+            return None
+    return None
+
+
+def _tensor_info(info: Any) -> TensorInfo:
+    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+    return TensorInfo(info.name, info.dtype, shape)
