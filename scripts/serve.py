@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from brain_tumor.contract import MODEL_NAME
+from gateway.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SHIPPED_MODELS = ROOT / "model-server" / "models"
@@ -108,6 +109,8 @@ def _model_server_command(options: argparse.Namespace, models: Path) -> list[str
         f"--model_name={MODEL_NAME}",
         f"--model_base_path={models / MODEL_NAME}",
         "--enable_grpc_healthcheck_service=true",
+        # Above what one gateway has in flight: the gateway refuses, this server need not.
+        f"--grpc_max_threads={2 * Settings.max_in_flight}",
     ]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.engine import (
@@ -31,6 +32,10 @@ for _name in ("openvino.tools.ovc", "openvino_telemetry"):
     sys.modules.setdefault(_name, None)  # type: ignore[arg-type]
 
 import openvino  # noqa: E402 - after its telemetry is shut off
+
+# The first array that openvino makes sets up its numpy binding, and two threads that do so at once wait for each other
+# for ever, with the interpreter's lock held: so the importing thread makes it.
+_ = openvino.Tensor(np.zeros(1, np.float32)).data
 
 # The only signature that OpenVINO reads.
 _SIGNATURE = "serving_default"

@@ -81,7 +81,7 @@ def create_app(
             code, answer = grpc.StatusCode.INTERNAL, rest_answers.error("internal error; see the server's log")
         if match and "method" in match:
             name = match["name"] if manager.knows(match["name"]) else UNKNOWN_MODEL
-            metrics.observe_request(name, code.name, match["method"], "REST", time.perf_counter() - started)
+            metrics.observe_request(name, code.name, match["method"].lower(), "REST", time.perf_counter() - started)
         return Response(answer, HTTP_STATUS[code], mimetype="application/json")
 
     if metrics_path:

@@ -1,0 +1,45 @@
+"""An engine that loads instantly, waits when told to, and remembers what it closed."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from portable_model_server.errors import failed_precondition
+from portable_model_server.saved_model import Signature
+
+
+class FakeModel:
+    """A LoadedModel without signatures."""
+
+    engine = "fake"
+    signatures: Mapping[str, Signature] = {}
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.closed = threading.Event()
+
+    def predict(self, signature: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class FakeLoader:
+    """Loads any path; those in ``broken`` fail, those in ``held`` wait for their event."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+        self.held: dict[str, threading.Event] = {}
+        self.attempts: list[str] = []
+        self.models: dict[str, FakeModel] = {}
+
+    def __call__(self, path: Path) -> FakeModel:
+        self.attempts.append(path.name)
+        if path.name in self.held:
+            assert self.held[path.name].wait(30)
+        if path.name in self.broken:
+            raise failed_precondition(f"{path.name} is broken")
+        self.models[path.name] = FakeModel(path)
+        return self.models[path.name]

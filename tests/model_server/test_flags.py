@@ -1,0 +1,79 @@
+"""The command line as tensorflow_model_server reads it."""
+
+import pytest
+
+from portable_model_server.flags import WITHOUT_EFFECT, Flags, MalformedFlag, parse, usage
+
+
+def test_defaults_are_tensorflow_servings() -> None:
+    flags = parse([]).flags
+    assert (flags.port, flags.rest_api_port, flags.rest_api_timeout_in_ms) == (8500, 0, 30000)
+    assert (flags.model_name, flags.model_base_path, flags.model_config_file) == ("default", "", "")
+    assert (flags.file_system_poll_wait_seconds, flags.model_config_file_poll_wait_seconds) == (1, 0)
+    assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
+    assert flags.enable_model_warmup
+    assert not flags.enable_grpc_healthcheck_service
+    assert not flags.enable_serialization_as_tensor_content
+
+
+def test_values() -> None:
+    line = parse(["--port=1", "--model_name=a=b", "--enable_model_warmup=false", "--version", "--port=2"])
+    assert (line.flags.port, line.flags.model_name) == (2, "a=b")
+    assert (line.flags.enable_model_warmup, line.flags.version) == (False, True)
+    assert parse(["--enable_grpc_healthcheck_service=true"]).flags.enable_grpc_healthcheck_service
+
+
+@pytest.mark.parametrize("arguments", [["--port", "8500"], ["-port=1"], ["--Port=1"], ["--nothing=1"], ["word"]])
+def test_what_is_no_flag_is_unknown(arguments: list[str]) -> None:
+    line = parse(arguments)
+    assert line.unknown == arguments
+    assert line.flags == Flags()
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--port=abc",
+        "--port=",
+        "--port=1.5",
+        "--port=1_000",
+        "--port=70000",
+        "--port=99999999999999999999",
+        "--enable_model_warmup=yes",
+        "--enable_model_warmup=True",
+        "--engine=onnx",
+        "--max_message_bytes=0",
+        "--grpc_max_threads=-1",
+        "--help",
+    ],
+)
+def test_malformed_values(argument: str) -> None:
+    with pytest.raises(MalformedFlag):
+        parse([argument])
+
+
+def test_known_flags_without_effect_are_no_strangers() -> None:
+    line = parse([f"--{name}=1" for name in WITHOUT_EFFECT])
+    assert line.without_effect == list(WITHOUT_EFFECT)
+    assert not line.unknown
+
+
+def test_flags_that_must_not_be_lost_silently() -> None:
+    assert parse(["--ssl_config_file=a", "--saved_model_tags=gpu"]).refused == ["ssl_config_file", "saved_model_tags"]
+    assert not parse(["--ssl_config_file=", "--saved_model_tags=serve", "--use_tflite_model=false"]).refused
+
+
+def test_channel_arguments() -> None:
+    flags = Flags(grpc_channel_arguments="grpc.max_connection_age_ms=10000,grpc.lb_policy_name=grpclb,a=99999999999")
+    assert flags.grpc_options == [
+        ("grpc.max_connection_age_ms", 10000),
+        ("grpc.lb_policy_name", "grpclb"),
+        ("a", "99999999999"),
+    ]
+    with pytest.raises(MalformedFlag):
+        _ = Flags(grpc_channel_arguments="grpc.max_connection_age_ms").grpc_options
+
+
+def test_usage_names_every_flag() -> None:
+    assert "--file_system_poll_wait_seconds=1\n" in usage()
+    assert "--enable_model_warmup=true\n" in usage()

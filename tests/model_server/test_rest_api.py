@@ -1,0 +1,141 @@
+"""What goes well over REST, and the bounds of a call."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.model_server.server_process import Answer, ServerProcess
+
+LIMIT = 100_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, half_plus: Callable[..., Path]) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("rest_api")
+    half_plus(folder / "half" / "1", 2.0)
+    flags = ("--model_name=half", f"--model_base_path={folder / 'half'}", f"--max_message_bytes={LIMIT}")
+    with ServerProcess(folder / "log", *flags) as server:
+        yield server.ready()
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, odd_base: Path) -> Iterator[ServerProcess]:
+    log = tmp_path_factory.mktemp("rest_api") / "log"
+    flags = ("--model_name=odd", f"--model_base_path={odd_base}", "--engine=tensorflow")
+    with ServerProcess(log, *flags, "--rest_api_timeout_in_ms=1000") as server:
+        yield server.ready()
+
+
+def good(answer: Answer) -> Any:
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def test_rows_and_columns(server: ServerProcess) -> None:
+    assert good(server.post("half", {"instances": [1.0, 2.0, 5.0]})) == {"predictions": [2.5, 3.0, 4.5]}
+    assert good(server.post("half", {"inputs": [1.0, 2.0, 5.0]})) == {"outputs": [2.5, 3.0, 4.5]}
+    assert good(server.post("half", {"inputs": {"x": [1]}})) == {"outputs": [2.5]}
+    assert good(server.post("half", {"instances": [{"x": 1}]})) == {"predictions": [2.5]}
+    assert good(server.post("half", {"inputs": []})) == {"outputs": []}
+
+
+def test_numbers(server: ServerProcess) -> None:
+    answer = server.post("half", b'{"instances": [0.2, NaN, Infinity, -Infinity]}')
+    assert answer.body == b'{"predictions": [2.1, NaN, Infinity, -Infinity]}'
+
+
+def test_paths(server: ServerProcess) -> None:
+    body = {"signature_name": "serving_default", "instances": [1]}
+    for path in ("/v1/models/half:predict", "/v1/models/half/versions/1:predict", "/V1/Models/half:PREDICT"):
+        assert server.http("POST", path, body).status == (404 if path.startswith("/V1") else 200)
+    assert server.http("POST", "/v1/MODELS/half:Predict", body).status == 200
+
+
+def test_any_content_type(server: ServerProcess) -> None:
+    for kind in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        assert server.post("half", {"instances": [1]}, {"Content-Type": kind}).status == 200
+
+
+def test_status(server: ServerProcess) -> None:
+    expected = {
+        "model_version_status": [
+            {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        ]
+    }
+    for path in ("", "/versions/1", "/labels/none"):
+        assert good(server.http("GET", f"/v1/models/half{path}")) == expected
+
+
+def test_metadata(server: ServerProcess) -> None:
+    for path in ("", "/versions/1"):
+        document = good(server.http("GET", f"/v1/models/half{path}/metadata"))
+        assert document["model_spec"] == {"name": "half", "signature_name": "", "version": "1"}
+        signatures = document["metadata"]["signature_def"]["signature_def"]
+        assert signatures["serving_default"]["inputs"]["x"] == {
+            "name": "x:0",
+            "dtype": "DT_FLOAT",
+            "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+        }
+
+
+def test_gzip(server: ServerProcess) -> None:
+    body = gzip.compress(json.dumps({"instances": [1]}).encode())
+    assert good(server.post("half", body, {"Content-Encoding": "gzip"})) == {"predictions": [2.5]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"no gzip", 400),
+        (gzip.compress(b'{"instances": [1]}')[:-4], 400),
+        (gzip.compress(b" " * 10_000_000), 413),
+    ],
+)
+def test_bad_gzip(server: ServerProcess, body: bytes, status: int) -> None:
+    answer = server.post("half", body, {"Content-Encoding": "gzip"})
+    assert answer.status == status
+    assert answer.json["error"]
+
+
+def test_bodies_are_bounded(server: ServerProcess) -> None:
+    assert server.post("half", b" " * (LIMIT + 1)).status == 413
+    assert server.post("half", b'{"instances": [1]' + b" " * (LIMIT - 50) + b"}").status == 200
+
+
+def test_strings(odd: ServerProcess) -> None:
+    assert good(odd.post("odd", {"instances": ["é", {"b64": "/w=="}]})) == {
+        "predictions": [{"echo": "é", "echo_bytes": {"b64": "w6k="}}, {"echo": "\ufffd", "echo_bytes": {"b64": "/w=="}}]
+    }
+
+
+def test_several_inputs_and_outputs(odd: ServerProcess) -> None:
+    rows = {"signature_name": "pair", "instances": [{"a": 1, "b": 2}, {"a": 3, "b": 4}]}
+    assert good(odd.post("odd", rows)) == {
+        "predictions": [{"difference": -1.0, "sum": 3.0}, {"difference": -1.0, "sum": 7.0}]
+    }
+    columns = {"signature_name": "pair", "inputs": {"a": [1, 3], "b": [2, 4]}}
+    assert good(odd.post("odd", columns)) == {"outputs": {"difference": [-1.0, -1.0], "sum": [3.0, 7.0]}}
+
+
+def test_scalars_have_no_rows(odd: ServerProcess) -> None:
+    assert good(odd.post("odd", {"signature_name": "scalar", "inputs": [1, 2]})) == {"outputs": 3.0}
+    answer = odd.post("odd", {"signature_name": "scalar", "instances": [1, 2]})
+    assert (answer.status, answer.json) == (400, {"error": "Tensor name: total has no shape information "})
+    answer = odd.post("odd", {"signature_name": "uneven", "instances": [1, 2]})
+    assert answer.status == 400
+    assert "inconsistent batch size" in answer.json["error"]
+
+
+def test_other_dtypes(odd: ServerProcess) -> None:
+    answer = good(odd.post("odd", {"signature_name": "whole", "instances": [1, 2]}))
+    assert answer == {"predictions": [{"even": False, "wide": 1}, {"even": True, "wide": 2}]}
+
+
+def test_a_prediction_that_takes_too_long(odd: ServerProcess) -> None:
+    answer = odd.post("odd", {"signature_name": "slow", "inputs": [200_000]})
+    assert answer.status == 504
+    assert answer.json["error"].startswith("Timeout")
