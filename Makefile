@@ -17,15 +17,18 @@ ifdef PYTHON
 export PYTHON
 endif
 
-# make run: the model to serve, and where
-MODEL ?=
-HOST ?= 127.0.0.1
-PORT ?= 9696
-GRPC_PORT ?= 8500
-REST_PORT ?= 8501
+# An environment's HOST or PORT is meant for something else, so these come from the command line only: make run PORT=8080
+MODEL :=
+HOST :=
+PORT :=
+GRPC_PORT :=
+REST_PORT :=
 # make test: which tests, and pytest's options
-TESTS ?= tests
-PYTEST_OPTIONS ?= --durations=10
+TESTS := tests
+PYTEST_OPTIONS := --durations=10
+# Both tiers, their tests and benchmarks meet on this machine, whatever proxy leads out of it.
+comma := ,
+export no_proxy := $(if $(no_proxy),$(no_proxy)$(comma))127.0.0.1,localhost
 
 SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
@@ -37,8 +40,9 @@ help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path.keras converts and serves your own
-	@exec .venv/bin/python -m scripts.serve --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) \
-	  --rest-port $(REST_PORT) $(if $(MODEL),--keras-model "$(MODEL)")
+	@exec .venv/bin/python -m scripts.serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
+	  $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT)) $(if $(REST_PORT),--rest-port $(REST_PORT)) \
+	  $(if $(MODEL),--keras-model "$(MODEL)")
 
 install: $(ALL) ## Install every part's packages into .venv
 

@@ -17,6 +17,7 @@ RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming")  #
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
 PHANTOM = "phantom"
 _MAX_SIDE = 4096
+_OPTIONAL = ("scaling", "temperature", "explains", "name", "training", "metrics", "versions")  # top-level fields
 
 
 class CardError(ValueError):
@@ -119,16 +120,10 @@ class Card:
         sides: dict[str, Any] = {"height": picture.get("height", height), "width": picture.get("width", width)}
         return cls(
             **sides,
+            **{name: picture[name] for name in ("resampling",) if name in picture},
+            **{name: document[name] for name in _OPTIONAL if name in document},
             class_names=tuple(document["class_names"]),
-            resampling=picture.get("resampling", "bilinear"),
-            scaling=document.get("scaling", "none"),
-            temperature=document.get("temperature", 1.0),
             out_of_distribution_threshold=strangeness.get("threshold"),
-            explains=document.get("explains", False),
-            name=document.get("name", ""),
-            training=document.get("training", {}),
-            metrics=document.get("metrics", {}),
-            versions=document.get("versions", {}),
         )
 
 

@@ -3,10 +3,12 @@
 Whoever needs one of these names takes it from here; class names and picture size come from the model's card.
 """
 
+from serving_api.names import DEFAULT_SIGNATURE
+
 MODEL_NAME = "brain-tumor"
 
 # serving_default: pictures to numbers.
-PREDICT_SIGNATURE = "serving_default"
+PREDICT_SIGNATURE = DEFAULT_SIGNATURE
 IMAGES = "images"  # uint8 (batch, height, width, 3), RGB
 PROBABILITIES = "probabilities"  # float32 (batch, class)
 OUT_OF_DISTRIBUTION = "out_of_distribution"  # float32 (batch,), larger is stranger

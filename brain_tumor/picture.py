@@ -5,6 +5,7 @@ EXIF orientation and transparency, resizes by nearest neighbour only, and puts n
 """
 
 import io
+import math
 import warnings
 from typing import Any
 
@@ -21,6 +22,7 @@ FORMATS = {
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
 }
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})  # of files in a folder
 MAX_PIXELS = 4096 * 4096
 MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
 # A progressive JPEG decodes once per scan: cameras and encoders write about ten, a hostile file thousands.
@@ -35,6 +37,7 @@ _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 # Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
 # darken the whole scan.
 _WINDOW_PERCENTILES = (0.5, 99.5)
+_WINDOW_PIXELS = 1 << 20  # of a larger picture every second, third, ... pixel of a row and column is counted
 
 # Odd EXIF or TIFF tags are no reason to refuse a picture, nor to write to the log of a service. Set once for the
 # process: warnings.catch_warnings is not safe between threads.
@@ -159,23 +162,36 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        image = _window(np.asarray(image, dtype=np.float32))
+        image = _window(image)
     elif image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+        over_black = Image.new("RGB", image.size)
+        over_black.paste(image, mask=image.getchannel("A"))
+        image = over_black
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _window(values: NDArray[Any]) -> Image.Image:
-    finite = np.isfinite(values)
-    if not finite.any():
+def _window(image: Image.Image) -> Image.Image:
+    values = np.array(image, dtype=np.float32)  # worked on in place: a large picture takes a good part of the memory
+    step = math.isqrt(values.size // _WINDOW_PIXELS) or 1
+    sample = values[::step, ::step]
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
         raise UnusablePicture("The picture has no finite pixel value.")
-    # The nearest value, not one in between: differences of extreme values overflow.
-    low, high = np.percentile(values[finite], _WINDOW_PERCENTILES, method="nearest")
+    # The nearest value, not one in between: differences of extreme values overflow, as their halves do not.
+    low, high = np.percentile(sample, _WINDOW_PERCENTILES, method="nearest")
     if high <= low:  # a few bright pixels on a flat ground
-        low, high = values[finite].min(), values[finite].max()
+        low, high = (
+            np.min(values, where=np.isfinite(values), initial=low),
+            np.max(values, where=np.isfinite(values), initial=high),
+        )
     span = high / 2 - low / 2
     if span == 0:
-        return Image.new("L", values.shape[::-1])
-    scaled = (np.clip(np.where(finite, values, low), low, high) / 2 - low / 2) / span * 255
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+        return Image.new("L", image.size)
+    np.nan_to_num(values, copy=False, nan=low, posinf=low, neginf=low)
+    np.clip(values, low, high, out=values)
+    values /= 2
+    values -= low / 2
+    values /= span
+    values *= 255
+    return Image.fromarray(np.rint(values, out=values).astype(np.uint8))

@@ -20,7 +20,8 @@ from converter.program import flatten
 from converter.publish import check_free, new_version
 from converter.scaling import Scaling, merge_scaling, with_scaling
 from converter.verify import expected, given_pictures, made_pictures, verify
-from converter.warmup import WARMUP_FILE, write_warmup
+from converter.warmup import write_warmup
+from serving_api.names import WARMUP_FILE
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Job:
     model: Path
     card: Path
     models: Path
-    name: str = contract.MODEL_NAME
-    version: int = 1
+    name: str
+    version: int
     keep_variables: bool = False
     verify_with: Path | None = None
 

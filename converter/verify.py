@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brain_tumor import contract
 from brain_tumor.card import Card
-from brain_tumor.picture import FORMATS, PictureError, Preprocessor
+from brain_tumor.picture import SUFFIXES, PictureError, Preprocessor
 from converter.errors import ConversionError
 from converter.head import Head
 from converter.scaling import scaler
@@ -50,8 +50,7 @@ def given_pictures(folder: Path, card: Card) -> NDArray[np.uint8]:
     Raises:
         ConversionError: there are none, or one cannot be used.
     """
-    suffixes = {f".{name.lower()}" for name in FORMATS} | {".jpg", ".tif"}
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ConversionError(f"{folder}: no pictures there to verify with")
     preprocessor = Preprocessor(card.height, card.width, card.resampling)

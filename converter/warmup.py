@@ -8,9 +8,6 @@ from brain_tumor import contract
 from brain_tumor.card import Card
 from serving_api.messages import PredictionLog, TensorProto
 
-# Where tensorflow/serving looks; source: tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h.
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-
 
 def write_warmup(path: Path, card: Card) -> None:
     """Write a TFRecord of two logged requests: one black picture, asking for every output, and the card."""

@@ -22,6 +22,8 @@ _SERVICE_CONFIG = {
 }
 RETRY_BUFFER = 8 << 20  # bytes; a larger request is not retried, and the default is smaller than a picture
 OPTIONS = [
+    # The model server is inside the network; a proxy in the environment is for what is outside.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.per_rpc_retry_buffer_size", RETRY_BUFFER),
     ("grpc.max_send_message_length", 64 << 20),

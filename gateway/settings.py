@@ -155,7 +155,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "deadline": ("GATEWAY_DEADLINE_SECONDS", _seconds),
     "upload_timeout": ("GATEWAY_UPLOAD_SECONDS", _seconds),
     "max_body": ("GATEWAY_MAX_BODY_BYTES", _integer(1024, 1 << 30)),
-    "max_pixels": ("GATEWAY_MAX_PIXELS", _integer(1024, 1 << 28)),
+    "max_pixels": ("GATEWAY_MAX_PIXELS", _integer(1024, 1 << 27)),  # Pillow refuses above 178,956,970
     "max_pictures": ("GATEWAY_MAX_PICTURES", _integer(1, 1000)),
     "max_in_flight": ("GATEWAY_MAX_IN_FLIGHT", _integer(1, 999)),
     "decoders": ("GATEWAY_DECODERS", _integer(1, 64)),

@@ -5,6 +5,7 @@ The portable model server and the gateway run as two processes of their own, as 
 
 import argparse
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -38,12 +39,9 @@ def main() -> int:
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_stopped_by_signals())
-            for port, variable in (
-                (options.port, "PORT"),
-                (options.grpc_port, "GRPC_PORT"),
-                (options.rest_port, "REST_PORT"),
-            ):
-                _require_free(options.host, port, variable)
+            _require_free(
+                options.host, {"PORT": options.port, "GRPC_PORT": options.grpc_port, "REST_PORT": options.rest_port}
+            )
             models = SHIPPED_MODELS
             if options.keras_model:
                 models = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="brain-tumor-")))
@@ -70,6 +68,7 @@ def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, models: Pat
                 {
                     "GATEWAY_BIND": f"{options.host}:{options.port}",
                     "MODEL_SERVER_ADDRESS": f"{options.host}:{options.grpc_port}",
+                    "MODEL_NAME": MODEL_NAME,
                 },
             )
         ),
@@ -89,13 +88,19 @@ def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, models: Pat
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address both tiers listen on")
-    parser.add_argument("--port", type=int, default=9696, help="of the gateway")
-    parser.add_argument("--grpc-port", type=int, default=8500, help="of the model server's gRPC API")
-    parser.add_argument("--rest-port", type=int, default=8501, help="of the model server's REST API")
+    parser.add_argument("--port", type=_port, default=9696, help="of the gateway")
+    parser.add_argument("--grpc-port", type=_port, default=8500, help="of the model server's gRPC API")
+    parser.add_argument("--rest-port", type=_port, default=8501, help="of the model server's REST API")
     parser.add_argument(
         "--keras-model", type=Path, help="convert and serve this .keras file instead of the shipped model"
     )
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
 
 
 def _model_server_command(options: argparse.Namespace, models: Path) -> list[str]:
@@ -108,7 +113,6 @@ def _model_server_command(options: argparse.Namespace, models: Path) -> list[str
         f"--rest_api_port={options.rest_port}",
         f"--model_name={MODEL_NAME}",
         f"--model_base_path={models / MODEL_NAME}",
-        "--enable_grpc_healthcheck_service=true",
         # Above what one gateway has in flight: the gateway refuses, this server need not.
         f"--grpc_max_threads={2 * Settings.max_in_flight}",
     ]
@@ -120,16 +124,20 @@ def _convert(keras_model: Path, models: Path) -> None:
         raise ServeError("The model was not converted, so nothing is served.")
 
 
-def _require_free(host: str, port: int, variable: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServeError(
-                f"Cannot listen on {host} port {port}: {error.strerror}. "
-                f"End what uses it, or choose another: make run {variable}={port + 1000}"
-            ) from None
+def _require_free(host: str, ports: dict[str, int]) -> None:
+    """Hold all ports (by the name that ``make run`` has for each) for a moment, so that none is used twice."""
+    with contextlib.ExitStack() as probes:
+        for variable, port in ports.items():
+            probe = probes.enter_context(socket.socket())
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                probe.listen()
+            except OSError as error:
+                advice = "Give an IPv4 address of this machine."
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    advice = f"End what uses it, or choose another port: make run {variable}=NUMBER"
+                raise ServeError(f"Cannot listen on {host} port {port}: {error.strerror or error}. {advice}") from None
 
 
 @contextlib.contextmanager
@@ -149,11 +157,12 @@ def _running(command: list[str], environment: dict[str, str]) -> Iterator[subpro
 
 def _wait_until_ready(url: str, tiers: dict[str, subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
     while time.monotonic() < deadline:
         _require_running(tiers)
         with (
             contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-            urllib.request.urlopen(url, timeout=2),  # noqa: S310 - our own address
+            opener.open(url, timeout=2),
         ):
             return
         time.sleep(0.05)

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 SHIPPED_MODEL = ROOT / "model-server" / "models" / "brain-tumor"
 EXAMPLES = ROOT / "examples"
 START_TIMEOUT = 60.0
+# A developer's own settings must not reach the servers under test.
+CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
 
 
 def free_port() -> int:
@@ -24,12 +26,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = START_TIMEOUT) -> None:
-    """Poll until the condition holds; fail with ``what`` after ``timeout`` seconds."""
+def wait_until(
+    condition: Callable[[], bool], what: str, log: Path | None = None, timeout: float = START_TIMEOUT
+) -> None:
+    """Poll until the condition holds; fail with ``what`` and what ``log`` holds after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout:.0f} s")
+            raise AssertionError(f"{what}: not within {timeout:.0f} s\n{log.read_text() if log else ''}")
         time.sleep(0.02)
 
 
@@ -66,7 +70,7 @@ def process(
     """A process whose output goes to ``log``; ended with SIGTERM, and with SIGKILL where that does not do."""
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**CLEAN_ENVIRONMENT, **(environment or {})}
         )
     try:
         yield child
@@ -80,7 +84,7 @@ def process(
 
 
 def wait_until_up(child: subprocess.Popen[bytes], up: Callable[[], bool], log: Path) -> None:
-    wait_until(lambda: child.poll() is not None or up(), f"start of {child.args!r}\n{log.read_text()}")
+    wait_until(lambda: child.poll() is not None or up(), f"start of {child.args!r}", log)
     assert child.poll() is None, f"ended with {child.returncode}:\n{log.read_text()}"
 
 

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from brain_tumor.picture import PictureError, Preprocessor
+from brain_tumor.picture import SUFFIXES, PictureError, Preprocessor
 
 TRAINING, TESTING = "Training", "Testing"
 MANIFEST = "manifest.json"
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 
 
 class DataError(Exception):
@@ -71,7 +70,7 @@ def find(folder: Path) -> DataSet:
             )
         classes[split] = {path.name for path in (folder / split).iterdir() if path.is_dir()}
         found = (folder / split).glob("*/*")
-        files[split] = tuple(sorted(p.relative_to(folder).as_posix() for p in found if p.suffix.lower() in _SUFFIXES))
+        files[split] = tuple(sorted(p.relative_to(folder).as_posix() for p in found if p.suffix.lower() in SUFFIXES))
     names = tuple(sorted(classes[TRAINING] | classes[TESTING]))
     if len(names) < 2:
         raise DataError(f"{folder / TRAINING} must hold two or more class folders, not {len(names)}")
@@ -80,7 +79,7 @@ def find(folder: Path) -> DataSet:
             if name not in classes[split]:
                 raise DataError(f"{folder / split} has no class folder {name}")
             if not any(file.startswith(f"{split}/{name}/") for file in files[split]):
-                raise DataError(f"{folder / split / name} has no picture ({', '.join(sorted(_SUFFIXES))})")
+                raise DataError(f"{folder / split / name} has no picture ({', '.join(sorted(SUFFIXES))})")
     data, patients = _manifest(folder, {*files[TRAINING], *files[TESTING]})
     return DataSet(folder, names, files[TRAINING], files[TESTING], data or folder.resolve().name, patients)
 

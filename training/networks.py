@@ -19,7 +19,13 @@ _SMALL_CONVOLUTIONS = ((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (12
 # What each family expects of its pixels (keras.applications' own names); the families not named scale inside.
 _TF = {"Xception", "InceptionV3", "InceptionResNetV2", "MobileNet", "MobileNetV2", "NASNetMobile", "NASNetLarge"}
 _TF |= {"ResNet50V2", "ResNet101V2", "ResNet152V2"}
-_SIDES = {"Xception": 299, "InceptionV3": 299, "InceptionResNetV2": 299, "NASNetLarge": 331}
+_SIDES = {
+    **{"Xception": 299, "InceptionV3": 299, "InceptionResNetV2": 299, "NASNetLarge": 331},
+    **{"EfficientNetB1": 240, "EfficientNetB2": 260, "EfficientNetB3": 300, "EfficientNetB4": 380},
+    **{"EfficientNetB5": 456, "EfficientNetB6": 528, "EfficientNetB7": 600},
+    **{"EfficientNetV2B1": 240, "EfficientNetV2B2": 260, "EfficientNetV2B3": 300},
+    **{"EfficientNetV2S": 384, "EfficientNetV2M": 480, "EfficientNetV2L": 480},
+}  # pixels, where not 224; source: the default sizes in keras.applications
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of pixels 0..255, RGB
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of pixels 0..255, BGR
 

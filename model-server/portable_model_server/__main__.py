@@ -22,6 +22,9 @@ TENSORFLOW_SERVING = "2.20.0"
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code."""
+    if {"--help", "-h"} & set(arguments):
+        sys.stdout.write(flags.usage())
+        return 0
     _log_to_stderr()
     try:
         line = flags.parse(arguments)

@@ -138,7 +138,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     """Read a command line as tensorflow_model_server does: only ``--flag=value``, and ``--flag`` for a bool.
 
     Raises:
-        MalformedFlag: a value of the wrong kind, or ``--help``.
+        MalformedFlag: a value of the wrong kind.
     """
     kinds = {item.name: type(item.default) for item in fields(Flags)}
     values: dict[str, Any] = {}
@@ -148,8 +148,6 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     for argument in arguments:
         name, equals, value = argument.removeprefix("--").partition("=")
         kind = kinds.get(name)
-        if argument in ("--help", "-h"):
-            raise MalformedFlag("these are the flags")
         if not argument.startswith("--") or (kind not in (bool, None) and not equals):
             unknown.append(argument)
         elif kind is not None:

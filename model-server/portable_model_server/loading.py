@@ -17,9 +17,9 @@ from portable_model_server.saved_model import SavedModelError
 from portable_model_server.served_model import Servable
 from portable_model_server.tfrecord import TFRecordError, read_records
 from serving_api.messages import PredictionLog
+from serving_api.names import WARMUP_FILE
 
 _LOGGER = logging.getLogger(__name__)
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # Source: WarmupConsts in tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h.
 MAX_WARMUP_RECORDS = 1000
 

@@ -25,6 +25,7 @@ from portable_model_server.engine import (
     trim_heap,
 )
 from portable_model_server.saved_model import Signature, TensorInfo, constant_outputs, read_saved_model, signatures
+from serving_api.names import DEFAULT_SIGNATURE
 
 # `import openvino` also imports its converter, and that reports each import to its makers over the network. None
 # makes both imports fail, which openvino allows for; the runtime is all that this server needs.
@@ -37,8 +38,6 @@ import openvino  # noqa: E402 - after its telemetry is shut off
 # for ever, with the interpreter's lock held: so the importing thread makes it.
 _ = openvino.Tensor(np.zeros(1, np.float32)).data
 
-# The only signature that OpenVINO reads.
-_SIGNATURE = "serving_default"
 # The CPU plugin turns them into their 32-bit kin and lets numbers overflow.
 _TOO_WIDE = {2: "float64", 9: "int64", 23: "uint64"}
 # OpenVINO keeps the working memory of the largest batch so far; up to this many rows it may.
@@ -73,13 +72,15 @@ class OpenVINOEngine:
         constants = {name: constant_outputs(meta_graph, signature) for name, signature in declared.items()}
         del meta_graph  # as large as the weights
         computed = {name for name, signature in declared.items() if signature.outputs.keys() - constants[name].keys()}
-        if computed - {_SIGNATURE}:
-            others = ", ".join(sorted(computed - {_SIGNATURE}))
-            raise EngineError(f"OpenVINO computes only the signature {_SIGNATURE}, this model also has {others}")
+        if computed - {DEFAULT_SIGNATURE}:
+            others = ", ".join(sorted(computed - {DEFAULT_SIGNATURE}))
+            raise EngineError(f"OpenVINO computes only the signature {DEFAULT_SIGNATURE}, this model also has {others}")
         graph = None
         if computed:
-            wanted = {a: i for a, i in declared[_SIGNATURE].outputs.items() if a not in constants[_SIGNATURE]}
-            graph = self._compile(path, declared[_SIGNATURE], wanted)
+            wanted = {
+                a: i for a, i in declared[DEFAULT_SIGNATURE].outputs.items() if a not in constants[DEFAULT_SIGNATURE]
+            }
+            graph = self._compile(path, declared[DEFAULT_SIGNATURE], wanted)
         trim_heap()
         return OpenVINOModel(declared, constants, graph)
 

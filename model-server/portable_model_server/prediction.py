@@ -15,9 +15,9 @@ from portable_model_server.metrics import Metrics
 from portable_model_server.saved_model import Signature, TensorInfo
 from portable_model_server.served_model import Servable
 from serving_api.messages import PredictResponse
+from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPE_STRING, DTYPES, TensorError, from_array, to_array
 
-DEFAULT_SIGNATURE = "serving_default"
 # Source of the names: DataTypeString in tensorflow/core/framework/types.cc.
 _DTYPE_NAMES = {1: "float", 2: "double", 7: "string", 10: "bool", 19: "half"}
 

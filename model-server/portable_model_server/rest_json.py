@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.errors import ServingError, invalid
-from portable_model_server.prediction import DEFAULT_SIGNATURE, dtype_name
+from portable_model_server.prediction import dtype_name
 from portable_model_server.saved_model import TensorInfo
+from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPE_STRING, DTYPES
 
 _JSON_TYPES = {

@@ -4,6 +4,7 @@ from ipaddress import ip_network
 import pytest
 
 from brain_tumor.contract import MODEL_NAME
+from brain_tumor.picture import MAX_PIXELS
 from gateway.settings import VARIABLES, Settings, SettingsError
 
 
@@ -11,6 +12,7 @@ def test_an_empty_environment_gives_the_defaults():
     assert Settings.from_env({}) == Settings()
     assert Settings.from_env({variable: " " for variable, _ in VARIABLES.values()}) == Settings()
     assert Settings().model_name == MODEL_NAME
+    assert Settings().max_pixels == MAX_PIXELS  # not taken from there: gunicorn's master imports no Pillow
 
 
 def test_every_field_has_a_variable():

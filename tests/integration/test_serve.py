@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def ports() -> Iterator[tuple[int, int, int]]:
 def test_the_printed_curl_line_works_as_pasted(tmp_path: Path, ports: tuple[int, int, int]) -> None:
     log = tmp_path / "log"
     with processes.process(command(*ports), log) as serve:
-        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, f"ready\n{log.read_text()}")
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, "ready", log)
         line = re.search(r"^ *(curl .+)$", log.read_text(), re.MULTILINE)
         assert line, log.read_text()
         answer = subprocess.run(
@@ -50,8 +51,6 @@ def test_the_printed_curl_line_works_as_pasted(tmp_path: Path, ports: tuple[int,
 
 @pytest.mark.parametrize("taken", [0, 1, 2])
 def test_a_taken_port_is_named(taken: int, ports: tuple[int, int, int]) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", ports[taken])):
         ended = subprocess.run(command(*ports), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
@@ -62,7 +61,7 @@ def test_a_taken_port_is_named(taken: int, ports: tuple[int, int, int]) -> None:
 def test_a_tier_that_dies_ends_the_other(tmp_path: Path, ports: tuple[int, int, int]) -> None:
     log = tmp_path / "log"
     with processes.process(command(*ports), log) as serve:
-        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, f"ready\n{log.read_text()}")
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, "ready", log)
         children = Path(f"/proc/{serve.pid}/task/{serve.pid}/children").read_text().split()
         assert len(children) == 2
         os.kill(int(children[0]), signal.SIGKILL)
@@ -81,3 +80,40 @@ def test_a_model_that_cannot_be_converted(tmp_path: Path, ports: tuple[int, int,
     assert "broken.keras" in ended.stderr
     assert "nothing is served" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("ports", [(70000, 8500, 8501), (0, 8500, 8501)])
+def test_a_port_that_is_none_is_refused(ports: tuple[int, int, int]) -> None:
+    ended = subprocess.run(command(*ports), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "a port is a number from 1 to 65535" in ended.stderr
+
+
+def test_a_port_given_twice_is_refused() -> None:
+    port = free_port()
+    ended = subprocess.run(command(port, port, free_port()), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert f"port {port}" in ended.stderr
+
+
+def test_make_run_passes_on_what_it_is_given_and_nothing_of_the_environment() -> None:
+    environment = {**os.environ, "HOST": "elsewhere", "PORT": "1", "MODEL": "x.keras"}
+    printed = subprocess.run(
+        ["make", "--dry-run", "run", "GRPC_PORT=2"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "--grpc-port 2" in printed
+    assert "elsewhere" not in printed and "--port" not in printed and "x.keras" not in printed
+
+
+def test_a_proxy_and_another_model_s_name_in_the_environment_change_nothing(
+    tmp_path: Path, ports: tuple[int, int, int]
+) -> None:
+    log = tmp_path / "log"
+    with processes.process(command(*ports), log, {"http_proxy": "http://127.0.0.1:9", "MODEL_NAME": "resnet"}) as serve:
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, "ready", log)
+        assert serve.poll() is None, log.read_text()

@@ -1,8 +1,12 @@
 """The command line as tensorflow_model_server reads it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from portable_model_server.flags import WITHOUT_EFFECT, Flags, MalformedFlag, parse, usage
+from tests.processes import CLEAN_ENVIRONMENT, ROOT
 
 
 def test_defaults_are_tensorflow_servings() -> None:
@@ -44,7 +48,6 @@ def test_what_is_no_flag_is_unknown(arguments: list[str]) -> None:
         "--engine=onnx",
         "--max_message_bytes=0",
         "--grpc_max_threads=-1",
-        "--help",
     ],
 )
 def test_malformed_values(argument: str) -> None:
@@ -77,3 +80,12 @@ def test_channel_arguments() -> None:
 def test_usage_names_every_flag() -> None:
     assert "--file_system_poll_wait_seconds=1\n" in usage()
     assert "--enable_model_warmup=true\n" in usage()
+
+
+def test_help_lists_the_flags_and_ends_well() -> None:
+    command = [sys.executable, "-m", "portable_model_server", "--help"]
+    environment = {**CLEAN_ENVIRONMENT, "PYTHONPATH": "model-server"}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=60)
+    assert ended.returncode == 0
+    assert "--model_base_path=" in ended.stdout
+    assert ended.stderr == ""

@@ -42,7 +42,7 @@ def states(manager: ModelManager, name: str = "m") -> dict[int, State]:
 
 
 def reaches(manager: ModelManager, expected: dict[int, State], name: str = "m") -> None:
-    wait_until(lambda: states(manager, name) == expected, f"{expected}, is {states(manager, name)}", 10)
+    wait_until(lambda: states(manager, name) == expected, f"{expected}, is {states(manager, name)}", timeout=10)
 
 
 def test_an_emptied_base_path_unloads_and_a_vanished_one_does_not(

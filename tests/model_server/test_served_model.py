@@ -35,7 +35,7 @@ def states(model: ServedModel) -> dict[int, State]:
 
 
 def reaches(model: ServedModel, expected: dict[int, State]) -> None:
-    wait_until(lambda: states(model) == expected, f"{expected}, is {states(model)}", 10)
+    wait_until(lambda: states(model) == expected, f"{expected}, is {states(model)}", timeout=10)
 
 
 def test_the_highest_version_loads_first(model: ServedModel, loader: FakeLoader) -> None:
@@ -117,7 +117,7 @@ def test_waiting_for_a_retry_ends_when_the_version_goes(loader: FakeLoader) -> N
     loader.broken.add("1")
     model = ServedModel("m", loader, Retries(1, 3600), lambda: None)
     model.want(paths(1))
-    wait_until(lambda: loader.attempts == ["1"], "first attempt", 10)
+    wait_until(lambda: loader.attempts == ["1"], "first attempt", timeout=10)
     model.want(paths(2))
     reaches(model, {1: State.END, 2: State.AVAILABLE})
     model.close(30)

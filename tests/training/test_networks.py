@@ -64,3 +64,8 @@ def test_an_unknown_model_is_refused_with_suggestions() -> None:
 def test_a_picture_too_small_for_a_backbone_is_refused() -> None:
     with pytest.raises(networks.NetworkError, match="InceptionV3 cannot be built"):
         networks.build("InceptionV3", 32, 4)
+
+
+@pytest.mark.parametrize("name", ["Xception", "EfficientNetB1"])
+def test_a_backbone_gets_pictures_of_the_size_it_is_made_for(name: str) -> None:
+    assert getattr(keras.applications, name)(weights=None).input_shape[1] == networks.default_side(name)
