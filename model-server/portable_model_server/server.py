@@ -9,7 +9,8 @@ import grpc
 
 from portable_model_server import config
 from portable_model_server.cpu import cpu_limit
-from portable_model_server.engine import EngineError, Threads, create_engine
+from portable_model_server.engine import EngineError, Threads
+from portable_model_server.engine_choice import create_engine
 from portable_model_server.errors import ServingError, invalid
 from portable_model_server.flags import Flags
 from portable_model_server.grpc_services import ModelServicer, PredictionServicer

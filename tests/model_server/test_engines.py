@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from portable_model_server.engine import EngineError, InvalidInputError, Threads, Usage, create_engine
+from portable_model_server.engine import EngineError, InvalidInputError, Threads, Usage
+from portable_model_server.engine_choice import create_engine
 from portable_model_server.saved_model import SavedModelError
 from serving_api.messages import SavedModel
 from tests.model_server.savedmodels import CARD, SIZE, picture_model, pictures, save, signature, v1
@@ -393,7 +394,8 @@ WITHOUT_TENSORFLOW = """
 import sys
 from pathlib import Path
 sys.modules["tensorflow"] = None  # as if it were not installed
-from portable_model_server.engine import EngineError, Threads, create_engine
+from portable_model_server.engine import EngineError, Threads
+from portable_model_server.engine_choice import create_engine
 for name in ("tensorflow", None):
     try:
         create_engine(name, Threads(1)).load(Path(sys.argv[1]))
@@ -413,7 +415,8 @@ import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
-from portable_model_server.engine import Threads, create_engine
+from portable_model_server.engine import Threads
+from portable_model_server.engine_choice import create_engine
 model = create_engine(sys.argv[2], Threads(1)).load(Path(sys.argv[1]))
 images = {"images": np.zeros((400, 24, 24, 3), np.uint8)}
 predict = lambda _: model.predict("serving_default", images, ["probabilities"])
@@ -445,7 +448,8 @@ sys.addaudithook(watch)
 PREDICT = """
 from pathlib import Path
 import numpy as np
-from portable_model_server.engine import Threads, create_engine
+from portable_model_server.engine import Threads
+from portable_model_server.engine_choice import create_engine
 model = create_engine(None, Threads(1)).load(Path(sys.argv[1]))
 model.predict("serving_default", {"images": np.zeros((1, 24, 24, 3), np.uint8)}, ["probabilities"])
 model.close()

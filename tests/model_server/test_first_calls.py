@@ -14,7 +14,8 @@ SCRIPT = """
 import os, sys, threading
 from pathlib import Path
 import numpy as np
-from portable_model_server.engine import Threads, create_engine
+from portable_model_server.engine import Threads
+from portable_model_server.engine_choice import create_engine
 
 model = create_engine("openvino", Threads(2)).load(Path(sys.argv[1]))
 sys.setswitchinterval(1e-6)
