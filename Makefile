@@ -77,5 +77,5 @@ $(PIPENV): Makefile
 
 .venv/.%: Pipfile.lock $(PIPENV)
 	@echo "Installing the packages of $*"
-	$(PIPENV) sync --verbose --categories $* 2>&1 | grep --line-buffered -E '^(Downloading|Successfully|ERROR|Error)|rror:' || test $${PIPESTATUS[0]} -eq 0
+	COLUMNS=500 $(PIPENV) sync --verbose --categories $* 2>&1 | grep --line-buffered -E '^(Downloading|Successfully|ERROR|Error)|rror:' || test $${PIPESTATUS[0]} -eq 0
 	touch $@

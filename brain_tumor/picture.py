@@ -25,11 +25,13 @@ FORMATS = {
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})  # of files in a folder
 MAX_PIXELS = 4096 * 4096
 MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
-# A progressive JPEG decodes once per scan: cameras and encoders write about ten, a hostile file thousands.
-_MAX_JPEG_SCANS = 100
-_START_OF_SCAN = b"\xff\xda"
-# libtiff decodes whole tiles, and a tile may be larger than its picture (TIFF 6.0, section 15: width, length).
-_TIFF_TILE_SIDES = (322, 323)
+# A progressive JPEG decodes once per scan, and Pillow joins the EXIF segments one by one: cameras and encoders write
+# about ten, a hostile file thousands.
+_MAX_JPEG_SEGMENTS = 100
+_JPEG, _START_OF_SCAN, _EXIF_SEGMENT = b"\xff\xd8", b"\xff\xda", b"\xff\xe1"
+# TIFF 6.0, sections 3 and 15: where the strips lie; the tiles' width and length.
+_TIFF_STRIPS, _TIFF_TILE_SIDES = 273, (322, 323)
+_MAX_TIFF_STRIPS = 1 << 16  # more than rows of the tallest picture that people make
 # Pillow decodes run-length compressed BMPs (RLE8, RLE4) in Python: seconds for a few MB.
 _BMP_RUN_LENGTH = (1, 2)
 # How a file of these formats begins that Pillow does not recognise for want of the rest.
@@ -108,6 +110,8 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         UnusablePicture: a side shorter than ``MIN_SIDE``, or no finite pixel.
         BrokenPicture: truncated or corrupt.
     """
+    if data.startswith(_JPEG) and data.count(_EXIF_SEGMENT) > _MAX_JPEG_SEGMENTS:
+        raise _broken()
     try:
         image = Image.open(io.BytesIO(data), formats=list(FORMATS))
     except UnidentifiedImageError as error:
@@ -135,14 +139,20 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
     """Refuse what costs far more to decode than its size tells."""
-    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SCANS:
+    if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SEGMENTS:
         raise _broken()
     if image.format == "BMP" and image.info.get("compression") in _BMP_RUN_LENGTH:
         raise UnknownPictureType("This BMP is run-length compressed. Save it without compression, or as PNG.")
     if image.format == "TIFF":
-        width, height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE_SIDES)
-        if width * height > max_pixels:
-            raise _too_large(max_pixels)
+        strips = image.tag_v2.get(_TIFF_STRIPS, ())
+        if isinstance(strips, tuple) and len(strips) > _MAX_TIFF_STRIPS:
+            raise _broken()
+        tile_width, tile_height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE_SIDES)
+        if tile_width > 0 and tile_height > 0:
+            # Whole tiles are decoded, and a tile may be far larger than what shows of it.
+            across, down = -(-image.width // tile_width), -(-image.height // tile_height)
+            if across * tile_width * down * tile_height > 2 * max_pixels:
+                raise _too_large(max_pixels)
 
 
 def _too_large(max_pixels: int) -> PictureTooLarge:

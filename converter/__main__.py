@@ -55,6 +55,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"scaling: {report.scaling}")
     if report.scaling_assumed:
         print(f'warning: {job.card} has no "scaling", and the model has none inside; is it "none"?', file=sys.stderr)
+    for field in report.unknown_fields:
+        print(f"warning: {job.card}: {field} is no field of a card and was passed over", file=sys.stderr)
     print(f"folded {report.folded} batch normalizations")
     print(f"activation maps: {'yes' if report.card.explains else 'no, the head is not pooling and one dense layer'}")
     print(f"largest difference in probability {report.difference:.1e} over {report.pictures} pictures")

@@ -40,8 +40,8 @@ class Job:
     model: Path
     card: Path
     models: Path
-    name: str
-    version: int
+    name: str = contract.MODEL_NAME
+    version: int = 1
     keep_variables: bool = False
     verify_with: Path | None = None
 
@@ -53,12 +53,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done: counts, bytes, seconds, and the largest difference in probability on so many pictures."""
+    """What was done: counts, bytes, seconds, and the largest difference in probability on so many pictures.
+
+    ``unknown_fields`` of the card were passed over; ``scaling_assumed``: neither card nor model has a word on it.
+    """
 
     card: Card
     folded: int
     scaling: Scaling
     scaling_assumed: bool
+    unknown_fields: tuple[str, ...]
     size: int
     seconds: float
     difference: float
@@ -72,8 +76,8 @@ def convert(job: Job) -> Report:
         ConversionError: nothing was published; the message says why.
     """
     started = time.monotonic()
-    check_free(job.target)
     source = load(job.model, job.card)
+    check_free(job.target)
     original = find_head(drop_inactive(flatten(source.model, source.card.height, source.card.width)))
     head, folded, scaling = _optimised(original, source)
     card = _completed(source.card, job.name, head)
@@ -96,6 +100,7 @@ def convert(job: Job) -> Report:
         folded=folded,
         scaling=scaling,
         scaling_assumed=scaling is Scaling.NONE and not source.says_scaling,
+        unknown_fields=source.unknown_fields,
         size=size,
         seconds=time.monotonic() - started,
         difference=difference,

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ class Source:
         model: one input (batch, height, width, 3), one output (batch, class).
         card: with the size of the model's pictures.
         says_scaling: whether the card has a word on scaling, or leaves it at the default.
+        unknown_fields: of the card's file, perhaps misspelt.
     """
 
     model: keras.Model
     card: Card
     says_scaling: bool
+    unknown_fields: tuple[str, ...]
 
 
 def load(model_path: Path, card_path: Path) -> Source:
@@ -41,6 +44,10 @@ def load(model_path: Path, card_path: Path) -> Source:
     document = _card_document(card_path)
     model = _model(model_path)
     height, width = _picture_size(model)
+    if None in (height, width) and not document.get("picture", {}):
+        raise ConversionError(
+            f"{card_path}: the model takes pictures of any size; give picture.height and picture.width"
+        )
     try:
         card = Card.from_json(json.dumps(document), height=height, width=width)
         card.to_json().encode()
@@ -54,7 +61,14 @@ def load(model_path: Path, card_path: Path) -> Source:
     classes = model.output_shape[-1]
     if classes != len(card.class_names):
         raise ConversionError(f"{card_path}: {len(card.class_names)} class_names, but the model has {classes} outputs")
-    return Source(model, card, "scaling" in document)
+    return Source(model, card, "scaling" in document, tuple(_unknown_fields(document, card)))
+
+
+def _unknown_fields(document: dict[str, Any], card: Card) -> Iterator[str]:
+    known = json.loads(card.to_json())
+    yield from (name for name in document if name not in known)
+    for part in ("picture", "out_of_distribution"):
+        yield from (f"{part}.{name}" for name in document.get(part, {}) if name not in known[part])
 
 
 def _check_file(path: Path) -> None:

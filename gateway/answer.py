@@ -23,7 +23,7 @@ def answer(classification: Classification, request_id: str) -> dict[str, Any]:
         },
         "out_of_distribution": {
             "score": round(score, _DECIMALS),
-            "flag": threshold is not None and score > threshold,
+            "flag": None if threshold is None else score > threshold,
         },
         "model": {"name": model.name, "version": model.version},
         "notice": card.notice,

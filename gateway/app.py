@@ -24,7 +24,8 @@ def create_app(settings: Settings, model_client: ModelClient) -> Flask:
     app.request_class = PictureRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["MAX_FORM_PARTS"] = settings.max_pictures + _OTHER_FORM_PARTS
-    app.config["MAX_FORM_MEMORY_SIZE"] = 64 << 10  # bytes of form fields that are no files
+    # Bytes of form fields that are no files, and of werkzeug's buffer, which takes files 64 KiB at a time.
+    app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
     json_provider.sort_keys = False  # classes stay in the model's order
     app.json = json_provider

@@ -61,6 +61,10 @@ class SocketDeadline(Deadline):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Watch no longer."""
         self._timer.cancel()
         with self._lock:
             self._socket = None

@@ -20,7 +20,7 @@ bind = _settings.bind
 wsgi_app = "gateway.wsgi:create()"
 # One process a pod: the cluster scales by pods, and metrics, admission and the model's card live in one place.
 workers = 1
-worker_class = "gthread"
+worker_class = "gateway.worker.DeadlineWorker"
 threads = _settings.threads
 # gRPC does not survive a fork: the application is made in the worker.
 preload_app = False

@@ -133,7 +133,10 @@ def _address(text: str) -> str:
 
 
 def _ports(text: str) -> frozenset[int]:
-    return frozenset(_integer(1, 65535)(part.strip()) for part in text.split(","))
+    try:
+        return frozenset(_integer(1, 65535)(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{error}; several are separated by commas") from None
 
 
 def _networks(text: str) -> tuple[Network, ...]:

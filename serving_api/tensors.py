@@ -26,7 +26,8 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
 }
 DTYPE_STRING = 7
 # A few values may stand for a large shape (the last one repeats); beyond this no memory is spent on that.
-MAX_REPEATED_BYTES = 64 << 20
+MAX_REPEATED_BYTES = 4 << 20
+MAX_RANK = 64  # numpy has no more
 MAX_ELEMENTS = 1 << 56  # numpy counts bytes in 63 bits, and takes a zero among the sizes for a one
 _NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}
 
@@ -76,6 +77,8 @@ def to_array(proto: Any) -> NDArray[Any]:
     """
     if proto.dtype not in DTYPES:
         raise TensorError(f"unsupported tensor dtype {proto.dtype}")
+    if len(proto.tensor_shape.dim) > MAX_RANK:
+        raise TensorError(f"the tensor has more than {MAX_RANK} dimensions")
     if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
         raise TensorError("the tensor's shape is not fully known")
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)

@@ -6,8 +6,9 @@ from typing import Any
 
 import grpc
 
-# Threads beyond the bound: they say no, and answer health checks when all others are busy.
-SPARE_THREADS = 4
+# Threads beyond the bound: they say no, answer health checks when all others are busy, and wait for the requests of
+# calls that have begun without one.
+SPARE_THREADS = 64
 
 
 class ConcurrencyLimit(grpc.ServerInterceptor):

@@ -80,7 +80,7 @@ class Flags:
     version: bool = _flag(False, "print the version and end")
     engine: str = _flag("", "own flag: openvino or tensorflow; unset is OpenVINO, TensorFlow for what it cannot run")
     host: str = _flag("0.0.0.0", "own flag: address to listen on")  # noqa: S104 tensorflow_model_server's address
-    max_message_bytes: int = _flag(64 << 20, "own flag: largest gRPC request or REST body (TensorFlow Serving: 2 GiB)")
+    max_message_bytes: int = _flag(16 << 20, "own flag: largest gRPC request or REST body (TensorFlow Serving: 2 GiB)")
     shutdown_grace_seconds: int = _flag(30, "own flag: how long calls in flight may go on after SIGTERM")
 
     def __post_init__(self) -> None:

@@ -118,6 +118,9 @@ class RestListener:
                 threads=threads,
                 max_request_body_size=max_body_bytes,
                 ident="",
+                # Connections that say nothing must not keep others out, nor stay.
+                connection_limit=1000,
+                channel_timeout=30,
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:

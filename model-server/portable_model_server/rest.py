@@ -2,6 +2,7 @@
 
 import logging
 import re
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from portable_model_server import replies, rest_answers, rest_json
+from portable_model_server.engine import trim_heap
 from portable_model_server.errors import HTTP_STATUS, ServingError, invalid
 from portable_model_server.manager import ModelManager
 from portable_model_server.metrics import UNKNOWN_MODEL, Metrics
@@ -21,6 +23,7 @@ from portable_model_server.prediction import Predictor
 from serving_api.messages import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
+_LARGE_BODY = 1 << 20  # bytes
 # Source of both: tensorflow_serving/model_servers/http_rest_api_util.cc.
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.I | re.A)
@@ -104,6 +107,7 @@ class _Api:
         self._predictor = predictor
         self._limits = limits
         self._executor = executor
+        self._parsing = threading.Lock()
 
     def match(self) -> dict[str, str] | None:
         """The parts of the path; None if it is no call."""
@@ -128,7 +132,7 @@ class _Api:
         elif "label" in match:
             spec.version_label = match["label"]
         if match.get("method", "").lower() == "predict":
-            return self._predict(spec, rest_json.parse(self._body()))
+            return self._predict(spec, self._parsed())
         if "method" in match:
             raise ServingError(
                 grpc.StatusCode.UNIMPLEMENTED, f"this server does not implement {match['method']}: use predict"
@@ -160,6 +164,16 @@ class _Api:
         except TimeoutError:
             future.cancel()
             raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timeout: the prediction took too long") from None
+
+    def _parsed(self) -> rest_json.JsonRequest:
+        # JSON takes thirty times its own size in memory: one at a time, and given back.
+        with self._parsing:
+            body = self._body()
+            try:
+                return rest_json.parse(body)
+            finally:
+                if len(body) > _LARGE_BODY:
+                    trim_heap()
 
     def _body(self) -> bytes:
         body = request.get_data(cache=False)

@@ -56,7 +56,7 @@ def metadata(response: Any) -> str:
 
 def error(message: str) -> str:
     """An error's JSON."""
-    return json.dumps({"error": message}, ensure_ascii=False)
+    return json.dumps({"error": message})
 
 
 def _fields(message: Any) -> Any:

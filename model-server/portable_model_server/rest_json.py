@@ -20,7 +20,7 @@ from portable_model_server.errors import ServingError, invalid
 from portable_model_server.prediction import dtype_name
 from portable_model_server.saved_model import TensorInfo
 from serving_api.names import DEFAULT_SIGNATURE
-from serving_api.tensors import DTYPE_STRING, DTYPES
+from serving_api.tensors import DTYPE_STRING, DTYPES, MAX_RANK
 
 _JSON_TYPES = {
     type(None): "Null",
@@ -172,6 +172,8 @@ def _array(value: Any, dtype: int) -> NDArray[Any]:
                 )
                 raise _Misfit(message, position, len(leaves))
         shape.append(size)
+        if len(shape) > MAX_RANK:
+            raise _Misfit(f"JSON Value: lists nested deeper than {MAX_RANK}", 0, 1)
         leaves = list(chain.from_iterable(leaves))
     return _convert(leaves, dtype).reshape(shape)
 

@@ -73,6 +73,28 @@ def tiff_with_huge_tile(tile: int = 24_000) -> bytes:
     return start + data + struct.pack("<H", len(entries)) + directory + bytes(4)
 
 
+def tiff_with_wide_tiles(count: int = 300, side: int = 1 << 20) -> bytes:
+    """A picture 16 pixels wide in tiles of a million, all of them one and the same few bytes."""
+    data = zlib.compress(bytes(side * 16), 9)
+    short, long = 3, 4
+    tables = 8 + len(data)
+    entries = [
+        *[(256, short, 1, 16), (257, long, 1, 16 * count), (258, short, 1, 8), (259, short, 1, 8)],
+        *[(262, short, 1, 1), (277, short, 1, 1), (322, long, 1, side), (323, long, 1, 16)],
+        *[(324, long, count, tables), (325, long, count, tables + 4 * count)],
+    ]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    offsets, lengths = struct.pack("<I", 8) * count, struct.pack("<I", len(data)) * count
+    start = struct.pack("<2sHI", b"II", 42, tables + 8 * count)
+    return start + data + offsets + lengths + struct.pack("<H", len(entries)) + directory + bytes(4)
+
+
+def many_exif_segments(count: int = 200_000) -> bytes:
+    """A JPEG with EXIF in pieces of a few bytes, which Pillow joins one by one."""
+    data = plain(kind="JPEG")
+    return data[:2] + b"\xff\xe1\x00\x0aExif\x00\x00aa" * count + data[2:]
+
+
 def bmp_run_length(side: int = 64) -> bytes:
     """Greyscale, each pixel a run of one."""
     pixels = b"\x01\x05" * side * side
@@ -121,6 +143,7 @@ BAD = {
     "corrupt_header": (corrupt_header(), BrokenPicture),
     "signature_alone": (b"\x89PNG\r\n\x1a\n", BrokenPicture),
     "many_scans": (many_scans(), BrokenPicture),
+    "many_exif_segments": (many_exif_segments(), BrokenPicture),
     "one_pixel": (plain(size=(1, 1)), UnusablePicture),
     "thin": (plain(size=(600, 2)), UnusablePicture),
     "only_nan": (encode(Image.fromarray(np.full((32, 32), np.nan, np.float32)), "TIFF"), UnusablePicture),
@@ -128,6 +151,7 @@ BAD = {
     "huge_sides": (png(2**31 - 1, 2**31 - 1, b""), PictureTooLarge),
     "huge_gif_frame": (gif_with_huge_frame(), PictureTooLarge),
     "huge_tiff_tile": (tiff_with_huge_tile(), PictureTooLarge),
+    "wide_tiff_tiles": (tiff_with_wide_tiles(), PictureTooLarge),
 }
 
 

@@ -143,7 +143,7 @@ import resource
 from brain_tumor.picture import PictureError, decode
 from tests.brain_tumor import pictures
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for name in ("bomb", "huge_sides", "huge_gif_frame", "huge_tiff_tile", "many_scans"):
+for name in ("bomb", "huge_sides", "huge_gif_frame", "huge_tiff_tile", "wide_tiff_tiles", "many_scans"):
     try:
         decode(pictures.BAD[name][0])
     except PictureError:

@@ -32,11 +32,18 @@ def test_it_says_what_it_did_and_nothing_else(tmp_path):
     assert (tmp_path / "models" / "mine" / "12" / "saved_model.pb").is_file()
 
 
+def test_misspelt_fields_of_the_card_are_named(tmp_path):
+    ended = run(write(tmp_path, scalling="tf", picture={"filter": "nearest"}), tmp_path / "models")
+    assert ended.returncode == 0
+    assert "scalling is no field of a card" in ended.stderr
+    assert "picture.filter is no field of a card" in ended.stderr
+
+
 def test_the_same_model_gives_the_same_file(tmp_path):
     """In another process, with other counters behind Keras' names."""
     source = write(tmp_path)
     assert run(source, tmp_path / "one").returncode == 0
-    job = Job(source, source.with_suffix(".json"), tmp_path / "two")
+    job = Job(source, source.with_suffix(".json"), tmp_path / "two", "brain-tumor", 1)
     convert(job)
     one = tmp_path / "one" / "brain-tumor" / "1"
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())

@@ -75,7 +75,7 @@ def custom_model(tmp_path):
         (lambda path: save(path, lambda x: layers.Dense(4, "softmax")(x), (3,)), r"takes \(None, 3\)"),
         (lambda path: save(path, lambda x: layers.Conv2D(4, 3, activation="softmax")(x)), r"gives \(None, 30, 38, 4\)"),
         (lambda path: save(path, lambda x: [pooled(x), pooled(x)]), "1 inputs and 2 outputs"),
-        (lambda path: save(path, pooled, (None, None, 3)), "picture.height must be"),
+        (lambda path: save(path, pooled, (None, None, 3)), "give picture.height and picture.width"),
         (lambda path: save(path, lambda x: layers.Dense(5, "softmax")(layers.Flatten()(x))), "has 5 outputs"),
         (
             lambda path: write(path, class_names=["a", "b", "c"], model=build_keras()),

@@ -154,7 +154,7 @@ def test_a_classic_model_with_a_card_written_by_hand(client, model_server):
     model_server.model = FakeModel(card(class_names=("no", "yes"), explains=False), card_text=classic_card())
     document = client.post("/predict", data=pictures.MENINGIOMA, headers=PNG).get_json()
     assert document["class"] == "yes"
-    assert document["out_of_distribution"]["flag"] is False  # there is no threshold
+    assert document["out_of_distribution"]["flag"] is None  # there is no threshold
     assert document["notice"] == contract.RESEARCH_NOTICE
 
 
@@ -191,3 +191,12 @@ def test_any_other_request_id_is_replaced(client, given):
     assert made == response.get_json()["request_id"]
     assert made != given
     assert len(made) == 16
+
+
+@pytest.mark.parametrize("size", [65_000, 131_000, 300_000, 496_000])
+def test_uploads_of_any_size_are_taken(client, size):
+    random = np.random.default_rng(size)
+    noise = random.integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    picture = pictures.encode(Image.fromarray(noise), "JPEG", quality=95)
+    # What follows a picture's end is passed over.
+    assert client.post("/predict", data=form(picture + random.bytes(size - len(picture)))).status_code == 200

@@ -10,12 +10,14 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from gateway import worker
+from gateway.settings import Settings
 from tests.brain_tumor import pictures
 from tests.gateway.fake_model_server import fake_model_server, hold_until, wait_for
 
@@ -242,6 +244,8 @@ import sys
 from gateway.app import create_app
 from gateway.model_client import ModelClient
 from gateway.settings import Settings
+from gateway import worker
+from gateway.settings import Settings
 from tests.brain_tumor import pictures
 settings = Settings(model_server=sys.argv[1])
 client = create_app(settings, ModelClient(settings.model_server, settings.model_name)).test_client()
@@ -273,3 +277,22 @@ heavy = {"tensorflow", "tensorflow_serving", "keras", "openvino", "scipy", "matp
 print(sorted({name.partition(".")[0] for name in sys.modules} & heavy))
 """
     assert run_with_client(model_server, code) == "[]"
+
+
+@pytest.mark.parametrize(
+    "half",
+    [b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: b", head("/livez", "Content-Length: 5000") + b"abc"],
+    ids=["headers", "unread body"],
+)
+def test_silent_clients_do_not_keep_the_probes_out(running, half):
+    with ExitStack() as stack:
+        for _ in range(Settings().threads):
+            stack.enter_context(running.connect()).sendall(half)
+        wait_for(lambda: responds(running, "/livez"), timeout=3 * worker.SECONDS)
+
+
+def responds(gateway: Gateway, path: str) -> bool:
+    try:
+        return gateway.request("GET", path)[0] == 200
+    except OSError:
+        return False

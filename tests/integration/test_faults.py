@@ -1,12 +1,16 @@
 """What a client is told when the model server is down, frozen, or serves the wrong thing."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+import tensorflow as tf
 
 from tests import processes
+from tests.model_server.savedmodels import save, signature
 from tests.processes import EXAMPLES, SHIPPED_MODEL
 
 PICTURE = (EXAMPLES / "glioma.jpg").read_bytes()
@@ -64,6 +68,40 @@ def test_an_unknown_model(tmp_path: Path) -> None:
         processes.gateway(tmp_path / "gateway", model_server.port) as gateway,
     ):
         assert_problem(predict(gateway.url), 502)
+
+
+def test_a_model_that_does_not_describe_itself(tmp_path: Path) -> None:
+    def build() -> dict[str, Any]:
+        x = tf.compat.v1.placeholder(tf.float32, [None], name="x")
+        return {"serving_default": signature({"x": x}, {"y": tf.add(x, 1.0)})}
+
+    save(tmp_path / "models" / "1", build)
+    with (
+        processes.model_server(tmp_path / "model-server", base_path=tmp_path / "models") as model_server,
+        processes.gateway(tmp_path / "gateway", model_server.port) as gateway,
+    ):
+        assert_problem(predict(gateway.url), 502)
+        assert 'Serving signature key "describe" not found.' in (tmp_path / "gateway").read_text()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8501/v1/models/brain-tumor",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://2130706433/",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_url_that_leads_inwards(gateway_without_model: str, url: str) -> None:
+    assert_problem(requests.post(f"{gateway_without_model}/predict", json={"url": url}, timeout=30), 422)
+
+
+@pytest.fixture(scope="module")
+def gateway_without_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with processes.gateway(tmp_path_factory.mktemp("logs") / "gateway", processes.free_port()) as gateway:
+        yield gateway.url
 
 
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])

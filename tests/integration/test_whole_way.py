@@ -12,17 +12,25 @@ from PIL import Image, ImageStat
 from brain_tumor.card import Card
 from brain_tumor.contract import CARD_ASSET, PHANTOM_NOTICE, RESEARCH_NOTICE
 from tests import processes
+from tests.gateway.web_server import WebServer, web_server
 from tests.processes import EXAMPLES, SHIPPED_MODEL
 
 CLASSES = ["glioma", "meningioma", "notumor", "pituitary"]
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def website() -> Iterator[WebServer]:
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(website: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     logs = tmp_path_factory.mktemp("logs")
+    allowed = {"GATEWAY_URL_ALLOWED_NETWORKS": "127.0.0.0/8", "GATEWAY_URL_PORTS": str(website.port)}
     with (
         processes.model_server(logs / "model-server") as model_server,
-        processes.gateway(logs / "gateway", model_server.port) as gateway,
+        processes.gateway(logs / "gateway", model_server.port, **allowed) as gateway,
     ):
         yield gateway.url
 
@@ -41,17 +49,18 @@ def test_each_example_is_classified(gateway: str, class_name: str) -> None:
     assert document["request_id"] == answer.headers["X-Request-ID"]
 
 
-def test_every_way_to_send_a_picture_gives_the_same_answer(gateway: str) -> None:
+def test_every_way_to_send_a_picture_gives_the_same_answer(gateway: str, website: WebServer) -> None:
     picture = example("pituitary")
     url = f"{gateway}/predict"
     answers = [
         requests.post(url, files={"image": picture}, timeout=30),
         requests.post(url, data=picture, headers={"Content-Type": "image/jpeg"}, timeout=30),
         requests.post(url, json={"image": base64.b64encode(picture).decode()}, timeout=30),
+        requests.post(url, json={"url": website.serve("/scan.jpg", picture)}, timeout=30),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
-    probabilities = [answer.json()["probabilities"] for answer in answers]
-    assert probabilities[0] == probabilities[1] == probabilities[2]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    first, *others = (answer.json()["probabilities"] for answer in answers)
+    assert others == [first] * 3
 
 
 def test_several_pictures_are_answered_in_order(gateway: str) -> None:

@@ -101,6 +101,10 @@ def test_bad_gzip(server: ServerProcess, body: bytes, status: int) -> None:
     assert answer.json["error"]
 
 
+def test_a_signature_that_no_text_can_name(server: ServerProcess) -> None:
+    assert server.post("half", b'{"signature_name": "\\ud800", "instances": [1]}').status == 400
+
+
 def test_bodies_are_bounded(server: ServerProcess) -> None:
     assert server.post("half", b" " * (LIMIT + 1)).status == 413
     assert server.post("half", b'{"instances": [1]' + b" " * (LIMIT - 50) + b"}").status == 200

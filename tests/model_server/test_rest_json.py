@@ -77,6 +77,7 @@ def test_what_json_has_no_numbers_for() -> None:
         ({"instances": [{"b64": "a"}]}, STRING, "Unable to base64 decode"),
         ({"instances": [1]}, 8, "Conversion of JSON to type"),  # complex64
         ({"inputs": "x" * 5000}, FLOAT, "xxx..."),
+        ({"inputs": json.loads("[" * 65 + "1" + "]" * 65)}, FLOAT, "nested deeper than 64"),
     ],
 )
 def test_what_does_not_fit(document: Any, dtype: int, message: str) -> None:

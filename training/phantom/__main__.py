@@ -12,10 +12,10 @@ from training.phantom.dataset import DatasetError, Plan, write
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, write the data set, and say what was written."""
     parser = argparse.ArgumentParser(prog="python -m training.phantom", description="Make the synthetic MRI data set.")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make; must not exist or be empty")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make; one that exists must be empty")
     parser.add_argument(
         "--patients", type=int, nargs=2, default=(3600, 600), metavar=("TRAINING", "TESTING"),
-        help="synthetic patients of each split, two pictures each (default: 3600 600)",
+        help="synthetic patients of each split, multiples of 12, two pictures each (default: 3600 600)",
     )  # fmt: skip
     parser.add_argument("--size", type=int, default=192, help="pixels a side (default: 192)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other patients (default: 0)")
