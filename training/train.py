@@ -58,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         networks.check(args.model)
         if args.model == networks.SMALL and args.weights != "none":
             raise networks.NetworkError("small has no pretrained weights: use --weights none, or a backbone")
-        found = data.find(args.data)
         _check_writable(args.out)
         options = pipeline.Options(
             args.model,
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             args.learning_rate,
             args.seed,
         )
-        model, card = pipeline.train(found, options)
+        model, card = pipeline.train(data.find(args.data), options)
         pipeline.save(model, card, args.out)
     except (data.DataError, networks.NetworkError, OutputError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")

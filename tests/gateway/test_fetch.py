@@ -150,8 +150,8 @@ def test_redirect_to_another_scheme(url_client, web, target):
         "http://a b/",
         "http://example.com:port/",
         "http://example.com:99999/",
-        "http://exa\rmple.com/",
-        "http://example.com\\@127.0.0.1/",
+        "http://127.0.\r0.2/",
+        "http://127.0.0.2\\@127.0.0.1/",
         "http://\ud800.com/",
         "http://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",  # full-width digits
         "http://127\u30020\u30020\u30021/",  # ideographic full stops
