@@ -116,14 +116,13 @@ class Card:
         _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
         picture = _object(document, "picture")
         strangeness = _object(document, "out_of_distribution")
-        # Any: a missing side is found by the checks of the constructor.
-        sides: dict[str, Any] = {"height": picture.get("height", height), "width": picture.get("width", width)}
+        given: dict[str, Any] = {"height": height, "width": width}
+        given |= {name: picture[name] for name in ("height", "width", "resampling") if name in picture}
+        given |= {name: document[name] for name in _OPTIONAL if name in document}
         return cls(
-            **sides,
-            **{name: picture[name] for name in ("resampling",) if name in picture},
-            **{name: document[name] for name in _OPTIONAL if name in document},
             class_names=tuple(document["class_names"]),
             out_of_distribution_threshold=strangeness.get("threshold"),
+            **given,  # a side that is missing is found by the checks of the constructor
         )
 
 

@@ -28,14 +28,14 @@ MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
 # A progressive JPEG decodes once per scan, and Pillow joins the EXIF segments one by one: cameras and encoders write
 # about ten, a hostile file thousands.
 _MAX_JPEG_SEGMENTS = 100
-_JPEG, _START_OF_SCAN, _EXIF_SEGMENT = b"\xff\xd8", b"\xff\xda", b"\xff\xe1"
+_JPEG, _START_OF_SCAN, _EXIF_SEGMENT = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xe1"
 # TIFF 6.0, sections 3 and 15: where the strips lie; the tiles' width and length.
 _TIFF_STRIPS, _TIFF_TILE_SIDES = 273, (322, 323)
 _MAX_TIFF_STRIPS = 1 << 16  # more than rows of the tallest picture that people make
 # Pillow decodes run-length compressed BMPs (RLE8, RLE4) in Python: seconds for a few MB.
 _BMP_RUN_LENGTH = (1, 2)
 # How a file of these formats begins that Pillow does not recognise for want of the rest.
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 # Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
 # darken the whole scan.
 _WINDOW_PERCENTILES = (0.5, 99.5)
@@ -106,7 +106,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     Raises:
         UnknownPictureType: not one of ``FORMATS``.
-        PictureTooLarge: more than ``max_pixels`` pixels, in the picture or a tile of it (found before decoding).
+        PictureTooLarge: more than ``max_pixels`` pixels, or twice as many in its tiles (found before decoding).
         UnusablePicture: a side shorter than ``MIN_SIDE``, or no finite pixel.
         BrokenPicture: truncated or corrupt.
     """

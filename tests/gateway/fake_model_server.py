@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from brain_tumor.card import Card
 from serving_api.messages import PredictResponse
 from serving_api.services import PREDICTION_SERVICE, handler
 from serving_api.tensors import from_array, to_array
+from tests.processes import wait_until
 
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -162,15 +162,8 @@ def hold_until(event: threading.Event, only: str | None = None) -> Callable[[str
 
 
 def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
-    """Wait until the condition holds.
-
-    Raises:
-        AssertionError: it did not within the timeout.
-    """
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.01)
+    """``wait_until`` for a condition that needs no name."""
+    wait_until(lambda: bool(condition()), "the condition", timeout=timeout)
 
 
 def classic_card(**fields: object) -> str:

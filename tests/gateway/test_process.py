@@ -18,10 +18,11 @@ import pytest
 
 from gateway import worker
 from gateway.settings import Settings
+from tests import processes
 from tests.brain_tumor import pictures
 from tests.gateway.fake_model_server import fake_model_server, hold_until, wait_for
+from tests.processes import ROOT, free_port
 
-ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py", "gateway.wsgi:create()"]
 PNG = {"Content-Type": "image/png"}
 
@@ -65,29 +66,14 @@ def read_all(connection: socket.socket) -> bytes:
 
 @contextmanager
 def gateway(model_server: str, **environ: str) -> Iterator[Gateway]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))},
-        "GATEWAY_BIND": f"127.0.0.1:{port}",
-        "MODEL_SERVER_ADDRESS": model_server,
-        **environ,
-    }
-    with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        running = Gateway(port, process, Path(log.name))
-        try:
-            wait_for(lambda: process.poll() is not None or "Booting worker" in running.log, 30)
-            assert process.poll() is None, running.log
-            yield running
-        finally:
-            process.terminate()
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    port = free_port()
+    environment = {"GATEWAY_BIND": f"127.0.0.1:{port}", "MODEL_SERVER_ADDRESS": model_server, **environ}
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with processes.process(COMMAND, log, environment) as child:
+            wait_for(lambda: child.poll() is not None or "Booting worker" in log.read_text(), 30)
+            assert child.poll() is None, log.read_text()
+            yield Gateway(port, child, log)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +232,7 @@ from gateway.model_client import ModelClient
 from gateway.settings import Settings
 from gateway import worker
 from gateway.settings import Settings
+from tests import processes
 from tests.brain_tumor import pictures
 settings = Settings(model_server=sys.argv[1])
 client = create_app(settings, ModelClient(settings.model_server, settings.model_name)).test_client()
