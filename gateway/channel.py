@@ -1,8 +1,14 @@
-"""The gRPC channel to the model server's replicas, with the settings that make it balance, retry and recover."""
+"""The gRPC connection to the model server's replicas: how it balances, retries, and comes back after all were gone."""
 
 import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
+
+from serving_api.services import PREDICTION_SERVICE, Stub
 
 _SERVICE_CONFIG = {
     # Each replica gets its share; the default sends everything to the first.
@@ -31,15 +37,78 @@ OPTIONS = [
     # A replica that appears or returns is found within seconds; the defaults are 30 s and 120 s.
     ("grpc.dns_min_time_between_resolutions_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 2000),
-    # A peer that vanished without a word is noticed while a call waits. Pings only then: a server takes more of
-    # them for an attack (its grpc.http2.min_ping_interval_without_data_ms is 5 minutes).
+    # Despite its name also how long one attempt to connect may take, 20 s by default. Calls wait for it where no other
+    # replica is connected, and a replica that is gone may not even refuse.
+    ("grpc.min_reconnect_backoff_ms", 500),
+    # What was sent to a peer must be acknowledged within the timeout (it becomes TCP_USER_TIMEOUT), so a replica whose
+    # packets vanish is noticed then. Pings, which notice one that hangs, only while a call waits, and few: a server
+    # takes many for an attack, unless its grpc.http2.min_ping_interval_without_data_ms allows them.
     ("grpc.keepalive_time_ms", 5000),
-    ("grpc.keepalive_timeout_ms", 3000),
+    ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.keepalive_permit_without_calls", 0),
+    # A new channel connects anew, instead of sharing another's connections and its waits between attempts.
+    ("grpc.use_local_subchannel_pool", 1),
 ]
+# A channel that no answer came from for so long is given up. By itself it would ask DNS for a replica's new address
+# only after waits that grow to two minutes.
+PATIENCE = 2.0  # seconds
 
 
-def open_channel(server: str) -> grpc.Channel:
-    """A channel to ``host:port``, every address of it, or to a whole gRPC target; connects on the first call."""
-    target = server if server.startswith(("dns:", "ipv4:", "ipv6:")) else f"dns:///{server}"
-    return grpc.insecure_channel(target, options=OPTIONS)
+@dataclass
+class _Line:
+    """One channel; ``answered`` is when the last answer came through it, or when it was opened."""
+
+    channel: grpc.Channel
+    stub: Stub
+    answered: float
+
+
+class Connection:
+    """Calls the model server; connects on the first call, and anew where no replica answers.
+
+    Args:
+        server: ``host:port``, every address of it, or a whole gRPC target.
+        patience: seconds without an answer after which a failure makes the next call connect anew.
+    """
+
+    def __init__(self, server: str, patience: float = PATIENCE) -> None:
+        self._target = server if server.startswith(("dns:", "ipv4:", "ipv6:")) else f"dns:///{server}"
+        self._patience = patience
+        self._lock = threading.Lock()
+        # Not opened here: a channel must not live through the fork that makes gunicorn's worker.
+        self._line: _Line | None = None
+
+    def predict(self, request: Any, seconds: float) -> Any:
+        """The PredictResponse to a PredictRequest.
+
+        Raises:
+            grpc.RpcError: there is none within the seconds.
+        """
+        line = self._current()
+        try:
+            response = line.stub.Predict(request, timeout=seconds)
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                self._give_up_if_dead(line)
+            raise
+        line.answered = time.monotonic()
+        return response
+
+    def close(self) -> None:
+        """End the connections."""
+        with self._lock:
+            if self._line is not None:
+                self._line.channel.close()
+
+    def _current(self) -> _Line:
+        with self._lock:
+            if self._line is None:
+                channel = grpc.insecure_channel(self._target, options=OPTIONS)
+                self._line = _Line(channel, Stub(channel, PREDICTION_SERVICE), time.monotonic())
+            return self._line
+
+    def _give_up_if_dead(self, line: _Line) -> None:
+        with self._lock:
+            if self._line is line and time.monotonic() - line.answered > self._patience:
+                # Not closed: calls may be under way on it, and it goes when the last of them ends.
+                self._line = None

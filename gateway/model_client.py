@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from gateway.channel import open_channel
+from gateway.channel import Connection
 from gateway.deadline import Deadline, DeadlineExceeded
 from gateway.model_answers import (
     ModelError,
@@ -28,7 +28,6 @@ from gateway.model_answers import (
     read_prediction,
 )
 from serving_api.messages import PredictRequest
-from serving_api.services import PREDICTION_SERVICE, Stub
 from serving_api.tensors import from_array
 
 # An image of the model server with another model under the same version number is noticed after this.
@@ -55,14 +54,13 @@ class ModelClient:
     """
 
     def __init__(self, server: str, model_name: str, card_lifetime: float = CARD_LIFETIME) -> None:
-        self._server = server
+        self._connection = Connection(server)
         self._model_name = model_name
         self._card_lifetime = card_lifetime
-        self._opening = threading.Lock()
-        self._channel: grpc.Channel | None = None
         self._describing = threading.Lock()
         self._described: dict[int, tuple[float, ServedModel]] = {}  # version: (when, model)
         self._latest: tuple[float, ServedModel] | None = None
+        self._missed: tuple[float, ModelUnavailable] | None = None  # (when, why) nobody answered
 
     @property
     def known(self) -> ServedModel | None:
@@ -112,8 +110,7 @@ class ModelClient:
 
     def close(self) -> None:
         """End the connections."""
-        if self._channel is not None:
-            self._channel.close()
+        self._connection.close()
 
     def _identify(self, response: Any, expected: ServedModel, deadline: Deadline) -> ServedModel:
         version = response.model_spec.version.value
@@ -131,15 +128,18 @@ class ModelClient:
     def _describe(self, deadline: Deadline, not_before: float, version: int | None = None) -> ServedModel:
         """The model, the given version of it or whichever the server has, as described ``not_before`` that moment.
 
-        One thread asks; the others wait for what it learns.
+        One thread asks; the others wait for what it learns, be it that nobody answers.
         """
         if (seen := self._seen(version)) and seen[0] >= not_before:
             return seen[1]
+        arrived = time.monotonic()
         if not self._describing.acquire(timeout=deadline.remaining()):
             raise DeadlineExceeded
         try:
             if (seen := self._seen(version)) and seen[0] >= not_before:
                 return seen[1]
+            if self._missed and self._missed[0] >= arrived:
+                raise self._missed[1].with_traceback(None)
             asked = time.monotonic()
             request = self._request(contract.DESCRIBE_SIGNATURE, [contract.CARD], version)
             try:
@@ -155,6 +155,9 @@ class ModelClient:
             self._described = {**kept, model.version: (asked, model)}
             self._latest = (asked, model)
             return model
+        except ModelUnavailable as problem:
+            self._missed = (time.monotonic(), problem)
+            raise
         finally:
             self._describing.release()
 
@@ -171,18 +174,10 @@ class ModelClient:
 
     def _call(self, request: Any, deadline: Deadline) -> Any:
         try:
-            return self._stub().Predict(request, timeout=deadline.remaining())
+            return self._connection.predict(request, deadline.remaining())
         except grpc.RpcError as error:
             kind = _MEANINGS.get(error.code(), ModelError)
             raise kind(error.code().name, error.details() or "") from None
-
-    def _stub(self) -> Stub:
-        # Not in the constructor: a channel must not live through the fork that makes gunicorn's worker.
-        with self._opening:
-            if self._channel is None:
-                self._channel = open_channel(self._server)
-                self._prediction_service = Stub(self._channel, PREDICTION_SERVICE)
-            return self._prediction_service
 
 
 _MEANINGS: dict[grpc.StatusCode, type[ModelServerProblem]] = {

@@ -1,5 +1,6 @@
 """What the gateway says of itself: what it is, whether it lives, whether it is ready, and its metrics."""
 
+import logging
 from typing import Any
 
 from flask import Blueprint, Response
@@ -13,11 +14,13 @@ from gateway.model_answers import ModelServerProblem, ServedModel
 from gateway.model_client import ModelClient
 
 _PROBE_SECONDS = 1.0  # Kubernetes' default timeout of a probe
+_log = logging.getLogger(__name__)
 
 
 def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
     """The routes that probes, Prometheus and curious people ask."""
     routes = Blueprint("status", __name__)
+    told = ""  # what the log last said of the model
 
     @routes.get("/")
     def index() -> dict[str, Any]:
@@ -43,10 +46,19 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
             model = model_client.ask(Deadline(_PROBE_SECONDS))
         except (ModelServerProblem, DeadlineExceeded) as error:
             state = {"state": "error", "code": getattr(error, "code", "DEADLINE_EXCEEDED")}
+            tell(logging.WARNING, f"the model does not answer: {error or state['code']}")
             if model_client.known is None:
                 return {"status": "not ready", "model": state}, 503, {"Retry-After": str(RETRY_AFTER)}
             return {"status": "ready", "model": state}, 200, {}
+        tell(logging.INFO, f"the model answers: {model.name} version {model.version}")
         return {"status": "ready", "model": {"state": "available", **_identity(model)}}, 200, {}
+
+    def tell(level: int, state: str) -> None:
+        # Whoever asks why a pod is not ready reads its log; a probe that finds nothing new says nothing.
+        nonlocal told
+        if state != told:
+            told = state
+            _log.log(level, state)
 
     @routes.get("/metrics")
     def prometheus() -> Response:

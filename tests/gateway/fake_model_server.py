@@ -65,6 +65,7 @@ class FakeModelServer:
     edit: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None  # of the outputs of predictions
     after_describe: Callable[[], None] | None = None
     calls: list[tuple[str, list[str]]] = field(default_factory=list)  # (signature, output_filter)
+    peers: set[str] = field(default_factory=set)  # the addresses that called
     batches: list[np.ndarray] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,6 +81,7 @@ class FakeModelServer:
         signature = request.model_spec.signature_name
         with self.lock:
             self.calls.append((signature, list(request.output_filter)))
+            self.peers.add(context.peer())
         if request.model_spec.name != self.name:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {request.model_spec.name}")
         model = self._model(request.model_spec, context)

@@ -131,6 +131,25 @@ def test_requests_that_wait_for_the_same_card_end_with_their_deadline(make_clien
         release.set()
 
 
+def test_requests_that_wait_for_the_same_card_share_the_news_that_nobody_answers(make_client, model_server):
+    client = make_client()
+    release = threading.Event()
+    waiting = hold_until(release)
+
+    def fault(signature, context):
+        waiting(signature, context)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+    model_server.fault = fault
+    with ThreadPoolExecutor(8) as pool:
+        started = [pool.submit(predict, client.application.test_client()) for _ in range(8)]
+        wait_for(lambda: "gateway_in_flight 8.0" in client.get("/metrics").get_data(as_text=True))
+        release.set()
+        assert [future.result().status_code for future in started] == [503] * 8
+    # One call, tried three times; a request that came to wait just too late may have made another.
+    assert model_server.count(contract.DESCRIBE_SIGNATURE) <= 6
+
+
 def test_unknown_model(make_client):
     client = make_client(model_name="other")
     check_problem(predict(client), 502)

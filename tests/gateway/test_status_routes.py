@@ -93,6 +93,20 @@ def test_readyz_with_a_bad_card(client, model_server):
     assert client.get("/readyz").get_json()["model"] == {"state": "error", "code": "BAD_CARD"}
 
 
+def test_the_log_says_why_it_is_not_ready_once(client, model_server, caplog):
+    caplog.set_level("INFO", "gateway.status_routes")
+    model_server.name = "another"
+    for _ in range(2):
+        assert client.get("/readyz").status_code == 503
+    model_server.name = contract.MODEL_NAME
+    for _ in range(2):
+        assert client.get("/readyz").status_code == 200
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "the model does not answer: NOT_FOUND: Servable not found for request: brain-tumor"),
+        ("INFO", "the model answers: brain-tumor version 1"),
+    ]
+
+
 @pytest.fixture
 def metric(client):
     def value(line: str) -> float:
