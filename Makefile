@@ -23,6 +23,14 @@ HOST :=
 PORT :=
 GRPC_PORT :=
 REST_PORT :=
+# make images, make e2e-images: what to build (IMAGES), with what (BUILDER: docker, podman or buildah; BUILD_OPTIONS), under
+# which names (REGISTRY: a prefix that ends in /), and with which model inside (MODEL_FOLDER: that of its version folders)
+IMAGES := gateway model-server model-server-portable
+TAG := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' gateway/__init__.py)
+REGISTRY :=
+BUILDER :=
+BUILD_OPTIONS :=
+MODEL_FOLDER := model-server/models/brain-tumor
 # make test: which tests, and pytest's options
 TESTS := tests
 PYTEST_OPTIONS := --durations=10
@@ -34,10 +42,10 @@ SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help install run test check format lock bench clean
+.PHONY: help install run test check format lock bench images e2e-images e2e clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path.keras converts and serves your own
 	@exec .venv/bin/python -m scripts.serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
@@ -64,6 +72,18 @@ lock: $(PIPENV) ## Lock the Pipfile's packages anew
 
 bench: $(ALL) ## Print the figures of benchmarks/
 	.venv/bin/python -m benchmarks.first_answer
+
+images: ## Build the container images: IMAGES="gateway model-server model-server-portable", TAG, REGISTRY, BUILDER
+	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \
+	  scripts/images $(IMAGES)
+
+e2e-images: ## Build what make e2e needs: the images it tests, and its own with the load generator (needs Go)
+	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
+	TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
+	  scripts/images gateway model-server-portable e2e
+
+e2e: $(ALL) ## Test on the cluster that KUBECONFIG names, in namespaces of its own; TESTS=path narrows
+	E2E=1 REGISTRY=$(REGISTRY) .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(if $(filter tests,$(TESTS)),tests/e2e,$(TESTS))
 
 clean: ## Remove the installed packages and caches
 	rm -rf .venv .pipenv .pytest_cache .mypy_cache .ruff_cache

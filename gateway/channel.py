@@ -36,7 +36,7 @@ OPTIONS = [
     ("grpc.max_receive_message_length", 64 << 20),
     # A replica that appears or returns is found within seconds; the defaults are 30 s and 120 s.
     ("grpc.dns_min_time_between_resolutions_ms", 5000),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     # Despite its name also how long one attempt to connect may take, 20 s by default. Calls wait for it where no other
     # replica is connected, and a replica that is gone may not even refuse.
     ("grpc.min_reconnect_backoff_ms", 500),

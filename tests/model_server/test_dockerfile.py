@@ -1,4 +1,4 @@
-"""The production image's flags are such that the portable server takes them too, and say what the tiers agreed on."""
+"""Both images start a model server at the same path with the same flags, which say what the tiers agreed on."""
 
 import json
 import re
@@ -12,25 +12,40 @@ from portable_model_server.flags import CommandLine, parse
 from tests.processes import ROOT
 
 FOLDER = ROOT / "model-server"
-DOCKERFILE = (FOLDER / "Dockerfile").read_text()
+DOCKERFILES = ("Dockerfile", "Dockerfile.portable")
 
 
-def words() -> list[str]:
+def words(dockerfile: str) -> list[str]:
     """The entrypoint, in exec form: no shell, no script."""
-    match = re.search(r"^ENTRYPOINT (\[.*?\])$", DOCKERFILE, re.S | re.M)
+    match = re.search(r"^ENTRYPOINT (\[.*?\])$", dockerfile, re.S | re.M)
     assert match
     return json.loads(match[1].replace("\\\n", ""))
 
 
+@pytest.fixture(params=DOCKERFILES)
+def dockerfile(request) -> str:
+    return (FOLDER / request.param).read_text()
+
+
 @pytest.fixture
-def line() -> CommandLine:
-    return parse(words()[1:])
+def line(dockerfile: str) -> CommandLine:
+    return parse(words(dockerfile)[1:])
 
 
 def test_the_real_binary_is_the_command() -> None:
-    assert words()[0] == "/usr/bin/tensorflow_model_server"
-    assert len(re.findall(r"^(ENTRYPOINT|CMD)", DOCKERFILE, re.M)) == 1
-    assert re.findall(r"^FROM (.*)$", DOCKERFILE, re.M) == ["tensorflow/serving:2.20.0"]
+    dockerfile = (FOLDER / "Dockerfile").read_text()
+    assert re.findall(r"^ARG BASE=(.*)$", dockerfile, re.M) == ["tensorflow/serving:2.20.0"]
+    assert words(dockerfile)[0] == "/usr/bin/tensorflow_model_server"
+    assert len(re.findall(r"^(ENTRYPOINT|CMD)", dockerfile, re.M)) == 1
+
+
+def test_one_image_can_stand_in_for_the_other() -> None:
+    real, portable = ((FOLDER / name).read_text() for name in DOCKERFILES)
+    assert words(real) == words(portable)
+    assert f"> {words(real)[0]} " in portable
+    assert "exec " in portable
+    assert "requirements.py /build/Pipfile.lock model-server >" in portable
+    assert "--require-hashes" in portable
 
 
 def test_every_flag_is_one(line: CommandLine) -> None:
@@ -40,23 +55,23 @@ def test_every_flag_is_one(line: CommandLine) -> None:
     assert line.flags.grpc_options
 
 
-def test_the_model_is_where_the_flags_look(line: CommandLine) -> None:
+def test_the_model_is_where_the_flags_look(dockerfile: str, line: CommandLine) -> None:
     assert line.flags.model_name == MODEL_NAME
-    assert f"COPY ${{MODEL}} {line.flags.model_base_path}\n" in DOCKERFILE
+    assert f"COPY ${{MODEL}} {line.flags.model_base_path}\n" in dockerfile
     assert Path(line.flags.model_base_path).name == MODEL_NAME
-    source = re.search(r"^ARG MODEL=(.*)$", DOCKERFILE, re.M)
+    source = re.search(r"^ARG MODEL=(.*)$", dockerfile, re.M)
     assert source
     assert source[1] == f"model-server/models/{MODEL_NAME}"
 
 
-def test_ports(line: CommandLine) -> None:
-    assert f"EXPOSE {line.flags.port} {line.flags.rest_api_port}\n" in DOCKERFILE
+def test_ports(dockerfile: str, line: CommandLine) -> None:
+    assert f"EXPOSE {line.flags.port} {line.flags.rest_api_port}\n" in dockerfile
 
 
-def test_metrics(line: CommandLine) -> None:
-    assert f"COPY model-server/monitoring.config {line.flags.monitoring_config_file}\n" in DOCKERFILE
+def test_metrics(dockerfile: str, line: CommandLine) -> None:
+    assert f"COPY model-server/monitoring.config {line.flags.monitoring_config_file}\n" in dockerfile
     assert metrics_path((FOLDER / "monitoring.config").read_text())
 
 
-def test_the_server_is_not_root() -> None:
-    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.M) == ["1000:1000"]
+def test_the_server_is_not_root(dockerfile: str) -> None:
+    assert re.findall(r"^USER (.*)$", dockerfile, re.M) == ["1000:1000"]

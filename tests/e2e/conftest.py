@@ -1,0 +1,139 @@
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from brain_tumor.card import Card
+from brain_tumor.contract import CARD_ASSET, IMAGES, PREDICT_SIGNATURE, PROBABILITIES
+from brain_tumor.picture import Preprocessor
+from portable_model_server.engine import Threads
+from portable_model_server.openvino_engine import OpenVINOEngine
+from tests.e2e.faults import Faults
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.lagging import lagging_copies
+from tests.e2e.load import CASES, Load
+from tests.e2e.stage import NAMESPACE, OVERLAYS, TIERS, Stage
+from tests.processes import EXAMPLES, SHIPPED_MODEL
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.timeout(900))
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    if not shutil.which("kubectl"):
+        pytest.exit("make e2e needs kubectl: install it", 4)
+    probe = subprocess.run(["kubectl", "version", "--request-timeout=10s"], capture_output=True, text=True)
+    if probe.returncode:
+        pytest.exit(f"make e2e needs a cluster: point KUBECONFIG to one\n{probe.stderr}", 4)
+    return Kubectl(NAMESPACE)
+
+
+@pytest.fixture(scope="session")
+def figure(request) -> Callable[[str], None]:
+    """Say what a test measured: at once, and again after the last test."""
+    figures = request.config.stash.setdefault(_FIGURES, [])
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def say(text: str) -> None:
+        test = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].partition(" ")[0]
+        figures.append(f"{test}: {text}")
+        with capture.global_and_fixture_disabled():
+            print(f"\n  {text}", flush=True)
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    terminalreporter.section("figures")
+    for line in config.stash.get(_FIGURES, []):
+        terminalreporter.line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    if report.failed:
+        report.sections.append(("the cluster", Kubectl(NAMESPACE).events_and_logs()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def stage(kubectl, figure) -> Iterator[Stage]:
+    """Both tiers, applied where nothing was, and their removal; KEEP=1 takes and keeps what is there."""
+    stage = Stage(kubectl)
+    if not os.environ.get("KEEP"):
+        stage.put_away()
+    started = time.monotonic()
+    stage.apply()
+    stage.settle()
+    figure(f"both tiers ready {time.monotonic() - started:.1f} s after kubectl apply")
+    yield stage
+    if not os.environ.get("KEEP"):
+        stage.put_away()
+
+
+@pytest.fixture(scope="session")
+def load(stage, kubectl) -> Load:
+    kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=60s")
+    return Load(kubectl)
+
+
+@pytest.fixture(scope="session")
+def faults() -> Iterator[Faults]:
+    kubectl = Kubectl(f"{NAMESPACE}-faults")
+    stage = Stage(kubectl)
+    stage.apply(overlay=OVERLAYS / "faults")
+    kubectl("rollout", "status", "daemonset/faults", "--timeout=60s")
+    yield Faults(kubectl)
+    stage.put_away()
+
+
+@pytest.fixture(scope="session")
+def expected() -> dict[str, tuple[str, dict[str, float]]]:
+    """What the shipped model makes of the sample pictures, without a server: by case, (class, probabilities)."""
+    card = Card.from_json((SHIPPED_MODEL / "1" / CARD_ASSET).read_text())
+    model = OpenVINOEngine(Threads(1)).load(SHIPPED_MODEL / "1")
+    preprocessor = Preprocessor(card.height, card.width, card.resampling, max_pixels=1 << 24)
+    answers = {}
+    for case in CASES:
+        image = preprocessor.from_bytes((EXAMPLES / f"{case}.jpg").read_bytes())
+        outputs = model.predict(PREDICT_SIGNATURE, {IMAGES: image}, [PROBABILITIES])
+        probabilities = np.asarray(outputs[PROBABILITIES][0], float)
+        named = dict(zip(card.class_names, probabilities.tolist(), strict=True))
+        answers[case] = (max(named, key=lambda name: named[name]), named)
+    return answers
+
+
+@pytest.fixture
+def direct(stage) -> str:
+    """The name of the gateway's Service."""
+    stage.put_on("direct")
+    stage.settle()
+    return "gateway"
+
+
+@pytest.fixture(scope="session")
+def copies(stage) -> Iterator[None]:
+    stage.put_on("lagging")
+    with lagging_copies(stage.kubectl, TIERS):
+        yield
+
+
+@pytest.fixture(params=["direct", "lagging"])
+def endpoints(request, stage) -> str:
+    """The name of a Service that knows at once of pods that come and go, or of one that lags."""
+    if request.param == "direct":
+        return str(request.getfixturevalue("direct"))
+    request.getfixturevalue("copies")
+    stage.put_on("lagging")
+    stage.settle()
+    return "gateway-lagging"

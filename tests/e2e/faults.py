@@ -1,0 +1,55 @@
+"""Harm from outside: a container's process killed, a pod's packets dropped."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.e2e.kubectl import Kubectl
+
+# Runs on the node. A container's first process is number 1 of its own process namespace, and its control group's path
+# holds the container's id, whatever the runtime and the cgroup driver.
+_KILL = """
+import os, pathlib, signal, sys, time
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        if sys.argv[1] not in (process / "cgroup").read_text():
+            continue
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        if status["NSpid"].split()[-1] == "1":
+            os.kill(int(process.name), signal.SIGKILL)
+            print(time.time())
+            sys.exit()
+    except (FileNotFoundError, ProcessLookupError):
+        continue
+sys.exit("no such container on this node")
+"""
+
+
+class Faults:
+    """The privileged pods that do the harm, one on each node."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+
+    def kill_container(self, pod: dict[str, Any]) -> float:
+        """SIGKILL a pod's container; returns when, in seconds since the epoch by its node's clock."""
+        container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        return float(self._on_node_of(pod, "python3", "-", container, given=_KILL))
+
+    @contextlib.contextmanager
+    def silence(self, pod: dict[str, Any]) -> Iterator[float]:
+        """Drop every packet between a pod and others, without a word; the node itself still reaches it."""
+        address = pod["status"]["podIP"]
+        rules = [f"FORWARD -s {address} -j DROP", f"FORWARD -d {address} -j DROP"]
+        add, remove = ("; ".join(f"iptables -w {verb} {rule}" for rule in rules) for verb in ("-I", "-D"))
+        self._on_node_of(pod, "sh", "-ec", add)
+        try:
+            yield time.time()
+        finally:
+            self._on_node_of(pod, "sh", "-c", remove)
+
+    def _on_node_of(self, pod: dict[str, Any], *command: str, given: str | None = None) -> str:
+        node = pod["spec"]["nodeName"]
+        (name,) = self._kubectl("get", "pods", f"--field-selector=spec.nodeName={node}", "--output=name").split()
+        return self._kubectl("exec", "--stdin", name, "--", *command, given=given)

@@ -1,0 +1,100 @@
+"""kubectl, as a user has it, on the cluster that KUBECONFIG names."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.processes import ROOT
+
+WAIT_S = 120
+# Images of another registry than the nodes' own store: REGISTRY=host/path/ make e2e
+REGISTRY = os.environ.get("REGISTRY", "")
+
+
+class KubectlError(AssertionError):
+    """kubectl refused, or what was waited for did not come."""
+
+
+class Kubectl:
+    """Commands in one namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["kubectl", f"--namespace={self.namespace}", *arguments]
+
+    def __call__(
+        self, *arguments: str, given: bytes | str | None = None, check: bool = True, timeout: float = 300
+    ) -> str:
+        """Run a command and return what it prints; ``given`` is its standard input."""
+        data = given.encode() if isinstance(given, str) else given
+        done = subprocess.run(self.command(*arguments), input=data, capture_output=True, timeout=timeout, cwd=ROOT)
+        if check and done.returncode:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.decode()}{done.stdout.decode()[-2000:]}")
+        return (done.stdout if done.returncode == 0 else done.stdout + done.stderr).decode()
+
+    def get(self, *arguments: str) -> Any:
+        """Objects as JSON: one, or a list's items."""
+        found = json.loads(self("get", *arguments, "--output=json"))
+        return found["items"] if found["kind"] == "List" else found
+
+    def pods(self, tier: str) -> list[dict[str, Any]]:
+        """A tier's pods that are not about to end, oldest first."""
+        pods = self.get("pods", "--selector", f"app.kubernetes.io/name={tier}")
+        living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return sorted(living, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def ready_pods(self, tier: str) -> list[dict[str, Any]]:
+        return [pod for pod in self.pods(tier) if ready_since(pod)]
+
+    def patch(self, kind: str, name: str, patch: dict[str, Any]) -> None:
+        self("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}")
+
+    def rolled_out(self, *tiers: str, timeout: float = WAIT_S) -> None:
+        """Wait until each tier's pods are all new and ready."""
+        for tier in tiers:
+            self("rollout", "status", f"deployment/{tier}", f"--timeout={timeout:.0f}s", timeout=timeout + 30)
+
+    def gone(self, pod: str, timeout: float = WAIT_S) -> None:
+        """Wait until a pod has ended and is forgotten."""
+        self("wait", "--for=delete", f"pod/{pod}", f"--timeout={timeout:.0f}s", timeout=timeout + 30)
+
+    def predictions(self, pod: str) -> int:
+        """How many calls a model server has answered, by its own metrics."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8501/proxy/monitoring/prometheus/metrics"
+        page = self("get", "--raw", path)
+        counts = re.findall(r'^:tensorflow:serving:request_count\{.*status="OK".*\} (.*)$', page, re.MULTILINE)
+        return sum(int(float(count)) for count in counts)
+
+    def events_and_logs(self) -> str:
+        """What to read after a failure."""
+        parts = [
+            self("get", "pods,hpa,endpointslices", "--output=wide", check=False),
+            self("get", "events", "--sort-by=.lastTimestamp", check=False)[-8000:],
+        ]
+        for tier in ("gateway", "model-server"):
+            selector = f"--selector=app.kubernetes.io/name={tier}"
+            log = self("logs", selector, "--prefix", "--tail=1000", check=False).splitlines()
+            parts.append("\n".join([line for line in log if "/predict 200" not in line][-60:]))
+        return "\n".join(parts)
+
+
+def build(folder: Path) -> str:
+    """A kustomization's objects as YAML, with images of the registry."""
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.replace("image: brain-tumor-", f"image: {REGISTRY}brain-tumor-")
+
+
+def name_of(thing: dict[str, Any]) -> str:
+    return str(thing["metadata"]["name"])
+
+
+def ready_since(pod: dict[str, Any]) -> str:
+    """When a pod became ready, as its status tells it; empty if it is not."""
+    conditions = pod["status"].get("conditions", [])
+    times = [each["lastTransitionTime"] for each in conditions if (each["type"], each["status"]) == ("Ready", "True")]
+    return times[0] if times else ""

@@ -1,0 +1,92 @@
+"""What is tested: both tiers in a namespace of their own, applied as a user would, and put back after each test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.kubectl import Kubectl, build, name_of
+from tests.processes import wait_until
+
+OVERLAYS = Path(__file__).parent / "overlays"
+NAMESPACE = "brain-tumor-e2e"
+TIERS = ("gateway", "model-server")
+REPLICAS = 2
+
+Objects = list[dict[str, Any]]
+
+
+class Stage:
+    """The objects of an overlay in the cluster."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self.kubectl = kubectl
+        self.overlay = OVERLAYS / "direct"
+
+    def apply(self, change: Callable[[Objects], None] | None = None, *, overlay: Path | None = None) -> None:
+        """Apply the overlay, or another, after a change to its objects; what an earlier change added goes."""
+        objects = [each for each in yaml.safe_load_all(build(overlay or self.overlay)) if each]
+        if change:
+            change(objects)
+        self.kubectl("apply", "--filename=-", given=yaml.safe_dump_all(objects))
+
+    def put_on(self, overlay: str) -> None:
+        """Have that overlay's objects in the cluster, as they are."""
+        if self.overlay != OVERLAYS / overlay:
+            self.overlay = OVERLAYS / overlay
+            self.apply()
+
+    @contextmanager
+    def changed(self, change: Callable[[Objects], None]) -> Iterator[None]:
+        """A block in which the objects are changed."""
+        self.apply(change)
+        try:
+            yield
+        finally:
+            self.apply()
+
+    def settle(self) -> None:
+        """Wait until each tier has its replicas, all of them new and ready."""
+        self.kubectl.rolled_out(*TIERS)
+        for tier in TIERS:
+            wait_until(
+                lambda tier=tier: len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == REPLICAS,
+                f"{REPLICAS} pods of {tier}",
+                timeout=120,
+            )
+
+    def put_away(self) -> None:
+        """Remove everything; returns when it is gone."""
+        # Nobody waits for what these pods still serve.
+        self.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
+        self.kubectl("delete", "namespace", self.kubectl.namespace, "--ignore-not-found", "--wait", timeout=300)
+
+    @contextmanager
+    def without_restarts(self) -> Iterator[None]:
+        """A block in which no container ends."""
+        before = {tier: self.restarts(tier) for tier in TIERS}
+        yield
+        assert {tier: self.restarts(tier) for tier in TIERS} == before, "containers restarted"
+
+    def restarts(self, tier: str) -> dict[str, int]:
+        """By pod, how often its container was restarted; pods that came to no harm are left out."""
+        pods = self.kubectl.get("pods", "--selector", f"app.kubernetes.io/name={tier}")
+        counts = {
+            name_of(pod): sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
+            for pod in pods
+        }
+        return {name: count for name, count in counts.items() if count}
+
+
+def deployment(objects: Objects, name: str) -> dict[str, Any]:
+    """The one Deployment of that name."""
+    (found,) = [each for each in objects if each["kind"] == "Deployment" and name_of(each) == name]
+    return found
+
+
+def container(objects: Objects, tier: str) -> dict[str, Any]:
+    """A tier's one container."""
+    (found,) = deployment(objects, tier)["spec"]["template"]["spec"]["containers"]
+    return found

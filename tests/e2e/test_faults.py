@@ -1,0 +1,104 @@
+"""Replicas that die, fall silent, or are all gone."""
+
+import time
+
+from tests.e2e.faults import Faults
+from tests.e2e.kubectl import name_of
+from tests.e2e.load import Load
+from tests.processes import wait_until
+
+RATE = 20  # requests a second
+AT_LEAST = 1000
+KILLS = 5
+DEADLINE_S = 10.0  # GATEWAY_DEADLINE_SECONDS
+
+
+def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+    with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
+        for kill in range(KILLS):
+            pods = kubectl.ready_pods("model-server")
+            # In turn, so that neither waits long in its restarts' growing back-off.
+            pod = sorted(pods, key=name_of)[kill % 2]
+            kill_and_await_restart(faults, stage, pod)
+            wait_until(lambda pod=pod: kubectl.predictions(name_of(pod)) > 5, "calls of the restarted model server")
+    figure(f"{KILLS} kills: {outcome}")
+    assert len(outcome) >= AT_LEAST
+    assert not outcome.failed
+    assert not outcome.wrong(expected)
+
+
+def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+    killed = []
+    with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
+        for kill in range(KILLS):
+            pods = kubectl.ready_pods("gateway")
+            killed.append(kill_and_await_restart(faults, stage, sorted(pods, key=name_of)[kill % 2]))
+    delays = [
+        round(min((each.started - moment for moment in killed if each.started + each.seconds >= moment), key=abs), 2)
+        for each in outcome.failed
+    ]
+    figure(f"{KILLS} kills: {outcome}; sent after the kill by {sorted(delays)} s")
+    assert len(outcome) >= AT_LEAST
+    assert not outcome.wrong(expected)
+    # In flight at the kill, or sent until the news of it was everywhere.
+    assert all(
+        any(each.started < moment + 1.5 and each.started + each.seconds >= moment for moment in killed)
+        for each in outcome.failed
+    )
+
+
+def kill_and_await_restart(faults: Faults, stage, pod) -> float:
+    name = name_of(pod)
+    before = pod["status"]["containerStatuses"][0]["restartCount"]
+    moment = faults.kill_container(pod)
+
+    def back() -> bool:
+        status = stage.kubectl.get("pod", name)["status"]["containerStatuses"][0]
+        return status["ready"] and status["restartCount"] > before
+
+    wait_until(back, f"restart of {name}", timeout=120)
+    return moment
+
+
+def test_a_model_server_whose_packets_vanish(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+    pod = kubectl.ready_pods("model-server")[0]
+    with stage.without_restarts(), load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
+        time.sleep(5)  # some that go well first
+        with faults.silence(pod) as moment:
+            wait_until(lambda: time.time() > moment + 40, "40 s of silence", timeout=60)
+    figure(f"{len(outcome.failed)} failed, the longest took {outcome.seconds(100):.2f} s: {outcome}")
+    assert len(outcome) >= AT_LEAST
+    assert len(outcome.failed) <= len(outcome) / 100
+    assert outcome.seconds(100) < DEADLINE_S
+    later = outcome.between(moment + 15, moment + 40)
+    assert later
+    assert not later.failed
+    assert later.seconds(99) < 1
+    assert not outcome.wrong(expected)
+
+
+def test_all_model_servers_gone_for_a_minute(direct, load: Load, kubectl, stage, expected, figure):
+    with stage.without_restarts(), load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
+        kubectl("scale", "deployment/model-server", "--replicas=0")
+        kubectl("delete", "pods", "--selector=app.kubernetes.io/name=model-server", "--force", "--grace-period=0")
+        gone = time.time()
+        wait_until(lambda: time.time() > gone + 60, "a minute without a model", timeout=90)
+        assert len(kubectl.ready_pods("gateway")) == 2
+        kubectl("scale", "deployment/model-server", "--replicas=2")
+        wait_until(lambda: kubectl.ready_pods("model-server"), "the model's return")
+        back = time.time()
+        stage.settle()
+    absent = outcome.between(gone + 1, gone + 60)
+    first = next(each for each in outcome if each.answered and each.started > gone + 30)
+    figure(
+        f"503 after at most {absent.seconds(100):.2f} s ({len(absent)} requests); "
+        f"answers {first.started - back:+.1f} s from the model's return"
+    )
+    assert absent
+    assert all(each.refused for each in absent)
+    assert absent.seconds(100) < 1
+    assert not outcome.lost
+    # A cluster whose DNS caches answers for 30 s takes as much longer.
+    assert first.started - back < 10
+    assert not outcome.between(back + 10, float("inf")).failed
+    assert not outcome.wrong(expected)

@@ -1,0 +1,93 @@
+"""More requests than the model can take: the service goes on at its best, and says no at once to the rest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import pytest
+from keras import layers
+
+from brain_tumor.contract import CARD_ASSET, MODEL_NAME
+from tests.converter.small_models import classifier, publish, randomise
+from tests.e2e.kubectl import Kubectl
+from tests.e2e.load import CASES, Load, Outcome
+from tests.e2e.stage import Objects, Stage, container, deployment, name_of
+from tests.processes import wait_until
+
+SETTLING_S = 5.0  # of each attack, not counted
+SECONDS = 25.0
+SLOWEST_PICTURE_S = 0.05
+
+
+def build_slow_model() -> keras.Model:
+    """Twenty layers of 151 MMAC: about 50 ms a picture on one core, in a file that a ConfigMap can hold (1 MiB)."""
+    pixels = keras.Input((128, 128, 3))
+    x = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    for _ in range(20):
+        x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
+    return randomise(keras.Model(pixels, classifier(x, len(CASES))))
+
+
+@pytest.fixture
+def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterator[None]:
+    """One model server with a slow model instead of the shipped one."""
+    folder = publish(tmp_path, build_slow_model())
+    files = {"saved_model.pb": "2/saved_model.pb", "card.json": f"2/{CARD_ASSET}"}
+    kubectl(
+        "create",
+        "configmap",
+        "slow-model",
+        f"--from-file={folder / 'saved_model.pb'}",
+        f"--from-file={folder / CARD_ASSET}",
+    )
+
+    def change(objects: Objects) -> None:
+        items = [{"key": key, "path": path} for key, path in files.items()]
+        pod = deployment(objects, "model-server")["spec"]["template"]["spec"]
+        pod["volumes"].append({"name": "model", "configMap": {"name": "slow-model", "items": items}})
+        mount = {"name": "model", "mountPath": f"/models/{MODEL_NAME}"}
+        container(objects, "model-server")["volumeMounts"].append(mount)
+        for each in objects:
+            if each["kind"] == "HorizontalPodAutoscaler" and name_of(each) == "model-server":
+                each["spec"] |= {"minReplicas": 1, "maxReplicas": 1}
+
+    with stage.changed(change):
+        kubectl.rolled_out("model-server")
+        wait_until(lambda: len(kubectl.pods("model-server")) == 1, "the one model server", timeout=120)
+        old = [name_of(pod) for pod in kubectl.get("pods", "--selector=app.kubernetes.io/name=model-server")]
+        for pod in old:
+            if pod != name_of(kubectl.pods("model-server")[0]):
+                kubectl.gone(pod)
+        yield
+    stage.settle()
+    kubectl("delete", "configmap", "slow-model")
+
+
+def test_overload(slow_model, direct, load: Load, stage: Stage, figure):
+    calm = load.run(direct, rate="1", seconds=3 * len(CASES))
+    assert not calm.failed
+    assert min(each.seconds for each in calm) >= SLOWEST_PICTURE_S
+    expected = {each.case: each.prediction for each in calm}
+    assert set(expected) == set(CASES)
+
+    # As many at a time as keep the model busy, each sent when one before it was answered.
+    peak = goodput(load.run(direct, rate="0", workers=8, seconds=SECONDS))
+    figure(f"one picture {calm.seconds(50) * 1000:.0f} ms; peak {peak:.1f} answers a second")
+    with stage.without_restarts():
+        for times in (3, 10):
+            outcome = load.run(direct, rate=str(round(times * peak)), seconds=SECONDS)
+            ratio = goodput(outcome) / peak
+            figure(
+                f"{times} x the peak: goodput {100 * ratio:.0f} % of it, "
+                f"refusals p99 {1000 * outcome.refused.seconds(99):.0f} ms; {outcome}"
+            )
+            assert ratio >= 0.8
+            assert not outcome.lost
+            assert outcome.refused.seconds(99) < 0.5
+            assert not outcome.wrong(expected)
+
+
+def goodput(outcome: Outcome) -> float:
+    """Answers a second, once it has settled and while requests were still sent."""
+    start, end = outcome[0].started + SETTLING_S, outcome[-1].started
+    return sum(start <= each.started + each.seconds < end for each in outcome.answered) / (end - start)
