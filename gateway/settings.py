@@ -30,6 +30,7 @@ class Settings:
     Attributes:
         bind: host:port that gunicorn listens on.
         threads: that answer requests; more than ``max_in_flight``, so that probes are answered under load.
+        connection_age: seconds after which an answer closes its connection, so that the client meets other replicas.
         model_server: host:port of the model server's gRPC API, or a whole gRPC target such as ``ipv4:...``.
         model_name: the model to ask for.
         deadline: seconds for one answer, from the moment its request is read.
@@ -49,6 +50,7 @@ class Settings:
 
     bind: str = "0.0.0.0:9696"
     threads: int = 24
+    connection_age: float = 30.0
     model_server: str = "localhost:8500"
     model_name: str = MODEL_NAME
     deadline: float = 10.0
@@ -153,6 +155,7 @@ def _file(text: str) -> Path:
 VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "bind": ("GATEWAY_BIND", _address),
     "threads": ("GATEWAY_THREADS", _integer(2, 1000)),
+    "connection_age": ("GATEWAY_CONNECTION_SECONDS", _seconds),
     "model_server": ("MODEL_SERVER_ADDRESS", _address),
     "model_name": ("MODEL_NAME", str),
     "deadline": ("GATEWAY_DEADLINE_SECONDS", _seconds),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -170,6 +171,24 @@ def test_connection_is_kept_for_the_next_request(running):
     assert connection.getresponse().read()
     assert connection.sock is first
     connection.close()
+
+
+def test_an_old_connection_is_closed_with_an_answer(model_server):
+    with gateway(model_server.address, GATEWAY_CONNECTION_SECONDS="0.5") as process:
+        connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=20)
+        opened = time.monotonic()
+        kept = 0
+        while True:
+            connection.request("POST", "/predict", pictures.GLIOMA, PNG)
+            response = connection.getresponse()
+            assert response.read()
+            if response.headers["Connection"] == "close":
+                break
+            kept += 1
+        connection.close()
+        assert response.status == 200
+        assert kept
+        assert time.monotonic() - opened > 0.5
 
 
 def test_log_lines_are_json_without_client_data(running):

@@ -26,6 +26,7 @@ def test_every_variable_is_read(tmp_path):
     environ = {
         "GATEWAY_BIND": "127.0.0.1:8080",
         "GATEWAY_THREADS": "12",
+        "GATEWAY_CONNECTION_SECONDS": "20",
         "MODEL_SERVER_ADDRESS": "model-server.default.svc:8500",
         "MODEL_NAME": "other",
         "GATEWAY_DEADLINE_SECONDS": "2.5",
@@ -47,6 +48,7 @@ def test_every_variable_is_read(tmp_path):
     assert Settings.from_env(environ) == Settings(
         bind="127.0.0.1:8080",
         threads=12,
+        connection_age=20.0,
         model_server="model-server.default.svc:8500",
         model_name="other",
         deadline=2.5,
