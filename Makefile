@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PIPENV_VERSION := 2026.10.3
+KUBE_SCORE_VERSION := v1.20.0
 PIPENV := .pipenv/bin/pipenv
 export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
@@ -30,6 +31,8 @@ TAG := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' gateway/__init__.py)
 REGISTRY :=
 BUILDER :=
 BUILD_OPTIONS :=
+# make deploy
+OVERLAY := kind
 MODEL_FOLDER := model-server/models/brain-tumor
 # make test: which tests, and pytest's options
 TESTS := tests
@@ -42,7 +45,7 @@ SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help install run test check format lock bench images e2e-images e2e clean
+.PHONY: help install run test check format lock bench images tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +80,20 @@ images: ## Build the container images: IMAGES="gateway model-server model-server
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \
 	  scripts/images $(IMAGES)
 
+tools: .tools/kube-score ## Install the linter that the manifests' tests use (needs Go)
+
+kind-up: ## Make a kind cluster with the images and metrics-server (needs Docker, kind and kubectl)
+	@TAG=$(TAG) scripts/kind-up
+
+deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind or eks
+	@kubectl apply --kustomize kube-config/overlays/$(OVERLAY)
+	for tier in model-server gateway; do
+	  kubectl --namespace brain-tumor rollout status deployment/$$tier --timeout 300s
+	done
+
+kind-down: ## Remove the kind cluster
+	@kind delete cluster --name $$(sed -n 's/^name: //p' kind-config.yaml)
+
 e2e-images: ## Build what make e2e needs: the images it tests, and its own with the load generator (needs Go)
 	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
 	TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
@@ -86,7 +103,12 @@ e2e: $(ALL) ## Test on the cluster that KUBECONFIG names, in namespaces of its o
 	E2E=1 REGISTRY=$(REGISTRY) .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(if $(filter tests,$(TESTS)),tests/e2e,$(TESTS))
 
 clean: ## Remove the installed packages and caches
-	rm -rf .venv .pipenv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pipenv .tools .pytest_cache .mypy_cache .ruff_cache
+
+.tools/kube-score: Makefile
+	@echo "Installing kube-score $(KUBE_SCORE_VERSION) into .tools"
+	GOBIN=$(CURDIR)/.tools go install github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE_VERSION)
+	touch $@
 
 $(PIPENV): Makefile
 	@python=$$(scripts/find-python)

@@ -11,7 +11,7 @@ from tests.e2e.stage import REPLICAS, TIERS, Stage
 from tests.processes import wait_until
 
 MORE = REPLICAS + 1
-BUSY, CALM = 60, 20  # requests a second
+BUSY, CALM = 110, 20  # requests a second
 SHARE_AFTER_S = 15.0
 COUNTED_S = 20.0
 

@@ -74,4 +74,4 @@ def test_metrics(dockerfile: str, line: CommandLine) -> None:
 
 
 def test_the_server_is_not_root(dockerfile: str) -> None:
-    assert re.findall(r"^USER (.*)$", dockerfile, re.M) == ["1000:1000"]
+    assert re.findall(r"^USER (.*)$", dockerfile, re.M) == ["10001:10001"]

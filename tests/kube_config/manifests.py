@@ -1,0 +1,74 @@
+"""The objects that kube-config makes."""
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.processes import ROOT
+
+KUBE_CONFIG = ROOT / "kube-config"
+OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomization.yaml"))
+COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
+TIERS = ("gateway", "model-server")
+
+Object = dict[str, Any]
+
+
+def require(tool: str, where: str | None = None) -> str:
+    """The path of a tool; without it the test is skipped, but not where all tools must be there."""
+    path = shutil.which(tool, path=where)
+    if not path:
+        complaint = f"needs {tool}, which is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(complaint)
+        pytest.skip(complaint)
+    return path
+
+
+@cache
+def build_text(folder: Path) -> str:
+    kubectl = require("kubectl")
+    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def build(folder: Path) -> list[Object]:
+    """A kustomization's objects; the caller may change them."""
+    return [each for each in yaml.safe_load_all(build_text(folder)) if each]
+
+
+def build_with(tmp_path: Path, *components: str) -> list[Object]:
+    """The base with these components, in this order."""
+    shutil.copytree(KUBE_CONFIG, tmp_path / "kube-config")
+    folder = tmp_path / "kube-config" / "overlays" / "combined"
+    folder.mkdir()
+    kustomization = {"resources": ["../../base"], "components": [f"../../components/{each}" for each in components]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return build(folder)
+
+
+def one(objects: list[Object], kind: str, name: str) -> Object:
+    """The object of a kind and a name."""
+    (found,) = [each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name]
+    return found
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    return [each for each in objects if each["kind"] == kind]
+
+
+def pod_of(objects: list[Object], tier: str) -> Object:
+    """A tier's pod, as its Deployment's template has it."""
+    return one(objects, "Deployment", tier)["spec"]["template"]["spec"]
+
+
+def container_of(objects: list[Object], tier: str) -> Object:
+    (container,) = pod_of(objects, tier)["containers"]
+    return container

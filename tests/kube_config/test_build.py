@@ -1,0 +1,55 @@
+"""Overlays and components build, and a changed setting makes other pods."""
+
+import shutil
+
+import pytest
+
+from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, build, build_with, container_of, one
+
+NAMES = [path.name for path in COMPONENTS]
+
+
+@pytest.mark.parametrize("component", NAMES)
+def test_each_component_changes_the_base(component, tmp_path):
+    assert build_with(tmp_path, component) != build(KUBE_CONFIG / "base")
+
+
+def test_all_components_go_together(tmp_path):
+    objects = build_with(tmp_path, "portable-model-server", "small", "network-policies", "monitoring")
+    assert {"portable-model-server", "small", "network-policies", "monitoring"} == set(NAMES)
+    assert container_of(objects, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
+
+
+def test_one_line_changes_the_model_server_s_image_and_nothing_else(tmp_path):
+    portable = build_with(tmp_path, "portable-model-server")
+    container = container_of(portable, "model-server")
+    container["image"] = container["image"].replace("-portable", "")
+    assert portable == build(KUBE_CONFIG / "base")
+
+
+def test_a_changed_setting_makes_other_pods(tmp_path):
+    shutil.copytree(KUBE_CONFIG, tmp_path / "kube-config")
+    settings = tmp_path / "kube-config" / "base" / "gateway" / "settings.env"
+    settings.write_text(settings.read_text() + "GATEWAY_DEADLINE_SECONDS=9\n")
+    before, after = (build(folder / "base") for folder in (KUBE_CONFIG, tmp_path / "kube-config"))
+    pod, changed = (one(each, "Deployment", "gateway")["spec"]["template"] for each in (before, after))
+    assert pod != changed
+    assert one(before, "Deployment", "model-server") == one(after, "Deployment", "model-server")
+
+
+def test_monitoring_reaches_the_model_server_only_where_policies_would_keep_it_out(tmp_path):
+    alone = build_with(tmp_path / "alone", "monitoring")
+    assert not [each for each in alone if each["kind"] == "NetworkPolicy"]
+    both = build_with(tmp_path / "both", "network-policies", "monitoring")
+    ingress = one(both, "NetworkPolicy", "model-server")["spec"]["ingress"]
+    assert [rule["ports"] for rule in ingress] == [[{"port": "grpc"}], [{"port": "rest"}]]
+
+
+def test_a_namespace_for_all_that_has_one(objects):
+    cluster_wide = {"Namespace", "IngressClass", "IngressClassParams"}
+    namespaces = {
+        each["metadata"].get("namespace")
+        for each in objects
+        if each["kind"] not in cluster_wide and each["metadata"]["name"] != "amazon-vpc-cni"
+    }
+    assert namespaces == {"brain-tumor"}

@@ -1,0 +1,34 @@
+"""kube-score finds nothing that we have no reason for."""
+
+import json
+import subprocess
+
+from tests.kube_config.manifests import OVERLAYS, build_text, require
+from tests.processes import ROOT
+
+ALL_IS_WELL = 10  # kube-score's best grade
+# check: why it is so all the same
+ACCEPTED = {
+    "container-image-pull-policy": "a tag is never used again, and kind's images are in no registry",
+    "deployment-has-host-podantiaffinity": "topologySpreadConstraints spread over nodes, and do not keep a pod waiting",
+}
+
+
+def findings(text: str) -> set[str]:
+    """The checks that complain of something."""
+    kube_score = require("kube-score", where=str(ROOT / ".tools"))
+    done = subprocess.run(
+        [kube_score, "score", "--output-format=json", "-"], input=text, capture_output=True, text=True, timeout=60
+    )
+    checks = [check for each in json.loads(done.stdout) for check in each["checks"]]
+    return {check["check"]["id"] for check in checks if not check["skipped"] and check["grade"] < ALL_IS_WELL}
+
+
+def test_no_finding_without_a_reason():
+    found = set().union(*(findings(build_text(overlay)) for overlay in OVERLAYS))
+    assert found == ACCEPTED.keys()
+
+
+def test_a_fault_is_found():
+    text = build_text(OVERLAYS[0]).replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
+    assert "container-security-context-readonlyrootfilesystem" in findings(text)

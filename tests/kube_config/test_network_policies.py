@@ -1,0 +1,121 @@
+"""What may reach what: exactly the connections that the service needs."""
+
+import ipaddress
+from itertools import product
+
+import pytest
+
+from gateway.addresses import DENIED_NETWORKS
+from gateway.settings import Settings
+from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, container_of, of_kind, one
+from tests.kube_config.network_policy import Endpoint, allows
+
+NAMESPACE = "brain-tumor"
+OTHERS = {
+    "neighbour": Endpoint("10.1.0.3", NAMESPACE, {"app.kubernetes.io/part-of": NAMESPACE}),
+    "impostor": Endpoint("10.1.0.4", "elsewhere", {"app.kubernetes.io/name": "gateway"}),
+    "second model server": Endpoint("10.1.0.5", "elsewhere", {"app.kubernetes.io/name": "model-server"}),
+    "dns": Endpoint("10.1.0.6", "kube-system", {"k8s-app": "kube-dns"}),
+    "false dns": Endpoint("10.1.0.7", "elsewhere", {"k8s-app": "kube-dns"}),
+    "system": Endpoint("10.1.0.8", "kube-system", {"k8s-app": "metrics-server"}),
+    "prometheus": Endpoint("10.1.0.9", "monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    "node's dns": Endpoint("169.254.20.10"),
+    "its neighbour": Endpoint("169.254.20.11"),
+    "eks dns": Endpoint("10.100.0.10"),
+    "other eks dns": Endpoint("172.20.0.10"),
+    "internet": Endpoint("8.8.8.8"),
+    "internet, IPv6": Endpoint("2606:4700::1111"),
+    # What of each range a gateway must not be led to; the whole ranges are held equal below.
+    **{
+        address: Endpoint(address)
+        for address in (
+            *("0.0.0.0", "10.0.0.1", "10.96.0.1", "100.64.0.1", "127.0.0.1", "168.63.129.16", "169.254.169.254"),
+            *("169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.168.0.1", "198.18.0.1", "224.0.0.1"),
+            *("255.255.255.255", "::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2001::1", "2002:a00::1", "fc00::1"),
+            *("fd00::1", "fd00:ec2::254", "fe80::1", "ff02::1"),
+        )
+    },
+}
+PORTS = (22, 52, 53, 54, 79, 80, 81, 442, 443, 444, 2379, 6443, 8080, 8499, 8500, 8501, 8502, 9695, 9696, 9697, 10250)
+PROTOCOLS = ("TCP", "UDP", "SCTP")
+DNS = {(protocol, 53) for protocol in ("TCP", "UDP")}
+URLS = {("TCP", 80), ("TCP", 443)}
+# Further servers of DNS that an overlay opens.
+OVERLAY_DNS = {"eks": {"eks dns", "other eks dns"}}
+
+Reach = dict[tuple[str, str], set[tuple[str, int]]]
+
+
+def endpoints(objects: list[Object]) -> dict[str, Endpoint]:
+    """A pod of each tier, of whatever else may be near, and addresses outside."""
+    tiers = {
+        tier: Endpoint(
+            f"10.1.0.{number}",
+            NAMESPACE,
+            one(objects, "Deployment", tier)["spec"]["template"]["metadata"]["labels"],
+            {(each["name"], each.get("protocol", "TCP")): each["containerPort"] for each in container["ports"]},
+        )
+        for number, tier in enumerate(TIERS, 1)
+        if (container := container_of(objects, tier))
+    }
+    return {**tiers, **OTHERS}
+
+
+def reach(objects: list[Object]) -> Reach:
+    """All that a tier, or another pod of the namespace, may reach or be reached by."""
+    policies, found = of_kind(objects, "NetworkPolicy"), {}
+    known = endpoints(objects)
+    for (a, source), (b, destination) in product(known.items(), known.items()):
+        if a != b and NAMESPACE in (source.namespace, destination.namespace):
+            ports = product(PROTOCOLS, PORTS)
+            if open_ports := {each for each in ports if allows(policies, source, destination, each[1], each[0])}:
+                found[a, b] = open_ports
+    return found
+
+
+def expected(dns: set[str]) -> Reach:
+    http = {("TCP", 9696)}
+    return {
+        **{(each, "gateway"): http for each in OTHERS if each != "neighbour"},  # which may call nobody
+        ("gateway", "model-server"): {("TCP", 8500)},
+        **{("gateway", each): DNS for each in {"dns", "node's dns"} | dns},
+        **{("gateway", each): URLS for each in ("internet", "internet, IPv6")},
+    }
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_nothing_else_is_reachable(overlay):
+    assert reach(build(overlay)) == expected(OVERLAY_DNS.get(overlay.name, set()))
+
+
+def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_after_the_policies(tmp_path):
+    objects = build_with(tmp_path, "network-policies", "monitoring")
+    assert reach(objects) == expected(set()) | {("prometheus", "model-server"): {("TCP", 8501)}}
+
+
+def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects):
+    """Every address, not a sample: what the policy leaves and what the gateway denies make up the whole."""
+    (rule,) = [
+        rule
+        for rule in one(objects, "NetworkPolicy", "gateway")["spec"]["egress"]
+        if {each["port"] for each in rule["ports"]} == Settings().url_ports
+    ]
+    blocks = [peer["ipBlock"] for peer in rule["to"]]
+    left_out = [network for block in blocks for network in map(ipaddress.ip_network, block["except"])]
+    for version, whole in ((4, "0.0.0.0/0"), (6, "::/0")):
+        reached = [network for block in blocks if (network := ipaddress.ip_network(block["cidr"])).version == version]
+        (outer,) = reached
+        excluded = [network for network in left_out if network.version == version]
+        rest = [ipaddress.ip_network(whole)]
+        if outer not in rest:
+            excluded += rest[0].address_exclude(outer)
+        denied = [network for network in DENIED_NETWORKS if network.version == version]
+        assert list(ipaddress.collapse_addresses(excluded)) == list(ipaddress.collapse_addresses(denied))
+
+
+def test_every_pod_of_the_namespace_is_isolated_both_ways(objects):
+    stranger = Endpoint("10.1.0.99", NAMESPACE)
+    policies = of_kind(objects, "NetworkPolicy")
+    for other, port in product(endpoints(objects).values(), PORTS):
+        assert not allows(policies, other, stranger, port)
+        assert not allows(policies, stranger, other, port)

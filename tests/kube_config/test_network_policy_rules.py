@@ -1,0 +1,94 @@
+"""The evaluator keeps to Kubernetes' rules."""
+
+import pytest
+
+from tests.kube_config.network_policy import Outside, Pod, allows
+
+WEB = Pod("shop", {"app": "web"}, {"http": 8080})
+DATABASE = Pod("shop", {"app": "db"})
+STRANGER = Pod("elsewhere", {"app": "web"}, namespace_labels={"team": "red"})
+
+
+def policy(spec: dict, namespace: str = "shop") -> dict:
+    return {"metadata": {"namespace": namespace}, "spec": {"podSelector": {}, **spec}}
+
+
+def selecting(selector: dict, **spec: object) -> dict:
+    return policy({"podSelector": selector, **spec})
+
+
+def test_without_policies_everything_is_allowed():
+    assert allows([], STRANGER, DATABASE, 5432)
+    assert allows([], DATABASE, Outside("203.0.113.7"), 443)
+
+
+def test_a_policy_isolates_the_pods_it_selects_in_its_directions_alone():
+    deny_ingress = policy({"policyTypes": ["Ingress"]})
+    assert not allows([deny_ingress], WEB, DATABASE, 5432)
+    assert allows([deny_ingress], WEB, Outside("203.0.113.7"), 443)
+    assert allows([deny_ingress], WEB, STRANGER, 80)  # of another namespace
+    deny_web = selecting({"matchLabels": {"app": "web"}}, policyTypes=["Egress"])
+    assert not allows([deny_web], WEB, DATABASE, 5432)
+    assert allows([deny_web], DATABASE, WEB, 8080)
+
+
+def test_directions_that_are_not_named_follow_from_the_rules():
+    assert not allows([policy({})], WEB, DATABASE, 5432)
+    assert allows([policy({})], WEB, Outside("203.0.113.7"), 443)
+    assert not allows([policy({"egress": []})], WEB, Outside("203.0.113.7"), 443)
+
+
+def test_policies_add_up():
+    policies = [policy({}), policy({"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]})]
+    assert allows(policies, WEB, DATABASE, 5432)
+    assert not allows(policies, Pod("shop", {"app": "other"}), DATABASE, 5432)
+    assert not allows(policies, STRANGER, DATABASE, 5432)  # a podSelector alone means this namespace
+
+
+@pytest.mark.parametrize(
+    ("peer", "fits"),
+    [
+        ({"namespaceSelector": {}}, True),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}}}, True),
+        ({"namespaceSelector": {"matchLabels": {"team": "blue"}}}, False),
+        ({"namespaceSelector": {"matchLabels": {"team": "red"}}, "podSelector": {"matchLabels": {"app": "db"}}}, False),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}, True),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}}, False),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["red"]}]}}, True),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["red"]}]}}, False),
+        ({"ipBlock": {"cidr": "0.0.0.0/0"}}, False),
+    ],
+)
+def test_peers_of_other_namespaces(peer, fits):
+    assert allows([policy({"ingress": [{"from": [peer]}]})], STRANGER, DATABASE, 5432) is fits
+
+
+def test_address_blocks_and_their_exceptions():
+    block = {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}
+    policies = [policy({"policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": block}]}]})]
+    assert allows(policies, WEB, Outside("10.2.0.1"), 443)
+    assert not allows(policies, WEB, Outside("10.1.0.1"), 443)
+    assert not allows(policies, WEB, Outside("11.0.0.1"), 443)
+    assert not allows(policies, WEB, Outside("2001:4860::1"), 443)
+
+
+@pytest.mark.parametrize(
+    ("entry", "port", "protocol", "fits"),
+    [
+        ({"port": 8080}, 8080, "TCP", True),
+        ({"port": 8080}, 8081, "TCP", False),
+        ({"port": 8080}, 8080, "UDP", False),
+        ({"port": "http"}, 8080, "TCP", True),
+        ({"port": "http"}, 80, "TCP", False),
+        ({"port": "grpc"}, 8080, "TCP", False),
+        ({"port": 8000, "endPort": 8100}, 8080, "TCP", True),
+        ({"protocol": "UDP"}, 53, "UDP", True),
+        ({"protocol": "UDP"}, 53, "TCP", False),
+    ],
+)
+def test_ports(entry, port, protocol, fits):
+    assert allows([policy({"ingress": [{"ports": [entry]}]})], DATABASE, WEB, port, protocol) is fits
+
+
+def test_a_rule_without_peers_and_ports_allows_everything():
+    assert allows([policy({"ingress": [{}]})], Outside("203.0.113.7"), WEB, 1)

@@ -1,0 +1,37 @@
+"""No field that Kubernetes does not know, and no value that it would refuse."""
+
+import pytest
+from kubernetes_validate import ValidationError, latest_version, validate
+
+from tests.kube_config.manifests import build_with, one
+
+OLDEST = "1.30"  # from which a preStop hook may sleep without a feature gate
+# Of the load balancer that EKS brings, and of the Prometheus Operator: their schemas are not Kubernetes' own.
+FOREIGN = {"IngressClassParams", "PodMonitor"}
+
+
+@pytest.mark.parametrize("version", [OLDEST, latest_version()])
+def test_every_object_is_valid(objects, version):
+    for each in objects:
+        if each["kind"] not in FOREIGN:
+            validate(each, version, strict=True)
+
+
+def test_an_unknown_field_is_found(objects):
+    deployment = one(objects, "Deployment", "gateway")
+    deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
+    with pytest.raises(ValidationError):
+        validate(deployment, OLDEST, strict=True)
+
+
+def test_pod_monitors_select_pods_by_their_label_and_ports_by_their_name(tmp_path):
+    objects = build_with(tmp_path, "monitoring")
+    for tier, port, path in (
+        ("gateway", "http", "/metrics"),
+        ("model-server", "rest", "/monitoring/prometheus/metrics"),
+    ):
+        monitor = one(objects, "PodMonitor", tier)
+        assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+        assert monitor["spec"]["selector"] == {"matchLabels": {"app.kubernetes.io/name": tier}}
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        assert (endpoint["port"], endpoint["path"]) == (port, path)

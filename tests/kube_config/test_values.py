@@ -1,0 +1,164 @@
+"""Values that YAML, the Dockerfiles and the code share are equal, and times and sizes fit each other."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brain_tumor.contract import MODEL_NAME
+from gateway import VERSION
+from gateway.app import create_app
+from gateway.model_client import ModelClient
+from gateway.settings import VARIABLES, Settings
+from portable_model_server.flags import parse
+from tests.kube_config.manifests import TIERS, Object, container_of, of_kind, one, pod_of
+from tests.model_server.test_dockerfile import DOCKERFILES, FOLDER, words
+from tests.processes import ROOT
+
+GUNICORN: dict[str, Any] = runpy.run_path(str(ROOT / "gateway" / "gunicorn.conf.py"))
+UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
+DNS_CACHE_S = 30  # CoreDNS' longest, as kind and EKS set it
+AGE_JITTER = 1.1  # of grpc.max_connection_age_ms
+GATEWAY_AT_WORK = 140 << 20  # bytes, master and worker under 8 clients, measured
+BYTES_A_PIXEL = 16  # while a picture is decoded, measured
+
+
+def model_server_flags(objects: list[Object]):
+    """The entrypoint's flags and the Deployment's after them, as the server reads them."""
+    given = [each.replace("$(CPU_LIMIT)", "2") for each in container_of(objects, "model-server")["args"]]
+    line = parse([*words((FOLDER / DOCKERFILES[0]).read_text())[1:], *given])
+    assert not line.unknown
+    assert not line.refused
+    return line.flags
+
+
+def settings(objects: list[Object]) -> Settings:
+    (source,) = container_of(objects, "gateway")["envFrom"]
+    data = one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
+    assert data.keys() <= {variable for variable, _ in VARIABLES.values()}
+    return Settings.from_env(data)
+
+
+def grace(objects: list[Object], tier: str) -> tuple[int, int]:
+    """Seconds of preStop, and of the whole grace period."""
+    sleep = container_of(objects, tier)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    return sleep, pod_of(objects, tier)["terminationGracePeriodSeconds"]
+
+
+def test_ports(objects):
+    flags = model_server_flags(objects)
+    ports = {each["name"]: each["containerPort"] for each in container_of(objects, "model-server")["ports"]}
+    assert ports == {"grpc": flags.port, "rest": flags.rest_api_port}
+    (port,) = container_of(objects, "gateway")["ports"]
+    assert port == {"name": "http", "containerPort": int(settings(objects).bind.rpartition(":")[2])}
+
+
+def test_the_gateway_finds_the_model_server(objects):
+    assert settings(objects).model_server == f"model-server:{model_server_flags(objects).port}"
+    service = one(objects, "Service", "model-server")["spec"]
+    assert service["clusterIP"] == "None"
+    assert model_server_flags(objects).port in [port["port"] for port in service["ports"]]
+    assert settings(objects).model_name == model_server_flags(objects).model_name == MODEL_NAME
+
+
+def test_images(objects):
+    for tier in TIERS:
+        name, _, tag = container_of(objects, tier)["image"].rpartition(":")
+        assert tag == VERSION
+        assert re.search(rf"(^|/)brain-tumor-{tier}(-portable)?$", name)
+
+
+@pytest.mark.parametrize(
+    ("tier", "dockerfile"),
+    [
+        ("gateway", "gateway/Dockerfile"),
+        ("model-server", "model-server/Dockerfile"),
+        ("model-server", "model-server/Dockerfile.portable"),
+    ],
+)
+def test_users(objects, tier, dockerfile):
+    context = pod_of(objects, tier)["securityContext"]
+    (user,) = re.findall(r"^USER (.*)$", (ROOT / dockerfile).read_text(), re.MULTILINE)
+    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+
+
+def test_the_gateways_refuse_before_a_model_server_does(objects):
+    gateways = one(objects, "HorizontalPodAutoscaler", "gateway")["spec"]["maxReplicas"]
+    in_flight = settings(objects).max_in_flight
+    # One more call for each gateway that asks what the model is.
+    assert model_server_flags(objects).grpc_max_threads >= gateways * (in_flight + 1)
+
+
+def test_threads_follow_the_cpu_limit(objects):
+    container = container_of(objects, "model-server")
+    (variable,) = container["env"]
+    assert variable["name"] == "CPU_LIMIT"
+    assert variable["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
+    assert "--tensorflow_inter_op_parallelism=$(CPU_LIMIT)" in container["args"]
+    assert "--tensorflow_intra_op_parallelism=1" in container["args"]
+
+
+def test_a_gateway_has_time_to_end(objects):
+    sleep, whole = grace(objects, "gateway")
+    assert sleep >= 5
+    assert whole - sleep > GUNICORN["graceful_timeout"]
+    assert GUNICORN["graceful_timeout"] > settings(objects).deadline
+
+
+def test_a_model_server_serves_until_the_last_gateway_has_left(objects):
+    sleep, whole = grace(objects, "model-server")
+    age = dict(model_server_flags(objects).grpc_options)["grpc.max_connection_age_ms"]
+    assert sleep >= DNS_CACHE_S + int(age) / 1000 * AGE_JITTER
+    assert whole - sleep > settings(objects).deadline
+
+
+def test_the_gateway_s_memory_holds_the_largest_requests(objects):
+    limit = container_of(objects, "gateway")["resources"]["limits"]["memory"]
+    chosen = settings(objects)
+    needed = (
+        GATEWAY_AT_WORK + chosen.decoders * chosen.max_pixels * BYTES_A_PIXEL + chosen.max_in_flight * chosen.max_body
+    )
+    assert int(limit[:-2]) * UNITS[limit[-2:]] >= needed
+
+
+def test_probes(objects):
+    app = create_app(Settings(), ModelClient("localhost:1", MODEL_NAME))
+    routes = {str(rule) for rule in app.url_map.iter_rules()}
+    gateway = container_of(objects, "gateway")
+    paths = {kind: gateway[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
+    # Only readiness may ask for the model: a gateway without one must not be killed.
+    assert paths == {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
+    assert set(paths.values()) <= routes
+    flags = model_server_flags(objects)
+    assert flags.enable_grpc_healthcheck_service
+    for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container_of(objects, "model-server")[kind]["grpc"]["port"] == flags.port
+
+
+def test_the_load_balancer_of_eks(objects):
+    ingresses = of_kind(objects, "Ingress")
+    if not ingresses:
+        assert not of_kind(objects, "IngressClassParams")
+        return
+    (ingress,), (parameters,) = ingresses, of_kind(objects, "IngressClassParams")
+    annotations = {
+        key.removeprefix("alb.ingress.kubernetes.io/"): value
+        for key, value in ingress["metadata"]["annotations"].items()
+    }
+    attributes = {each["key"]: int(each["value"]) for each in parameters["spec"]["loadBalancerAttributes"]}
+    assert attributes["idle_timeout.timeout_seconds"] < GUNICORN["keepalive"]
+    assert parameters["spec"]["scheme"] == "internal"
+    assert annotations["healthcheck-path"] == "/readyz"
+    delay = int(annotations["target-group-attributes"].removeprefix("deregistration_delay.timeout_seconds="))
+    sleep, _ = grace(objects, "gateway")
+    assert settings(objects).deadline < delay < sleep
+    assert pod_of(objects, "model-server")["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
+
+
+def test_every_dockerfile_sends_only_what_exists():
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        path = line.removeprefix("!")
+        if line.startswith("!") and path != "models":  # a user's own, which git ignores
+            assert Path(ROOT / path).exists(), line
