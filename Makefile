@@ -45,7 +45,7 @@ SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help install run test check format lock bench images tools kind-up deploy kind-down e2e-images e2e clean
+.PHONY: help install run test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ bench: $(ALL) ## Print the figures of benchmarks/
 images: ## Build the container images: IMAGES="gateway model-server model-server-portable", TAG, REGISTRY, BUILDER
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \
 	  scripts/images $(IMAGES)
+
+tag: ## Print the tag of the images
+	@echo $(TAG)
 
 tools: .tools/kube-score ## Install the linter that the manifests' tests use (needs Go)
 

@@ -1,9 +1,11 @@
-"""What the README says is what the code does."""
+"""What the README and docs/ say is what the code does."""
 
 import json
 import re
 from dataclasses import asdict
 from pathlib import Path
+
+import pytest
 
 from gateway.settings import VARIABLES, Settings
 
@@ -20,11 +22,21 @@ def test_the_table_of_settings_is_complete_and_its_defaults_are_the_code_s() -> 
         assert bool(rows[variable]) == bool(defaults[field]), variable
 
 
-def test_every_make_target_that_is_named_exists() -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/kubernetes.md", "docs/eks.md"])
+def test_every_make_target_that_is_named_exists(document: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", (ROOT / document).read_text(), re.MULTILINE))
     assert named
-    assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert named <= set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/kubernetes.md", "docs/eks.md", "docs/model-server.md"])
+def test_every_file_that_is_linked_or_applied_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert ((ROOT / document).parent / link).exists(), link
+    for path in re.findall(r"(?:kube-config|kind-config)[/.][\w./-]*\w", text):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_figures_of_the_shipped_model_are_its_card_s() -> None:

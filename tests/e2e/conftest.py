@@ -128,10 +128,16 @@ def copies(stage) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["direct", "lagging"])
-def endpoints(request, stage) -> str:
+# Of the session, so that the tests of each are run together: to go from one to the other rolls the gateways.
+@pytest.fixture(scope="session", params=["direct", "lagging"])
+def overlay(request) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def endpoints(request, overlay, stage) -> str:
     """The name of a Service that knows at once of pods that come and go, or of one that lags."""
-    if request.param == "direct":
+    if overlay == "direct":
         return str(request.getfixturevalue("direct"))
     request.getfixturevalue("copies")
     stage.put_on("lagging")

@@ -7,28 +7,29 @@ PyYAML and other packages to old versions. Source: https://kubernetes.io/docs/co
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 Policy = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """A pod, or, without a namespace, an address that is none.
+class Pod:
+    """A pod in a namespace; its ports are numbers by name."""
 
-    Attributes:
-        ports: of its containers, by name and protocol.
-    """
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """An address that no pod has."""
 
     address: str
-    namespace: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    ports: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
-    @property
-    def namespace_labels(self) -> dict[str, str]:
-        """The one that the API server gives to each namespace."""
-        return {"kubernetes.io/metadata.name": self.namespace}
+
+Endpoint: TypeAlias = Pod | Outside
 
 
 def allows(
@@ -54,11 +55,12 @@ def allows(
 
 def _rules(policies: Sequence[Policy], pod: Endpoint, direction: str) -> list[tuple[str, Policy]] | None:
     """The rules for a pod, each with its policy's namespace; None if no policy isolates it in this direction."""
+    if isinstance(pod, Outside):
+        return None
     found = [
         policy
         for policy in policies
-        if pod.namespace
-        and policy["metadata"]["namespace"] == pod.namespace
+        if policy["metadata"]["namespace"] == pod.namespace
         and selects(policy["spec"]["podSelector"], pod.labels)
         and direction in _types(policy["spec"])
     ]
@@ -78,13 +80,18 @@ def _peer_matches(peers: Sequence[Policy] | None, namespace: str, endpoint: Endp
 
 def _one_peer_matches(peer: Policy, namespace: str, endpoint: Endpoint) -> bool:
     if block := peer.get("ipBlock"):
+        # A block is for addresses outside the cluster: whether it fits a pod's too depends on the network.
+        if isinstance(endpoint, Pod):
+            return False
         address = ipaddress.ip_address(endpoint.address)
         inside = address in ipaddress.ip_network(block["cidr"])
         return inside and not any(address in ipaddress.ip_network(each) for each in block.get("except") or [])
-    if not endpoint.namespace:
+    if isinstance(endpoint, Outside):
         return False
     if "namespaceSelector" in peer:
-        near = selects(peer["namespaceSelector"], endpoint.namespace_labels)
+        # The API server gives each namespace its name as a label.
+        labels = {**endpoint.namespace_labels, "kubernetes.io/metadata.name": endpoint.namespace}
+        near = selects(peer["namespaceSelector"], labels)
     else:
         near = endpoint.namespace == namespace
     return near and selects(peer.get("podSelector") or {}, endpoint.labels)
@@ -101,7 +108,7 @@ def _one_port_matches(allowed: Policy, destination: Endpoint, port: int, protoco
     if first is None:
         return True
     if isinstance(first, str):
-        return destination.ports.get((first, protocol)) == port
+        return isinstance(destination, Pod) and destination.ports.get(first) == port
     return bool(first <= port <= allowed.get("endPort", first))
 
 

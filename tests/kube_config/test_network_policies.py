@@ -8,26 +8,26 @@ import pytest
 from gateway.addresses import DENIED_NETWORKS
 from gateway.settings import Settings
 from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, container_of, of_kind, one
-from tests.kube_config.network_policy import Endpoint, allows
+from tests.kube_config.network_policy import Endpoint, Outside, Pod, allows
 
 NAMESPACE = "brain-tumor"
 OTHERS = {
-    "neighbour": Endpoint("10.1.0.3", NAMESPACE, {"app.kubernetes.io/part-of": NAMESPACE}),
-    "impostor": Endpoint("10.1.0.4", "elsewhere", {"app.kubernetes.io/name": "gateway"}),
-    "second model server": Endpoint("10.1.0.5", "elsewhere", {"app.kubernetes.io/name": "model-server"}),
-    "dns": Endpoint("10.1.0.6", "kube-system", {"k8s-app": "kube-dns"}),
-    "false dns": Endpoint("10.1.0.7", "elsewhere", {"k8s-app": "kube-dns"}),
-    "system": Endpoint("10.1.0.8", "kube-system", {"k8s-app": "metrics-server"}),
-    "prometheus": Endpoint("10.1.0.9", "monitoring", {"app.kubernetes.io/name": "prometheus"}),
-    "node's dns": Endpoint("169.254.20.10"),
-    "its neighbour": Endpoint("169.254.20.11"),
-    "eks dns": Endpoint("10.100.0.10"),
-    "other eks dns": Endpoint("172.20.0.10"),
-    "internet": Endpoint("8.8.8.8"),
-    "internet, IPv6": Endpoint("2606:4700::1111"),
+    "neighbour": Pod(NAMESPACE, {"app.kubernetes.io/part-of": NAMESPACE}),
+    "impostor": Pod("elsewhere", {"app.kubernetes.io/name": "gateway"}),
+    "second model server": Pod("elsewhere", {"app.kubernetes.io/name": "model-server"}),
+    "dns": Pod("kube-system", {"k8s-app": "kube-dns"}),
+    "false dns": Pod("elsewhere", {"k8s-app": "kube-dns"}),
+    "system": Pod("kube-system", {"k8s-app": "metrics-server"}),
+    "prometheus": Pod("monitoring", {"app.kubernetes.io/name": "prometheus"}),
+    "node's dns": Outside("169.254.20.10"),
+    "its neighbour": Outside("169.254.20.11"),
+    "eks dns": Outside("10.100.0.10"),
+    "other eks dns": Outside("172.20.0.10"),
+    "internet": Outside("8.8.8.8"),
+    "internet, IPv6": Outside("2606:4700::1111"),
     # What of each range a gateway must not be led to; the whole ranges are held equal below.
     **{
-        address: Endpoint(address)
+        address: Outside(address)
         for address in (
             *("0.0.0.0", "10.0.0.1", "10.96.0.1", "100.64.0.1", "127.0.0.1", "168.63.129.16", "169.254.169.254"),
             *("169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.168.0.1", "198.18.0.1", "224.0.0.1"),
@@ -49,24 +49,23 @@ Reach = dict[tuple[str, str], set[tuple[str, int]]]
 def endpoints(objects: list[Object]) -> dict[str, Endpoint]:
     """A pod of each tier, of whatever else may be near, and addresses outside."""
     tiers = {
-        tier: Endpoint(
-            f"10.1.0.{number}",
+        tier: Pod(
             NAMESPACE,
             one(objects, "Deployment", tier)["spec"]["template"]["metadata"]["labels"],
-            {(each["name"], each.get("protocol", "TCP")): each["containerPort"] for each in container["ports"]},
+            {each["name"]: each["containerPort"] for each in container_of(objects, tier)["ports"]},
         )
-        for number, tier in enumerate(TIERS, 1)
-        if (container := container_of(objects, tier))
+        for tier in TIERS
     }
     return {**tiers, **OTHERS}
 
 
 def reach(objects: list[Object]) -> Reach:
-    """All that a tier, or another pod of the namespace, may reach or be reached by."""
-    policies, found = of_kind(objects, "NetworkPolicy"), {}
-    known = endpoints(objects)
-    for (a, source), (b, destination) in product(known.items(), known.items()):
-        if a != b and NAMESPACE in (source.namespace, destination.namespace):
+    """All that a tier, or another pod of the namespace, may reach or be reached by; by itself means by its replicas."""
+    policies = of_kind(objects, "NetworkPolicy")
+    known, found = endpoints(objects), {}
+    ours = {name for name, endpoint in known.items() if isinstance(endpoint, Pod) and endpoint.namespace == NAMESPACE}
+    for (a, source), (b, destination) in product(known.items(), repeat=2):
+        if ours & {a, b}:
             ports = product(PROTOCOLS, PORTS)
             if open_ports := {each for each in ports if allows(policies, source, destination, each[1], each[0])}:
                 found[a, b] = open_ports
@@ -101,20 +100,16 @@ def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects
         if {each["port"] for each in rule["ports"]} == Settings().url_ports
     ]
     blocks = [peer["ipBlock"] for peer in rule["to"]]
-    left_out = [network for block in blocks for network in map(ipaddress.ip_network, block["except"])]
-    for version, whole in ((4, "0.0.0.0/0"), (6, "::/0")):
-        reached = [network for block in blocks if (network := ipaddress.ip_network(block["cidr"])).version == version]
-        (outer,) = reached
-        excluded = [network for network in left_out if network.version == version]
-        rest = [ipaddress.ip_network(whole)]
-        if outer not in rest:
-            excluded += rest[0].address_exclude(outer)
-        denied = [network for network in DENIED_NETWORKS if network.version == version]
-        assert list(ipaddress.collapse_addresses(excluded)) == list(ipaddress.collapse_addresses(denied))
+    for whole in (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")):
+        (block,) = [each for each in blocks if ipaddress.ip_network(each["cidr"]).version == whole.version]
+        around = whole.address_exclude(ipaddress.ip_network(block["cidr"]))
+        left_out = [*around, *map(ipaddress.ip_network, block["except"])]
+        denied = [network for network in DENIED_NETWORKS if network.version == whole.version]
+        assert list(ipaddress.collapse_addresses(left_out)) == list(ipaddress.collapse_addresses(denied))
 
 
 def test_every_pod_of_the_namespace_is_isolated_both_ways(objects):
-    stranger = Endpoint("10.1.0.99", NAMESPACE)
+    stranger = Pod(NAMESPACE)
     policies = of_kind(objects, "NetworkPolicy")
     for other, port in product(endpoints(objects).values(), PORTS):
         assert not allows(policies, other, stranger, port)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kube_config.network_policy import Outside, Pod, allows
+from tests.kube_config.network_policy import Outside, Pod, allows, selects
 
 WEB = Pod("shop", {"app": "web"}, {"http": 8080})
 DATABASE = Pod("shop", {"app": "db"})
@@ -35,7 +35,8 @@ def test_a_policy_isolates_the_pods_it_selects_in_its_directions_alone():
 def test_directions_that_are_not_named_follow_from_the_rules():
     assert not allows([policy({})], WEB, DATABASE, 5432)
     assert allows([policy({})], WEB, Outside("203.0.113.7"), 443)
-    assert not allows([policy({"egress": []})], WEB, Outside("203.0.113.7"), 443)
+    assert allows([policy({"egress": []})], WEB, Outside("203.0.113.7"), 443)  # the API server's default, tried
+    assert not allows([policy({"egress": [{"ports": [{"port": 80}]}]})], WEB, Outside("203.0.113.7"), 443)
 
 
 def test_policies_add_up():
@@ -92,3 +93,36 @@ def test_ports(entry, port, protocol, fits):
 
 def test_a_rule_without_peers_and_ports_allows_everything():
     assert allows([policy({"ingress": [{}]})], Outside("203.0.113.7"), WEB, 1)
+
+
+def test_both_directions_must_allow():
+    deny = policy({"policyTypes": ["Ingress", "Egress"]})
+    out = selecting({"matchLabels": {"app": "web"}}, policyTypes=["Egress"], egress=[{}])
+    into = selecting({"matchLabels": {"app": "db"}}, ingress=[{}])
+    assert not allows([deny, out], WEB, DATABASE, 5432)
+    assert not allows([deny, into], WEB, DATABASE, 5432)
+    assert allows([deny, out, into], WEB, DATABASE, 5432)
+
+
+def test_a_peer_s_selectors_are_joined_by_and_peers_by_or():
+    namespace = {"namespaceSelector": {"matchLabels": {"team": "red"}}}
+    pods = {"podSelector": {"matchLabels": {"app": "db"}}}
+    assert not allows([policy({"ingress": [{"from": [namespace | pods]}]})], STRANGER, WEB, 1)
+    either = [policy({"ingress": [{"from": [namespace, pods]}]})]
+    assert allows(either, STRANGER, WEB, 1)
+    assert allows(either, DATABASE, WEB, 1)
+
+
+def test_a_rule_s_peers_and_ports_must_both_fit():
+    rule = {"from": [{"podSelector": {"matchLabels": {"app": "db"}}}], "ports": [{"port": 8080}]}
+    policies = [policy({"ingress": [rule]})]
+    assert allows(policies, DATABASE, WEB, 8080)
+    assert not allows(policies, DATABASE, WEB, 8081)
+    assert not allows(policies, STRANGER, WEB, 8080)
+
+
+def test_what_it_does_not_know_is_an_error():
+    with pytest.raises(ValueError, match="matchLabel"):
+        selects({"matchLabel": {"app": "web"}}, WEB.labels)
+    with pytest.raises(ValueError, match="operator"):
+        selects({"matchExpressions": [{"key": "app", "operator": "Is"}]}, WEB.labels)
