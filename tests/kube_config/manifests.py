@@ -15,7 +15,10 @@ from tests.processes import ROOT
 KUBE_CONFIG = ROOT / "kube-config"
 OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
+OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
+# All components, in an order that works: monitoring adds to what network-policies made.
+TOGETHER = ("portable-model-server", "small", "network-policies", "monitoring")
 
 Object = dict[str, Any]
 

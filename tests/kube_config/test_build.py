@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, build, build_with, container_of, one
+from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, TOGETHER, build, build_with, container_of, one
 
 NAMES = [path.name for path in COMPONENTS]
 
@@ -14,10 +14,9 @@ def test_each_component_changes_the_base(component, tmp_path):
     assert build_with(tmp_path, component) != build(KUBE_CONFIG / "base")
 
 
-def test_all_components_go_together(tmp_path):
-    objects = build_with(tmp_path, "portable-model-server", "small", "network-policies", "monitoring")
-    assert {"portable-model-server", "small", "network-policies", "monitoring"} == set(NAMES)
-    assert container_of(objects, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
+def test_all_components_go_together(everything):
+    assert set(NAMES) == set(TOGETHER)
+    assert container_of(everything, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
 
 
 def test_one_line_changes_the_model_server_s_image_and_nothing_else(tmp_path):

@@ -61,6 +61,7 @@ def test_restricted(objects, tier):
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert [volume for volume in pod["volumes"] if "emptyDir" not in volume] == []
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
+    assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # where both servers write
     (namespace,) = of_kind(objects, "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 

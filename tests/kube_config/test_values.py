@@ -123,6 +123,13 @@ def test_the_gateway_s_memory_holds_the_largest_requests(objects):
     assert int(limit[:-2]) * UNITS[limit[-2:]] >= needed
 
 
+def test_uploads_fit_their_folder(objects):
+    chosen = settings(objects)
+    (volume,) = pod_of(objects, "gateway")["volumes"]
+    limit = volume["emptyDir"]["sizeLimit"]
+    assert int(limit[:-2]) * UNITS[limit[-2:]] >= chosen.threads * chosen.max_body
+
+
 def test_probes(objects):
     app = create_app(Settings(), ModelClient("localhost:1", MODEL_NAME))
     routes = {str(rule) for rule in app.url_map.iter_rules()}
