@@ -49,7 +49,7 @@ class Kubectl:
         return sorted(living, key=lambda pod: pod["metadata"]["creationTimestamp"])
 
     def ready_pods(self, tier: str) -> list[dict[str, Any]]:
-        return [pod for pod in self.pods(tier) if ready_since(pod)]
+        return [pod for pod in self.pods(tier) if is_ready(pod)]
 
     def patch(self, kind: str, name: str, patch: dict[str, Any]) -> None:
         self("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}")
@@ -93,8 +93,6 @@ def name_of(thing: dict[str, Any]) -> str:
     return str(thing["metadata"]["name"])
 
 
-def ready_since(pod: dict[str, Any]) -> str:
-    """When a pod became ready, as its status tells it; empty if it is not."""
+def is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
-    times = [each["lastTransitionTime"] for each in conditions if (each["type"], each["status"]) == ("Ready", "True")]
-    return times[0] if times else ""
+    return ("Ready", "True") in [(each["type"], each["status"]) for each in conditions]

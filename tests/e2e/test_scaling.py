@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.kubectl import Kubectl, name_of
-from tests.e2e.load import Load
+from tests.e2e.load import Load, go_on_for
 from tests.e2e.stage import REPLICAS, TIERS, Stage
 from tests.processes import wait_until
 
@@ -35,7 +35,7 @@ def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubec
         (new,) = {name_of(pod) for pod in kubectl.pods("model-server")} - before
         wait_until(lambda: kubectl.predictions(new) > 2, "calls of the new model server", timeout=60)
         found = time.monotonic() - ready
-        wait_until(lambda: time.monotonic() > ready + SHARE_AFTER_S, "its share", timeout=60)
+        go_on_for(ready + SHARE_AFTER_S - time.monotonic())
         counts = count_for(kubectl, COUNTED_S)
         wait_until(lambda: len(kubectl.ready_pods("gateway")) == MORE, "a third gateway", timeout=180)
         grown = time.monotonic() - started
@@ -66,6 +66,5 @@ def count_for(kubectl: Kubectl, seconds: float) -> dict[str, int]:
     """By pod, the calls that each model server answers within the time."""
     pods = [name_of(pod) for pod in kubectl.pods("model-server")]
     before = {pod: kubectl.predictions(pod) for pod in pods}
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() > end, "the counting", timeout=seconds + 10)
+    go_on_for(seconds)
     return {pod: kubectl.predictions(pod) - before[pod] for pod in pods}
