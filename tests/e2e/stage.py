@@ -57,6 +57,12 @@ class Stage:
                 timeout=120,
             )
 
+    def drain(self) -> None:
+        """Wait until the pods that are about to end have ended, after whatever they still serve."""
+        for pod in self.kubectl.get("pods"):
+            if "deletionTimestamp" in pod["metadata"]:
+                self.kubectl.gone(name_of(pod))
+
     def put_away(self) -> None:
         """Remove everything; returns when it is gone."""
         # Nobody waits for what these pods still serve.

@@ -54,12 +54,10 @@ def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterat
     with stage.changed(change):
         kubectl.rolled_out("model-server")
         wait_until(lambda: len(kubectl.pods("model-server")) == 1, "the one model server", timeout=120)
-        old = [name_of(pod) for pod in kubectl.get("pods", "--selector=app.kubernetes.io/name=model-server")]
-        for pod in old:
-            if pod != name_of(kubectl.pods("model-server")[0]):
-                kubectl.gone(pod)
+        stage.drain()
         yield
     stage.settle()
+    stage.drain()
     kubectl("delete", "configmap", "slow-model")
 
 
