@@ -87,6 +87,32 @@ def test_nothing_else_is_reachable(overlay):
     assert reach(build(overlay)) == expected(OVERLAY_DNS.get(overlay.name, set()))
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_each_direction_is_as_narrow_without_the_other(overlay):
+    """Together they hide a slip in one: what egress opens too far, the other side's ingress still refuses."""
+    ours = {*TIERS, "neighbour"}
+    whole = expected(OVERLAY_DNS.get(overlay.name, set()))
+    leaving = reach(one_way(build(overlay), "Egress"))
+    assert {pair: leaving[pair] for pair in leaving if pair[0] in ours} == {
+        pair: whole[pair] for pair in whole if pair[0] in ours
+    }
+    entering = reach(one_way(build(overlay), "Ingress"))
+    # Nothing keeps ours from calling the gateway but their own egress.
+    everyone = {(each, "gateway"): {("TCP", 9696)} for each in (*TIERS, *OTHERS)}
+    assert {pair: entering[pair] for pair in entering if pair[1] in ours} == {
+        **everyone,
+        ("gateway", "model-server"): whole["gateway", "model-server"],
+    }
+
+
+def one_way(objects: list[Object], direction: str) -> list[Object]:
+    """The objects, with network policies that isolate in this direction alone."""
+    for policy in of_kind(objects, "NetworkPolicy"):
+        assert direction in policy["spec"]["policyTypes"]
+        policy["spec"]["policyTypes"] = [direction]
+    return objects
+
+
 def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_after_the_policies(tmp_path):
     objects = build_with(tmp_path, "network-policies", "monitoring")
     assert reach(objects) == expected(set()) | {("prometheus", "model-server"): {("TCP", 8501)}}
