@@ -23,6 +23,8 @@ OTHERS = {
     "its neighbour": Outside("169.254.20.11"),
     "eks dns": Outside("10.100.0.10"),
     "other eks dns": Outside("172.20.0.10"),
+    "beside eks dns": Outside("10.100.0.11"),
+    "beside other eks dns": Outside("172.20.0.11"),
     "internet": Outside("8.8.8.8"),
     "internet, IPv6": Outside("2606:4700::1111"),
     # What of each range a gateway must not be led to; the whole ranges are held equal below.
@@ -72,6 +74,14 @@ def reach(objects: list[Object]) -> Reach:
     return found
 
 
+def one_way(objects: list[Object], direction: str) -> list[Object]:
+    """The objects, with network policies that isolate in this direction alone."""
+    for policy in of_kind(objects, "NetworkPolicy"):
+        assert direction in policy["spec"]["policyTypes"]
+        policy["spec"]["policyTypes"] = [direction]
+    return objects
+
+
 def expected(dns: set[str]) -> Reach:
     http = {("TCP", 9696)}
     return {
@@ -103,14 +113,6 @@ def test_each_direction_is_as_narrow_without_the_other(overlay):
         **everyone,
         ("gateway", "model-server"): whole["gateway", "model-server"],
     }
-
-
-def one_way(objects: list[Object], direction: str) -> list[Object]:
-    """The objects, with network policies that isolate in this direction alone."""
-    for policy in of_kind(objects, "NetworkPolicy"):
-        assert direction in policy["spec"]["policyTypes"]
-        policy["spec"]["policyTypes"] = [direction]
-    return objects
 
 
 def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_after_the_policies(tmp_path):

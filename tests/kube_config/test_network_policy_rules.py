@@ -57,6 +57,9 @@ def test_policies_add_up():
         ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}}, False),
         ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["red"]}]}}, True),
         ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["red"]}]}}, False),
+        # Without the label a namespace is not in.
+        ({"namespaceSelector": {"matchExpressions": [{"key": "size", "operator": "NotIn", "values": ["big"]}]}}, True),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "size", "operator": "In", "values": ["big"]}]}}, False),
         ({"ipBlock": {"cidr": "0.0.0.0/0"}}, False),
     ],
 )
