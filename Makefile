@@ -34,6 +34,10 @@ BUILD_OPTIONS :=
 # make deploy
 OVERLAY := kind
 MODEL_FOLDER := model-server/models/brain-tumor
+# make experiment: kaggle/1, kaggle/2, phantom or a folder; where everything goes; and python -m training.experiment's options
+DATA :=
+OUT := runs/experiment
+OPTIONS :=
 # make test: which tests, and pytest's options
 TESTS := tests
 PYTEST_OPTIONS := --durations=10
@@ -45,7 +49,7 @@ SERVING := .venv/.gateway .venv/.model-server
 ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help install run test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
+.PHONY: help install run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +58,13 @@ run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=
 	@exec .venv/bin/python -m scripts.serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
 	  $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT)) $(if $(REST_PORT),--rest-port $(REST_PORT)) \
 	  $(if $(MODEL),--keras-model "$(MODEL)")
+
+experiment: .venv/.training .venv/.converter .venv/.model-server ## From pictures to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
+	@if [ -z "$(DATA)" ]; then
+	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of pictures" >&2
+	  exit 2
+	fi
+	exec .venv/bin/python -m training.experiment "$(DATA)" "$(OUT)" $(OPTIONS)
 
 install: $(ALL) ## Install every part's packages into .venv
 
@@ -75,6 +86,7 @@ lock: $(PIPENV) ## Lock the Pipfile's packages anew
 
 bench: $(ALL) ## Print the figures of benchmarks/
 	.venv/bin/python -m benchmarks.first_answer
+	.venv/bin/python -m benchmarks.input_pipeline
 
 images: ## Build the container images: IMAGES="gateway model-server model-server-portable", TAG, REGISTRY, BUILDER
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \

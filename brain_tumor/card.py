@@ -17,7 +17,16 @@ RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming")  #
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
 PHANTOM = "phantom"
 _MAX_SIDE = 4096
-_OPTIONAL = ("scaling", "temperature", "explains", "name", "training", "metrics", "versions")  # top-level fields
+_OPTIONAL = (
+    "scaling",
+    "temperature",
+    "explains",
+    "name",
+    "training",
+    "metrics",
+    "versions",
+    "documentation",
+)  # top-level fields
 
 
 class CardError(ValueError):
@@ -38,6 +47,7 @@ class Card:
         explains: whether the SavedModel offers class activation maps.
         name: the model's name, empty until the converter gives it one.
         training, metrics, versions: provenance, JSON objects kept as they are.
+        documentation: what a reader must know before use (intended use, data, limits, a checklist's items), likewise.
 
     Raises:
         CardError: a field is missing or out of range.
@@ -55,6 +65,7 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
+    documentation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -74,7 +85,7 @@ class Card:
         )
         _require(isinstance(self.explains, bool), "explains must be true or false")
         _require(isinstance(self.name, str), "name must be a string")
-        for part in ("training", "metrics", "versions"):
+        for part in ("training", "metrics", "versions", "documentation"):
             _require(isinstance(getattr(self, part), Mapping), f"{part} must be an object")
 
     @property
@@ -96,6 +107,7 @@ class Card:
             "training": dict(self.training),
             "metrics": dict(self.metrics),
             "versions": dict(self.versions),
+            "documentation": dict(self.documentation),
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

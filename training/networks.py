@@ -1,7 +1,7 @@
 """The networks that can be trained: a small one of our own, and every backbone of keras.applications.
 
-All take pixels 0..255 (their scaling is a layer), end in GlobalAveragePooling, Dropout, Dense, and give logits. With no
-hidden Dense layer a class activation map is exact: the Dense weights apply to the features as they do to their mean.
+All take pixels 0..255 (their scaling is a layer) and give logits. They end in GlobalAveragePooling, Dropout, Dense:
+with no hidden Dense layer a class activation map is exact, the Dense weights apply to the features as to their mean.
 """
 
 import difflib
@@ -11,7 +11,13 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.errors import TrainingError
+from training.recipes import ORIGINAL_HEAD, PLAIN_HEAD
+
 SMALL = "small"
+PLAIN, ORIGINAL = PLAIN_HEAD, ORIGINAL_HEAD
+_PIXELS, _SCALE = "pixels", "scale"
+_HEAD_LAYERS = {"pool", "dropout", "hidden", "hidden_dropout", "logits"}
 _SMALL_SIDE = 128
 _DROPOUT = 0.2
 # (filters, stride) of the small network's 3x3 convolutions: a stride of 16 in all.
@@ -30,7 +36,7 @@ _IMAGENET_MEAN, _IMAGENET_DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12,
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of pixels 0..255, BGR
 
 
-class NetworkError(Exception):
+class NetworkError(TrainingError):
     """A network that cannot be built as asked; the message says what to change."""
 
 
@@ -39,11 +45,13 @@ def names() -> list[str]:
     return [SMALL, *(name for name, member in inspect.getmembers(keras.applications) if inspect.isfunction(member))]
 
 
-def check(name: str) -> None:
-    """Raise NetworkError if ``name`` is not one of ``names()``."""
+def check(name: str, weights: str | None = None) -> None:
+    """Raise NetworkError if ``name`` is not one of ``names()``, or has no such weights."""
     if name not in names():
         close = difflib.get_close_matches(name, names(), 3, 0.3)
         raise NetworkError(f"there is no model {name}; did you mean {' or '.join(close or ['small'])}?")
+    if name == SMALL and weights:
+        raise NetworkError("small has no pretrained weights: use --weights none, or a backbone")
 
 
 def default_side(name: str) -> int:
@@ -51,24 +59,62 @@ def default_side(name: str) -> int:
     return _SMALL_SIDE if name == SMALL else _SIDES.get(name, 224)
 
 
-def build(name: str, side: int, classes: int, weights: str | None = None) -> keras.Model:
+def build(
+    name: str, side: int, classes: int, weights: str | None = None, head: str = PLAIN, precision: str = "float32"
+) -> keras.Model:
     """A network from pixels float32 (batch, side, side, 3), 0..255, to logits float32 (batch, classes).
 
-    With ``weights`` ("imagenet") the backbone is frozen and only the head learns.
+    Args:
+        weights: "imagenet" fetches pretrained ones for the backbone; None starts from random ones.
+        head: PLAIN, or ORIGINAL with a hidden layer, for which no activation map is exact.
+        precision: the dtype policy of the layers, "float32" or a mixed one; the logits are float32 always.
 
     Raises:
         NetworkError: no such model, a size it cannot take, or weights that cannot be had.
     """
-    check(name)
-    pixels = keras.Input((side, side, 3), name="pixels")
-    features = _small(pixels) if name == SMALL else _backbone(name, pixels, weights)
+    check(name, weights)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        pixels = keras.Input((side, side, 3), name=_PIXELS)
+        features = _small(pixels) if name == SMALL else _backbone(name, pixels, weights)
+        return keras.Model(pixels, _HEADS[head](features, classes), name=name)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def set_trainable(model: keras.Model, backbone: bool, batch_normalization: bool) -> None:
+    """Say what learns: the head always, the backbone if ``backbone``, and its BatchNormalization if that as well.
+
+    A BatchNormalization that does not learn uses its moving averages (Keras' rule), so a pretrained backbone's
+    statistics survive fine-tuning.
+    """
+    for layer in model.layers:
+        if layer.name in _HEAD_LAYERS:
+            layer.trainable = True
+        elif layer.name == _SCALE:
+            layer.trainable = False
+        else:
+            layer.trainable = backbone and (batch_normalization or not isinstance(layer, layers.BatchNormalization))
+
+
+def _plain_head(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
     pooled = layers.GlobalAveragePooling2D(name="pool")(features)
-    logits = layers.Dense(classes, name="logits")(layers.Dropout(_DROPOUT, name="dropout")(pooled))
-    return keras.Model(pixels, logits, name=name)
+    return layers.Dense(classes, dtype="float32", name="logits")(layers.Dropout(_DROPOUT, name="dropout")(pooled))
+
+
+def _original_head(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
+    """The head of the notebooks that report 98.9 % on this data set with Xception."""
+    x = layers.GlobalMaxPooling2D(name="pool")(features)
+    x = layers.Dense(128, "relu", name="hidden")(layers.Dropout(0.3, name="dropout")(x))
+    return layers.Dense(classes, dtype="float32", name="logits")(layers.Dropout(0.25, name="hidden_dropout")(x))
+
+
+_HEADS = {PLAIN: _plain_head, ORIGINAL: _original_head}
 
 
 def _small(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    x = layers.Rescaling(1 / 127.5, -1, name="scale")(pixels)
+    x = layers.Rescaling(1 / 127.5, -1, name=_SCALE)(pixels)
     for filters, stride in _SMALL_CONVOLUTIONS:
         x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
@@ -77,27 +123,41 @@ def _small(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _backbone(name: str, pixels: keras.KerasTensor, weights: str | None) -> keras.KerasTensor:
+    application = getattr(keras.applications, name)
+    scaling = scaled(name, pixels)
     try:
-        base = getattr(keras.applications, name)(include_top=False, weights=weights, input_tensor=scaled(name, pixels))
+        if not (weights and _is_caffe(name)):
+            return application(include_top=False, weights=weights, input_tensor=scaling).output
+        # Pretrained weights go to a network's layers by order, among which a scaling with weights has no place.
+        pretrained = application(include_top=False, weights=weights, input_shape=pixels.shape[1:])
+        base = application(include_top=False, weights=None, input_tensor=scaling)
+        base.set_weights([*base.get_layer(_SCALE).get_weights(), *pretrained.get_weights()])
+        return base.output
     except ValueError as error:
-        raise NetworkError(f"{name} cannot be built for these pictures: {error}") from error
+        raise NetworkError(f"{name} cannot be built: {error}") from error
+    except OSError as error:  # h5py's, too, for half a file
+        raise NetworkError(
+            f"cannot load the weights of {name} ({error}): remove their file from $KERAS_HOME/models "
+            "(~/.keras/models), or use --weights none"
+        ) from error
     except Exception as error:  # Keras raises no narrower one for a failed download
         raise NetworkError(f"cannot fetch the weights of {name} ({error}); --weights none needs none") from error
-    if weights:
-        base.trainable = False
-    return base.output
 
 
 def scaled(name: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
     """Pixels 0..255 as the backbone was made to see them, by stock layers (keras.applications' preprocess_input)."""
     if name in _TF:
-        return layers.Rescaling(1 / 127.5, -1, name="scale")(pixels)
+        return layers.Rescaling(1 / 127.5, -1, name=_SCALE)(pixels)
     if name.startswith("DenseNet"):
         variance = [deviation**2 for deviation in _IMAGENET_DEVIATION]
-        return layers.Normalization(mean=_IMAGENET_MEAN, variance=variance, name="scale")(pixels)
-    if name.startswith(("ResNet", "VGG")):  # RGB to BGR, less the mean: a 1x1 convolution that never learns
-        scale = layers.Conv2D(3, 1, trainable=False, name="scale")
+        return layers.Normalization(mean=_IMAGENET_MEAN, variance=variance, name=_SCALE)(pixels)
+    if _is_caffe(name):  # RGB to BGR, less the mean: a 1x1 convolution that never learns
+        scale = layers.Conv2D(3, 1, trainable=False, name=_SCALE)
         scale.build((None, None, None, 3))
         scale.set_weights([np.eye(3)[None, None, ::-1], -np.array(_CAFFE_MEAN)])
         return scale(pixels)
     return pixels
+
+
+def _is_caffe(name: str) -> bool:
+    return name.startswith(("ResNet", "VGG")) and name not in _TF

@@ -19,6 +19,7 @@ CARD = Card(
     training={"data": "scans", "seed": 3},
     metrics={"accuracy": 0.9},
     versions={"keras": "3"},
+    documentation={"intended_use": "research", "limits": ["one data set"]},
 )
 
 
@@ -45,6 +46,7 @@ def test_text_is_stable_and_readable():
         "training": {"data": "scans", "seed": 3},
         "metrics": {"accuracy": 0.9},
         "versions": {"keras": "3"},
+        "documentation": {"intended_use": "research", "limits": ["one data set"]},
     }
 
 
@@ -54,6 +56,7 @@ def test_defaults_of_a_card_written_by_hand():
     assert (card.resampling, card.scaling, card.temperature) == ("bilinear", "none", 1.0)
     assert card.out_of_distribution_threshold is None
     assert card.explains is False
+    assert card.documentation == {}
 
 
 def test_the_card_s_own_size_counts_before_the_given_one():
@@ -109,6 +112,7 @@ def test_names_beyond_ascii_survive():
         ({"training": []}, "training"),
         ({"metrics": "good"}, "metrics"),
         ({"versions": 2}, "versions"),
+        ({"documentation": "see elsewhere"}, "documentation must be an object"),
     ],
 )
 def test_bad_field_is_named(changes, message):

@@ -68,6 +68,7 @@ def test_the_card_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
         training={"data": "phantom"},
         metrics={"accuracy": 0.9},
         versions={"training": {"keras": "3"}},
+        documentation={"intended_use": "research", "tripod_ai": {"1 Title": "a title"}},
         out_of_distribution={"threshold": -1.5},
     )
     text = (folder / "assets.extra" / "card.json").read_text()
@@ -76,6 +77,7 @@ def test_the_card_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
     assert (card.resampling, card.metrics["accuracy"], card.out_of_distribution_threshold) == ("nearest", 0.9, -1.5)
     assert "phantom" in card.notice
     assert card.versions["training"] == {"keras": "3"}
+    assert card.documentation == {"intended_use": "research", "tripod_ai": {"1 Title": "a title"}}
     assert card.versions["converter"]["keras"] == keras.__version__
     described = tf.saved_model.load(str(folder)).signatures["describe"]()
     assert described["card"].numpy().decode() == text

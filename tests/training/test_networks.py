@@ -1,3 +1,5 @@
+"""The networks by name: what each makes of its pixels, its head, what learns in it, and what cannot be built."""
+
 import importlib
 
 import keras
@@ -69,3 +71,43 @@ def test_a_picture_too_small_for_a_backbone_is_refused() -> None:
 @pytest.mark.parametrize("name", ["Xception", "EfficientNetB1"])
 def test_a_backbone_gets_pictures_of_the_size_it_is_made_for(name: str) -> None:
     assert getattr(keras.applications, name)(weights=None).input_shape[1] == networks.default_side(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"), [("small", 128), ("Xception", 299), ("ResNet101V2", 224), ("MobileNet", 224)]
+)
+def test_the_size_is_known_before_anything_is_built(name: str, side: int) -> None:
+    assert networks.default_side(name) == side
+
+
+def test_the_small_network_has_no_pretrained_weights() -> None:
+    with pytest.raises(networks.NetworkError, match="small has no pretrained weights: use --weights none, or a back"):
+        networks.build("small", 32, 4, "imagenet")
+
+
+@pytest.mark.parametrize(("head", "layers"), [(networks.PLAIN, 3), (networks.ORIGINAL, 5)])
+def test_a_head_gives_float32_logits_whatever_the_precision(head: str, layers: int) -> None:
+    model = networks.build("small", 32, 4, head=head, precision="mixed_float16")
+    assert model.output.dtype == "float32"
+    assert model.output.shape == (None, 4)
+    assert model.layers[-1].activation is keras.activations.linear
+    assert model.layers[-layers].name == "pool"
+    assert keras.config.dtype_policy().name == "float32"  # as before
+
+
+def test_a_network_that_cannot_be_built_leaves_the_precision_as_it_was() -> None:
+    with pytest.raises(networks.NetworkError):
+        networks.build("InceptionV3", 32, 4, precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize("head", [networks.PLAIN, networks.ORIGINAL])
+def test_what_learns_can_be_said_layer_by_layer(head: str) -> None:
+    model = networks.build("small", 32, 4, head=head)
+    dense = 1 if head == networks.PLAIN else 2
+    networks.set_trainable(model, backbone=False, batch_normalization=False)
+    assert len(model.trainable_weights) == 2 * dense
+    networks.set_trainable(model, backbone=True, batch_normalization=False)
+    assert len(model.trainable_weights) == 7 + 2 * dense  # seven convolutions without bias
+    networks.set_trainable(model, backbone=True, batch_normalization=True)
+    assert len(model.trainable_weights) == 7 + 2 * 7 + 2 * dense

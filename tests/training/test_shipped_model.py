@@ -9,7 +9,7 @@ import pytest
 from brain_tumor.card import Card
 from brain_tumor.picture import Preprocessor
 from training.calibrate import energy
-from training.evaluate import strangers
+from training.evaluate.strangers import strangers_flagged
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "model-server" / "models" / "brain-tumor.keras"
@@ -32,8 +32,14 @@ def test_it_is_small_and_says_that_it_learnt_from_the_phantom(card: Card) -> Non
 
 
 def test_it_reached_the_accuracy_asked_for(card: Card) -> None:
-    assert card.metrics["accuracy"] >= 0.9
-    assert min(card.metrics["sensitivity"].values()) >= 0.85
+    assert card.metrics["test"]["accuracy"] >= 0.9
+    assert min(card.metrics["test"]["sensitivity"].values()) >= 0.85
+
+
+def test_its_card_is_complete(card: Card) -> None:
+    assert card.training["audited"]
+    assert set(card.metrics) >= {"validation", "test", "deduplicated_test", "operating_points", "strangers_flagged"}
+    assert set(card.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
 
 
 @pytest.mark.parametrize("name", ["glioma", "meningioma", "notumor", "pituitary"])
@@ -46,5 +52,6 @@ def test_it_knows_the_sample_scan_and_does_not_find_it_strange(name: str, card: 
 
 def test_it_finds_pictures_strange_that_are_no_scans(card: Card, model: keras.Model) -> None:
     assert card.out_of_distribution_threshold is not None
-    flagged = strangers(model, card.height, card.out_of_distribution_threshold)
+    flagged = strangers_flagged(model, card.height, card.out_of_distribution_threshold)
     assert np.min(list(flagged.values())) > 0.9, flagged
+    assert flagged == pytest.approx(card.metrics["strangers_flagged"], abs=0.02)

@@ -1,7 +1,8 @@
-"""The command itself, on a phantom of 48 pictures: seconds, and every stage runs."""
+"""The command itself, on a phantom of 96 pictures: what it writes, what it refuses, and that it repeats itself."""
 
+import csv
 import json
-import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,9 +12,15 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor.card import Card
+from brain_tumor.picture import Preprocessor
+from tests.processes import ROOT
+from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom
+from training import data as pictures
+from training.data.groups import by_patient
 from training.train import main
 
 
@@ -22,108 +29,323 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return phantom(tmp_path_factory.mktemp("train") / "data", training=36, testing=12)
 
 
-def run(data: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training.train", data, out, "--size", "32", "--epochs", "1", *options]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    )
+@pytest.fixture(scope="module")
+def output() -> dict[str, str]:
+    """What the command that ``trained`` ran has printed."""
+    return {}
 
 
 @pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "new" / "model.keras"
-    done = run(data, out)
-    assert "val_accuracy" in done.stdout
-    assert "accuracy on 24 test pictures" in done.stderr
-    return out
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, output: dict[str, str]) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "new" / "run"
+    done = train(data, folder, "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    output.update(out=done.stdout, err=done.stderr)
+    return folder
 
 
-def test_the_card_beside_the_model_says_what_it_is(trained: Path) -> None:
-    assert sorted(path.name for path in trained.parent.iterdir()) == ["model.json", "model.keras"]
-    card = Card.from_json(trained.with_suffix(".json").read_text())
+@pytest.fixture(scope="module")
+def card(trained: Path) -> Card:
+    return Card.from_json((trained / "model.json").read_text())
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """Two classes of grey squares, four pictures each in Training, two in Testing."""
+    folder = tmp_path / "squares"
+    for split, count in (("Training", 4), ("Testing", 2)):
+        for level, name in ((60, "dark"), (180, "bright")):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("L", (20, 20), level + index).save(folder / split / name / f"{index}.png")
+    return folder
+
+
+def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], status: int = 1) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    said = capsys.readouterr().err
+    assert message in said
+    assert stopped.value.code == status
+    assert "Traceback" not in said
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_finished_run_holds_its_results_and_no_checkpoint(trained: Path) -> None:
+    assert sorted(path.name for path in trained.iterdir()) == [
+        *("curves.png", "epochs.csv", "model.json", "model.keras", "run.json", "tensorboard", "validation.npz")
+    ]
+    for part in ("train", "validation"):
+        assert any((trained / "tensorboard" / part).glob("events*")), part
+
+
+def test_it_says_how_it_goes_and_what_came_out(trained: Path, output: dict[str, str]) -> None:
+    assert "Epoch 2/2" in output["out"]
+    assert "val_accuracy" in output["out"]
+    assert "62 pictures to fit, 10 to validate" in output["err"]
+    assert "accuracy on 10 validation pictures" in output["err"]
+    assert str(trained / "model.keras") in output["err"]
+
+
+def test_the_card_says_what_was_trained_and_how(card: Card, data: Path) -> None:
     assert card.class_names == ("glioma", "meningioma", "notumor", "pituitary")
     assert (card.height, card.width, card.resampling, card.scaling, card.name) == (32, 32, "bilinear", "none", "")
-    assert card.training["data"] == "phantom"
-    assert card.training["pictures"] == {"fitted": 64, "validated": 8, "tested": 24}  # 1 of 9 patients a class held out
-    assert np.sum(card.metrics["confusion_matrix"]) == card.metrics["pictures"] == 24
+    assert card.explains
     assert card.out_of_distribution_threshold is not None
-    assert set(card.metrics["strangers_flagged"]) >= {"uniform noise", "text"}
     assert set(card.versions) == {"python", "keras", "tensorflow", "numpy"}
+    training = card.training
+    assert (training["data"], training["audited"], training["epochs"]) == ("phantom", False, 2)
+    assert training["fingerprint"] == pictures.find(data).fingerprint()
+    assert training["pictures"] == {"fitted": 62, "validated": 10}
+    assert training["groups"] == {"fitted": 31, "validated": 5}  # two pictures a patient
+    options = training["options"]
+    assert (options["model"], options["weights"], options["recipe"], options["seed"]) == ("small", None, "two-phase", 0)
+    assert [phase["epochs"] for phase in options["phases"]] == [2]
+
+
+def test_the_runs_file_says_which_pictures_were_fitted_and_validated(trained: Path, data: Path) -> None:
+    run = json.loads((trained / "run.json").read_text())
+    found = pictures.find(data)
+    assert sorted(run["fitted"] + run["validated"]) == list(found.training)
+    patients = [{found.patients[file] for file in run[part]} for part in ("fitted", "validated")]
+    assert not patients[0] & patients[1]
+    assert {Path(file).parent.name for file in run["validated"]} == set(found.class_names)
+
+
+def test_what_the_model_says_of_validation_is_kept(trained: Path, card: Card, data: Path) -> None:
+    preprocessor = Preprocessor(card.height, card.width, card.resampling)
+    with np.load(trained / "validation.npz") as kept:
+        batch = np.concatenate([preprocessor.from_bytes((data / file).read_bytes()) for file in kept["files"]])
+        logits = keras.models.load_model(trained / "model.keras").predict(batch, verbose=0)
+        np.testing.assert_allclose(kept["logits"], logits, rtol=1e-5, atol=1e-6)
+        assert kept["labels"].tolist() == [card.class_names.index(Path(file).parent.name) for file in kept["files"]]
+        accuracy = (kept["logits"].argmax(1) == kept["labels"]).mean()
+    assert card.metrics["validation"]["pictures"] == 10
+    assert card.metrics["validation"]["accuracy"] == round(float(accuracy), 4)
+
+
+def test_the_epochs_are_a_table_and_a_picture(trained: Path) -> None:
+    with (trained / "epochs.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["epoch"], row["phase"]) for row in rows] == [("1", "all"), ("2", "all")]
+    assert all(float(row["validation_loss"]) > 0 and 0 <= float(row["validation_accuracy"]) <= 1 for row in rows)
+    with Image.open(trained / "curves.png") as curves:
+        assert curves.width > curves.height > 200
 
 
 def test_the_model_has_no_optimizer_state_and_takes_raw_pixels(trained: Path) -> None:
-    with zipfile.ZipFile(trained) as archive, archive.open("model.weights.h5") as weights, h5py.File(weights) as file:
+    with (
+        zipfile.ZipFile(trained / "model.keras") as archive,
+        archive.open("model.weights.h5") as stream,
+        h5py.File(stream) as file,
+    ):
         assert "optimizer" not in file
-    model = keras.models.load_model(trained)
+    model = keras.models.load_model(trained / "model.keras")
+    assert not model.compiled
     assert model.input_shape == (None, 32, 32, 3)
     assert model.predict(np.zeros((2, 32, 32, 3), np.uint8), verbose=0).shape == (2, 4)
 
 
-def test_the_same_command_gives_the_same_model(data: Path, trained: Path, tmp_path: Path) -> None:
-    run(data, tmp_path / "again.keras")
-    first, again = (keras.models.load_model(path).get_weights() for path in (trained, tmp_path / "again.keras"))
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, other)
-    cards = [json.loads(path.read_text()) for path in (trained.with_suffix(".json"), tmp_path / "again.json")]
+def test_the_same_command_gives_the_same_model_elsewhere(data: Path, trained: Path, tmp_path: Path) -> None:
+    train_here(data, tmp_path / "again", "--epochs", "2")
+    assert_same(weights(trained), weights(tmp_path / "again"))
+    cards = [json.loads((folder / "model.json").read_text()) for folder in (trained, tmp_path / "again")]
     for card in cards:
         del card["training"]["seconds"]
     assert cards[0] == cards[1]
 
 
-def test_a_backbone_trains_by_name(data: Path, tmp_path: Path) -> None:
-    run(data, tmp_path / "model.keras", "--model", "MobileNet", "--seed", "1")
-    card = Card.from_json((tmp_path / "model.json").read_text())
-    assert (card.training["model"], card.training["weights"], card.training["seed"]) == ("MobileNet", "none", 1)
-    assert isinstance(keras.models.load_model(tmp_path / "model.keras").layers[1], keras.layers.Rescaling)
+def test_a_finished_run_is_left_as_it_is(data: Path, trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = contents(trained)
+    with caplog.at_level("INFO"):
+        train_here(data, trained, "--epochs", "2")
+    assert "is trained already" in caplog.text
+    assert contents(trained) == before
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "Xcepton"], "did you mean Xception"),
-        (["--model", "small", "--weights", "imagenet"], "small has no pretrained weights"),
-        (["--epochs", "0"], "--epochs must be above 0"),
-        (["--size", "-3"], "--size must be above 0"),
-        (["--size", "5000"], "--size must be at most 1024"),
-        (["--seed", "-1"], "--seed must be"),
+        (["--epochs", "2", "--seed", "3"], "holds a run of another seed (0, not 3): name another folder, or remove"),
+        (
+            ["--epochs", "2", "--recipe", "original"],
+            "holds a run of another augmentation brightness",
+        ),  # the first by name
+        (["--epochs", "4"], "holds a run of another phases 1 epochs"),
     ],
 )
-def test_bad_options_are_refused(
-    options: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_another_run_does_not_go_into_its_folder(
+    options: list[str], message: str, data: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused([str(data), str(tmp_path / "model.keras"), *options], message, capsys)
-    assert not list(tmp_path.iterdir())
+    before = contents(trained)
+    refused([str(data), str(trained), "--size", "32", *options], message, capsys)
+    assert contents(trained) == before
 
 
-def test_a_missing_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    refused([str(tmp_path / "nowhere"), str(tmp_path / "model.keras")], "there is no folder", capsys)
-    assert not list(tmp_path.iterdir())
+def test_a_run_on_other_pictures_is_another_run(
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(data, tmp_path / "other")
+    shutil.copy(other / "Training/glioma/Tr-gl_0000.jpg", other / "Training/glioma/Tr-gl_0001.jpg")
+    arguments = [str(other), str(trained), "--size", "32", "--epochs", "2"]
+    refused(arguments, "holds a run of another fingerprint", capsys)
+
+
+def test_a_model_that_no_run_made_is_not_overwritten(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.json").write_text("{}")
+    refused([str(squares), str(tmp_path / "run")], "holds a model that no run of ours made", capsys)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.json"]
+
+
+def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two classes"
+    for split in ("Training", "Testing"):
+        for name in ("glioma", "notumor"):
+            shutil.copytree(data / split / name, two / split / name)
+    found = pictures.find(two)
+    groups = tmp_path / "groups.json"
+    by_patient(found).save(groups, found.fingerprint())
+    options = ["--groups", str(groups), "--recipe", "original", "--epochs", "1", "--seed", "7"]
+    train_here(two, tmp_path / "run", *options, "--resampling", "box", "--label-smoothing", "0.1", "--batch-size", "8")
+    card = Card.from_json((tmp_path / "run" / "model.json").read_text())
+    assert card.class_names == ("glioma", "notumor")
+    assert card.resampling == "box"
+    assert not card.explains  # a hidden layer
+    assert card.training["audited"]
+    assert card.training["data"] == "two classes"
+    given = card.training["options"]
+    assert (given["recipe"], given["seed"], given["label_smoothing"], given["batch_size"]) == ("original", 7, 0.1, 8)
 
 
 @pytest.mark.parametrize(
-    ("out", "message"),
-    [("model.h5", "must end in .keras"), ("folder.keras", "is a folder"), ("file/model.keras", "cannot write")],
+    ("options", "message", "status"),
+    [
+        (["--model", "Xcepton"], "there is no model Xcepton; did you mean Xception", 1),
+        (["--model", "small", "--weights", "imagenet"], "small has no pretrained weights", 1),
+        (["--weights", "coco"], "invalid choice: 'coco'", 2),
+        (["--recipe", "secret"], "invalid choice: 'secret'", 2),
+        (["--resampling", "best"], "invalid choice: 'best'", 2),
+        (["--precision", "float8"], "invalid choice: 'float8'", 2),
+        (["--epochs", "0"], "--epochs must be above 0, not 0", 2),
+        (["--epochs", "many"], "--epochs: invalid int value: 'many'", 2),
+        (["--frozen-epochs", "-1"], "--frozen-epochs must not be negative, not -1", 2),
+        (["--size", "-3"], "--size must be above 0, not -3", 2),
+        (["--size", "5000"], "--size must be at most 1024, not 5000", 2),
+        (["--batch-size", "0"], "--batch-size must be above 0", 2),
+        (["--learning-rate", "0"], "--learning-rate must be above 0", 2),
+        (["--learning-rate", "nan"], "--learning-rate must be above 0", 2),
+        (["--learning-rate", "inf"], "--learning-rate must be finite", 2),
+        (["--patience", "0"], "--patience must be above 0", 2),
+        (["--label-smoothing", "1"], "--label-smoothing must be 0 to below 1, not 1.0", 2),
+        (["--label-smoothing", "-0.1"], "--label-smoothing must be 0 to below 1, not -0.1", 2),
+        (["--seed", "-1"], "--seed must be 0 to 4294967294", 2),
+        (["--split-seed", "4294967295"], "--split-seed must be 0 to 4294967294", 2),
+        (["--patient", "3"], "unrecognized arguments: --patient 3", 2),
+    ],
 )
-def test_an_output_that_cannot_be_written_is_found_first(
-    out: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_bad_options_are_refused_before_the_data_are_looked_for(
+    options: list[str], message: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "folder.keras").mkdir()
-    (tmp_path / "file").write_text("")
-    refused([str(tmp_path / "no data"), str(tmp_path / out)], message, capsys)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.keras"]
+    refused([str(tmp_path / "nowhere"), str(tmp_path / "run"), *options], message, capsys, status)
+    assert not list(tmp_path.iterdir())
+
+
+def remove_all(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def rename_a_split(folder: Path) -> None:
+    (folder / "Training").rename(folder / "train")
+
+
+def rename_a_class(folder: Path) -> None:
+    (folder / "Testing" / "dark").rename(folder / "Testing" / "Dark")
+
+
+def empty_a_class(folder: Path) -> None:
+    for path in (folder / "Training" / "bright").iterdir():
+        path.unlink()
+
+
+def leave_one_picture(folder: Path) -> None:
+    for path in list((folder / "Training" / "bright").iterdir())[1:]:
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (remove_all, "there is no folder"),
+        (rename_a_split, "has no folder Training: it must hold Training/CLASS/PICTURE and Testing/CLASS/PICTURE"),
+        (rename_a_class, "has Dark: rename one"),
+        (empty_a_class, "bright has no picture"),
+        (leave_one_picture, "bright needs pictures of two or more patients"),
+    ],
+)
+def test_data_that_cannot_be_used_are_explained(
+    spoil, message: str, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(squares)
+    refused([str(squares), str(tmp_path / "run")], message, capsys)
+    assert not list((tmp_path / "run").glob("*"))
 
 
 def test_an_unreadable_picture_is_named_and_nothing_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = phantom(tmp_path / "data", training=24)
-    (folder / "Testing" / "glioma" / "Te-gl_0000.jpg").write_bytes(b"\xff\xd8\xff broken")
-    refused([str(folder), str(tmp_path / "model.keras"), "--size", "32"], "Te-gl_0000.jpg", capsys)
-    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    (squares / "Training" / "dark" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    refused(
+        [str(squares), str(tmp_path / "run"), "--size", "32"], "Training/dark/2.png: The picture is damaged", capsys
+    )
+    assert not list((tmp_path / "run").iterdir())
 
 
-def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code != 0
-    assert message in capsys.readouterr().err
+@pytest.mark.parametrize("run", ["file", "file/run"])
+def test_a_folder_that_cannot_be_written_is_found_first(
+    run: str, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    refused([str(squares), str(tmp_path / run)], f"cannot write to {tmp_path / run}: ", capsys)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "groups.json: No such file or directory; make it with python -m training.audit"),
+        ("[]", "is not what python -m training.audit writes"),
+        ('{"fingerprint": "", "groups": {}, "copies": {}}', "belongs to other pictures"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(
+    text: str | None, message: str, squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = tmp_path / "groups.json"
+    if text:
+        groups.write_text(text)
+    refused([str(squares), str(tmp_path / "run"), "--groups", str(groups)], message, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_and_mistyped_options_do_not_wait_for_tensorflow() -> None:
+    program = """
+import sys
+from training.train import main
+try:
+    main(["--help"])
+finally:
+    assert "tensorflow" not in sys.modules, "imported"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "--frozen-epochs" in done.stdout

@@ -1,5 +1,6 @@
 """A phantom data set on disk, in the layout of the Kaggle set, with a manifest that says what each picture is."""
 
+import hashlib
 import io
 import json
 import multiprocessing
@@ -98,13 +99,15 @@ def write(plan: Plan, out: Path, workers: int) -> int:
         DatasetError: ``out`` is not empty or cannot be written; nothing is left behind then.
     """
     everyone = patients(plan)
+    hashes: dict[str, str] = {}
     with _published(out) as folder:
         for patient, pictures in zip(everyone, _scans(plan, everyone, workers), strict=True):
             for file, (picture, mask) in zip(patient.files(), pictures, strict=True):
                 _save(folder / file, picture)
+                hashes[file] = hashlib.sha256(picture).hexdigest()
                 if plan.masks:
                     _save((folder / MASKS / file).with_suffix(".png"), mask)
-        (folder / MANIFEST).write_text(_manifest(plan, everyone), encoding="utf-8")
+        (folder / MANIFEST).write_text(_manifest(plan, everyone, hashes), encoding="utf-8")
     return len(everyone) * SLICES
 
 
@@ -142,7 +145,7 @@ def _save(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _manifest(plan: Plan, everyone: list[Patient]) -> str:
+def _manifest(plan: Plan, everyone: list[Patient], hashes: dict[str, str]) -> str:
     pictures = [
         {
             "file": file,
@@ -150,6 +153,7 @@ def _manifest(plan: Plan, everyone: list[Patient]) -> str:
             "class": patient.class_name,
             "plane": patient.plane,
             "split": patient.split,
+            "sha256": hashes[file],
         }
         for patient in everyone
         for file in patient.files()

@@ -1,0 +1,179 @@
+"""Every figure against scikit-learn or a plain loop, and the intervals against what resampling groups must do."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from training import figures_of_merit
+from training.figures_of_merit import Answers, Figures, auroc, calibration_error, measure, rounded, summary
+
+NAMES = ("glioma", "meningioma", "notumor", "pituitary")
+
+
+def some_answers(count: int = 200, seed: int = 0, names: tuple[str, ...] = NAMES) -> Answers:
+    """Random ones, better than chance; two decimals, so that there are ties."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, len(names), count)
+    scores = rng.gamma(1, 1, (count, len(names))) + 1.2 * np.eye(len(names))[labels]
+    probabilities = np.round(scores / scores.sum(1, keepdims=True), 2)
+    probabilities[:, 0] += 1 - probabilities.sum(1)
+    return Answers(names, probabilities, labels, np.arange(count))
+
+
+@pytest.fixture(params=["each once", "weighted"])
+def weights(request: pytest.FixtureRequest) -> np.ndarray:
+    """float64 (200,), some of them 0."""
+    return np.ones(200) if request.param == "each once" else np.random.default_rng(1).integers(0, 4, 200).astype(float)
+
+
+def test_figures_of_answers_are_scikit_learns(weights: np.ndarray) -> None:
+    answers = some_answers()
+    labels, predicted = answers.labels, answers.probabilities.argmax(1)
+    figures = measure(answers, weights)
+    assert figures["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted, sample_weight=weights))
+    assert figures["macro_f1"] == pytest.approx(
+        metrics.f1_score(labels, predicted, average="macro", sample_weight=weights)
+    )
+    for index, name in enumerate(NAMES):
+        truth, said = labels == index, predicted == index
+        recall = metrics.recall_score(truth, said, sample_weight=weights)
+        specificity = metrics.recall_score(~truth, ~said, sample_weight=weights)
+        assert figures["sensitivity"][name] == pytest.approx(recall)
+        assert figures["specificity"][name] == pytest.approx(specificity)
+
+
+def test_figures_of_probabilities_are_scikit_learns(weights: np.ndarray) -> None:
+    answers = replace(some_answers(), probabilities=np.maximum(some_answers().probabilities, 0.01))
+    answers = replace(answers, probabilities=answers.probabilities / answers.probabilities.sum(1, keepdims=True))
+    figures = measure(answers, weights)
+    for index, name in enumerate(NAMES):
+        expected = metrics.roc_auc_score(
+            answers.labels == index, answers.probabilities[:, index], sample_weight=weights
+        )
+        assert figures["auroc"][name] == pytest.approx(expected)
+    loss = metrics.log_loss(answers.labels, answers.probabilities, sample_weight=weights)
+    assert figures["negative_log_likelihood"] == pytest.approx(loss)
+    each = [
+        metrics.brier_score_loss(answers.labels == index, answers.probabilities[:, index], sample_weight=weights)
+        for index in range(4)
+    ]
+    assert figures["brier"] == pytest.approx(sum(each))  # one class's is 0 to 1, their sum 0 to 2
+
+
+def test_ties_count_half() -> None:
+    scores, positive = np.array([0.5, 0.5, 0.5, 0.1]), np.array([True, False, True, False])
+    assert auroc(scores, positive, np.ones(4)) == 0.75
+
+
+def test_calibration_error_is_that_of_a_plain_loop(weights: np.ndarray) -> None:
+    answers = some_answers()
+    confidence, right = answers.probabilities.max(1), answers.probabilities.argmax(1) == answers.labels
+    confidence[:5] = [0, 1 / 15, 14 / 15, 1, 1]
+    expected = 0.0
+    for lower in range(15):
+        inside = [int(value * 15) == lower or (value == 1 and lower == 14) for value in confidence]
+        if weights[inside].sum():
+            mean, rate = (np.average(values[inside], weights=weights[inside]) for values in (confidence, right))
+            expected += weights[inside].sum() / weights.sum() * abs(mean - rate)
+    assert calibration_error(confidence, right, weights) == pytest.approx(expected)
+    assert expected > 0.02
+
+
+def test_the_confusion_matrix_has_the_truth_in_its_rows_and_tumours_missed_are_counted() -> None:
+    labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    said = np.array([0, 2, 1, 1, 2, 0, 2, 3])
+    figures = summary(Answers(NAMES, np.eye(4)[said], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4])))
+    assert figures["confusion_matrix"] == metrics.confusion_matrix(labels, said).tolist()
+    assert figures["confusion_matrix"] == [[1, 0, 1, 0], [0, 2, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]]
+    assert (figures["pictures"], figures["groups"]) == (8, 5)
+    assert (figures["tumours"], figures["tumours_missed"]) == (6, 2)
+    assert figures["tumours_missed_rate"] == pytest.approx(2 / 6)
+    assert figures["sensitivity"] == {"glioma": 0.5, "meningioma": 1.0, "notumor": 0.5, "pituitary": 0.5}
+
+
+def test_classes_without_notumor_have_no_tumours_missed() -> None:
+    assert not {name for name in summary(some_answers(20, names=("a", "b"))) if "tumour" in name}
+
+
+def test_what_is_not_defined_is_none() -> None:
+    answers = some_answers()
+    some = answers.only(answers.labels < 2)  # no notumor, no pituitary among the truths
+    figures = summary(some)
+    for name in ("notumor", "pituitary"):
+        assert figures["sensitivity"][name] is figures["auroc"][name] is None
+        assert figures["intervals"]["sensitivity"][name] is figures["intervals"]["auroc"][name] is None
+        assert figures["specificity"][name] is not None
+    predicted = some.probabilities.argmax(1)
+    assert figures["macro_f1"] == pytest.approx(metrics.f1_score(some.labels, predicted, average="macro"))
+    one_class = summary(answers.only(answers.labels == 2))
+    assert one_class["specificity"]["notumor"] is one_class["tumours_missed_rate"] is None
+    nothing = measure(answers.only(np.array([], int)), np.array([]))
+    assert nothing["accuracy"] is nothing["brier"] is nothing["expected_calibration_error"] is None
+
+
+def width(figures: Figures, name: str) -> float:
+    low, high = figures["intervals"][name]
+    return high - low
+
+
+@pytest.fixture(scope="module")
+def of_sixty() -> Figures:
+    return summary(some_answers(60))
+
+
+def test_an_interval_holds_its_value(of_sixty: Figures) -> None:
+    intervals = of_sixty["intervals"]
+    for name in ("accuracy", "macro_f1", "brier", "negative_log_likelihood", "tumours_missed_rate"):
+        low, high = intervals[name]
+        assert low < of_sixty[name] < high
+    for name in ("sensitivity", "specificity", "auroc"):
+        for inner, value in of_sixty[name].items():
+            assert intervals[name][inner][0] < value < intervals[name][inner][1]
+
+
+def test_an_interval_is_as_wide_as_theory_says(of_sixty: Figures) -> None:
+    accuracy = of_sixty["accuracy"]
+    assert width(of_sixty, "accuracy") == pytest.approx(2 * 1.96 * np.sqrt(accuracy * (1 - accuracy) / 60), rel=0.1)
+
+
+def test_intervals_are_reproducible(of_sixty: Figures) -> None:
+    assert summary(some_answers(60)) == of_sixty
+
+
+def test_a_class_that_a_resample_lacks_does_not_count_as_a_mistake() -> None:
+    figures = summary(Answers(("a", "b"), np.eye(2)[[0, 0, 1]], np.array([0, 0, 1]), np.arange(3)))
+    assert figures["intervals"]["macro_f1"] == [1, 1]
+
+
+def test_copies_in_one_group_are_no_evidence(of_sixty: Figures) -> None:
+    once = some_answers(60)
+    grouped = once.only(np.repeat(np.arange(60), 4))
+    alone = summary(replace(grouped, groups=np.arange(240)))
+    together = summary(grouped)
+    assert (together["pictures"], together["groups"], alone["groups"]) == (240, 60, 240)
+    for name in ("accuracy", "macro_f1", "brier"):
+        assert together["intervals"][name] == pytest.approx(of_sixty["intervals"][name])
+        assert width(alone, name) < 0.6 * width(together, name)  # half as wide, in theory
+
+
+def test_groups_need_not_be_numbered_in_order(of_sixty: Figures) -> None:
+    renumbered = replace(some_answers(60), groups=1000 - 7 * np.arange(60))
+    assert summary(renumbered)["groups"] == 60
+    assert width(summary(renumbered), "accuracy") == pytest.approx(width(of_sixty, "accuracy"), rel=0.1)
+
+
+def test_an_interval_can_be_asked_of_any_figure() -> None:
+    answers = some_answers(60)
+    found = figures_of_merit.intervals(
+        answers, lambda _, weights: {"total": weights.sum(), "by": {"a": 1.0, "b": None}}
+    )
+    assert found == {"total": [60, 60], "by": {"a": [1, 1], "b": None}}
+
+
+def test_rounding_reaches_every_number_and_nothing_else() -> None:
+    document = {"a": 0.123456, "b": [1, 2.00004, None], "c": {"d": (np.float64(1 / 3), "text")}, "e": True}
+    assert rounded(document) == {"a": 0.1235, "b": [1, 2.0, None], "c": {"d": [0.3333, "text"]}, "e": True}
+    assert rounded(1 / 3, 2) == 0.33
+    assert str(rounded(-0.00001)) == "0.0"

@@ -1,0 +1,213 @@
+"""The way pretrained weights take, with random ones in their place: a proxy on loopback stands in for their server."""
+
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import trustme
+
+from tests.processes import ROOT, free_port
+from tests.training.commands import ENVIRONMENT, train
+from tests.training.scans import phantom
+
+SERVER = "storage.googleapis.com"
+MOBILENET = "mobilenet_1_0_224_tf_no_top.h5"
+ADDRESS = f"/tensorflow/keras-applications/mobilenet/{MOBILENET}"
+
+
+@dataclass
+class Proxy:
+    """Leads every https connection to itself and answers with the files it was given."""
+
+    port: int
+    certificates: Path
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        address = f"http://127.0.0.1:{self.port}"
+        every = dict.fromkeys(("https_proxy", "HTTPS_PROXY"), address) | dict.fromkeys(("no_proxy", "NO_PROXY"), "")
+        return {**every, "SSL_CERT_FILE": str(self.certificates)}
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    authority = trustme.CA()
+    certificates = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(certificates)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(SERVER).configure_cert(tls)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            plain = self.rfile, self.wfile
+            with (
+                tls.wrap_socket(self.connection, server_side=True) as secure,
+                secure.makefile("rb") as self.rfile,
+                secure.makefile("wb") as self.wfile,
+            ):
+                self.handle_one_request()
+            self.rfile, self.wfile = plain
+            self.close_connection = True
+
+        def do_GET(self) -> None:
+            made.requests.append(self.path)
+            body = made.files.get(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made = Proxy(server.server_port, certificates)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield made
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantom(tmp_path_factory.mktemp("imagenet") / "data", training=24, testing=12)
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> keras.Model:
+    """What stands in for the pretrained backbone: random, and unlike a new one in every weight."""
+    model = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(224, 224, 3))
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            spread = rng.uniform(0.5, 1.5, (4, layer.gamma.shape[0]))
+            layer.set_weights([spread[0], spread[1] - 1, spread[2] - 1, spread[3]])
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(pretrained: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("weights") / MOBILENET
+    pretrained.save(path)  # HDF5, the layout of the real files
+    return path.read_bytes()
+
+
+OPTIONS = ["--model", "MobileNet", "--weights", "imagenet"]
+
+
+def test_the_command_fetches_weights_and_tunes_them_leaving_the_statistics(
+    proxy: Proxy, data: Path, pretrained: keras.Model, file: bytes, tmp_path: Path
+) -> None:
+    proxy.files[ADDRESS] = file
+    home = {"KERAS_HOME": str(tmp_path / "keras")}
+    done = train(data, tmp_path / "run", *OPTIONS, "--frozen-epochs", "1", "--epochs", "1", **proxy.environment, **home)
+    assert done.returncode == 0, done.stderr
+    assert proxy.requests == [ADDRESS]
+    assert (tmp_path / "keras" / "models" / MOBILENET).read_bytes() == file
+    assert [phase for phase in ("head", "all") if f"phase {phase}: epochs" in done.stderr] == ["head", "all"]
+
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert type(model.layers[1]) is keras.layers.Rescaling
+    # The tuned ones are near the pretrained ones, and the frozen BatchNormalization is as it was.
+    tuned = 0
+    for layer in pretrained.layers[1:]:
+        for mine, theirs in zip(model.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                np.testing.assert_array_equal(mine, theirs)
+            else:
+                np.testing.assert_allclose(mine, theirs, atol=1e-3)
+                tuned += not np.array_equal(mine, theirs)
+    assert tuned > 10  # the first layers' gradients are too small to change a float32
+
+
+LOADING = """
+import os, sys
+from pathlib import Path
+import keras, numpy as np
+import keras.src.utils.file_utils as file_utils
+file_utils.validate_file = lambda *_, **__: True  # a stand-in does not have the real file's hash
+from training import networks, run
+models = Path(os.environ["KERAS_HOME"], "models")
+models.mkdir(parents=True)
+name, file, side = sys.argv[1], sys.argv[2], 32
+pretrained = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
+rng = np.random.default_rng(0)
+for weight in pretrained.weights:
+    centre = 1 if "gamma" in weight.path or "variance" in weight.path else 0
+    weight.assign((centre + 0.02 * rng.standard_normal(weight.shape)).astype(weight.dtype))
+pretrained.save(models / file)
+model = networks.build(name, side, 4, "imagenet")
+loaded = [w for layer in model.layers if layer.name not in ("scale", "logits") for w in layer.get_weights()]
+for mine, theirs in zip(loaded, pretrained.get_weights(), strict=True):
+    np.testing.assert_array_equal(mine, theirs)
+pixels = rng.integers(0, 256, (2, side, side, 3)).astype("float32")
+served = run._in_float32(model)
+np.testing.assert_allclose(served.predict(pixels, verbose=0), model.predict(pixels, verbose=0), rtol=1e-6)
+assert served.layers[-1].name == "logits" and served.input.name == "pixels"
+print("loaded")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        # Its scaling is a layer with weights, among which the file's must not be counted.
+        ("VGG16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+        # It has a layer more with pretrained weights than without, which the served model must keep.
+        ("EfficientNetB0", "efficientnetb0_notop.h5"),
+    ],
+)
+def test_pretrained_weights_get_to_the_layers_they_belong_to(name: str, file: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING, name, file],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "https_proxy": f"http://127.0.0.1:{free_port()}"},
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "loaded" in done.stdout
+
+
+def refused(data: Path, tmp_path: Path, environment: dict[str, str], *options: str) -> str:
+    done = train(data, tmp_path / "run", *options, **environment, KERAS_HOME=str(tmp_path / "keras"))
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").iterdir())
+    return done.stderr
+
+
+def test_without_a_network_the_command_says_so(data: Path, tmp_path: Path) -> None:
+    nowhere = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
+    said = refused(data, tmp_path, nowhere, *OPTIONS)
+    assert f"cannot fetch the weights of MobileNet (URL fetch failure on https://{SERVER}" in said
+    assert "--weights none needs none" in said
+    assert not list((tmp_path / "keras" / "models").iterdir())
+
+
+def test_weights_that_arrive_damaged_are_not_used(proxy: Proxy, data: Path, tmp_path: Path) -> None:
+    folder = "/tensorflow/keras-applications/mobilenet_v3/"
+    proxy.files[f"{folder}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"] = b"something else"
+    said = refused(data, tmp_path, proxy.environment, "--model", "MobileNetV3Small", "--weights", "imagenet")
+    assert "MobileNetV3Small cannot be built: Incomplete or corrupted file detected" in said
+
+
+def test_half_a_file_of_an_earlier_download_is_named(data: Path, file: bytes, tmp_path: Path) -> None:
+    models = tmp_path / "keras" / "models"
+    models.mkdir(parents=True)
+    (models / MOBILENET).write_bytes(file[: len(file) // 2])
+    said = refused(data, tmp_path, {}, *OPTIONS)
+    assert "cannot load the weights of MobileNet (" in said
+    assert "remove their file from $KERAS_HOME/models (~/.keras/models), or use --weights none" in said

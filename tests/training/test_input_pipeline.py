@@ -1,0 +1,256 @@
+"""Batches: the pixels are the gateway's, seed and epoch give the order, and pictures move within bounds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import converter.verify
+import gateway.prediction
+from brain_tumor.picture import Preprocessor
+from tests.training.scans import phantom
+from training import data
+from training.input_pipeline import Pictures, augment, training_batches, validation_batches
+from training.recipes import Augmentation
+
+AS_THEY_ARE = Augmentation(mirror=False)
+RECIPES = Augmentation(mirror=True, rotation=8, zoom=0.08, shift=0.04, brightness=0.1, contrast=0.1)
+SIDE = 32
+CLASSES = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantom(tmp_path_factory.mktemp("pipeline") / "data", training=12, testing=12)
+
+
+@pytest.fixture(scope="module")
+def scans(folder: Path) -> Pictures:
+    """24 pictures, in the order of the data set's files."""
+    found = data.find(folder)
+    return Pictures(data.read(folder, list(found.training), Preprocessor(SIDE, SIDE)), found.labels(found.training))
+
+
+def batches(
+    scans: Pictures,
+    augmentation: Augmentation = RECIPES,
+    epochs: range = range(1),
+    seed: int = 0,
+    batch_size: int = 10,
+    strangers: np.ndarray | None = None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    made = training_batches(scans, strangers, CLASSES, batch_size, augmentation, seed, epochs)
+    return list(made.as_numpy_iterator())
+
+
+def assert_equal(one: list[tuple[np.ndarray, np.ndarray]], other: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for left, right in zip(one, other, strict=True):
+        for mine, yours in zip(left, right, strict=True):
+            np.testing.assert_array_equal(mine, yours)
+
+
+def shown(made: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]]:
+    """Every scan among the batches with its class, sorted."""
+    return sorted(
+        (picture.tobytes(), int(target.argmax()))
+        for pixels, targets in made
+        for picture, target in zip(pixels, targets, strict=True)
+        if target.any()
+    )
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "lanczos"])
+def test_the_pictures_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
+    preprocessor = Preprocessor(SIDE, SIDE, resampling)
+    found = data.find(folder)
+    files = list(found.training)
+    scans = Pictures(data.read(folder, files, preprocessor), found.labels(files))
+    expected = [preprocessor.from_bytes((folder / file).read_bytes())[0] for file in files]
+    every = sorted(zip([each.tobytes() for each in expected], found.labels(files).tolist(), strict=True))
+    assert shown(batches(scans, AS_THEY_ARE)) == every
+    pixels = np.concatenate([pixels for pixels, _ in validation_batches(scans, CLASSES).as_numpy_iterator()])
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def test_training_gateway_and_converter_have_one_preprocessing() -> None:
+    assert gateway.prediction.Preprocessor is converter.verify.Preprocessor is data.Preprocessor is Preprocessor
+
+
+def test_batches_are_bytes_and_targets_one_hot(scans: Pictures) -> None:
+    assert scans.steps(10) == 3
+    assert scans.steps(12) == 2
+    made = batches(scans)
+    assert [len(pixels) for pixels, _ in made] == [10, 10, 4]
+    for pixels, targets in made:
+        assert (pixels.dtype, pixels.shape[1:]) == (np.uint8, (SIDE, SIDE, 3))
+        assert (targets.dtype, targets.shape[1:]) == (np.float32, (CLASSES,))
+        assert set(targets.sum(1)) == {1.0}
+
+
+def test_every_epoch_shows_every_picture_once_in_another_order(scans: Pictures) -> None:
+    made = batches(scans, AS_THEY_ARE, range(2))
+    assert len(made) == 6
+    assert shown(made[:3]) == shown(made[3:])
+    assert len({picture for picture, _ in shown(made[:3])}) == 24
+    orders = [[picture.tobytes() for pixels, _ in half for picture in pixels] for half in (made[:3], made[3:])]
+    assert orders[0] != orders[1]
+
+
+def test_validation_shows_every_picture_once_in_order(scans: Pictures) -> None:
+    many = Pictures(np.tile(scans.pixels, (3, 1, 1, 1)), np.tile(scans.labels, 3))  # more than a batch
+    made = list(validation_batches(many, CLASSES).as_numpy_iterator())
+    assert len(made) == 2
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in made]), many.pixels)
+    np.testing.assert_array_equal(np.concatenate([targets for _, targets in made]).argmax(1), many.labels)
+
+
+def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(scans: Pictures) -> None:
+    strangers = 255 - scans.pixels[:5]
+    whole = batches(scans, epochs=range(4), strangers=strangers)
+    assert_equal(whole[6:], batches(scans, epochs=range(2, 4), strangers=strangers))
+
+
+def test_another_seed_gives_other_batches_and_the_same_one_the_same(scans: Pictures) -> None:
+    one, same, other = (batches(scans, AS_THEY_ARE, seed=seed) for seed in (7, 7, 8))
+    assert_equal(one, same)
+    assert any((left[0] != right[0]).any() for left, right in zip(one, other, strict=True))
+
+
+def test_the_largest_seed_is_one(scans: Pictures) -> None:
+    assert len(batches(scans, seed=2**32 - 2)) == 3
+
+
+def test_an_eighth_as_many_strangers_have_no_class(scans: Pictures) -> None:
+    strangers = np.arange(10, 13, dtype=np.uint8)[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), np.uint8)
+    made = batches(scans, AS_THEY_ARE, epochs=range(4), batch_size=16, strangers=strangers)
+    assert [len(pixels) for pixels, _ in made[:2]] == [18, 9]  # an eighth of 16 and of 8
+    seen = set()
+    for pixels, targets in made:
+        alien = targets.sum(1) == 0
+        assert alien.sum() == len(pixels) - round(len(pixels) / 1.125)
+        for picture in pixels[alien]:
+            assert picture.min() == picture.max()
+            seen.add(int(picture[0, 0, 0]))
+    assert seen == {10, 11, 12}
+    assert shown(made[:2]) == shown(batches(scans, AS_THEY_ARE))
+
+
+def test_even_the_smallest_batch_has_a_stranger(scans: Pictures) -> None:
+    made = batches(scans, AS_THEY_ARE, batch_size=23, strangers=scans.pixels)
+    assert [int((targets.sum(1) == 0).sum()) for _, targets in made] == [3, 1]
+
+
+def turned(pixels: np.ndarray, augmentation: Augmentation, seed: int = 0) -> np.ndarray:
+    return augment(tf.constant(pixels), augmentation, tf.constant([0, seed], tf.int64)).numpy()
+
+
+def dots(count: int, x: int, y: int, side: int = 64) -> np.ndarray:
+    """Black pictures with one bright dot of 3 by 3 around (x, y)."""
+    pixels = np.zeros((count, side, side, 3), np.uint8)
+    pixels[:, y - 1 : y + 2, x - 1 : x + 2] = 240
+    return pixels
+
+
+def places(pixels: np.ndarray) -> np.ndarray:
+    """Where the dots' centres of mass are, x and y: float (n, 2)."""
+    grey = pixels[..., 0].astype(float)
+    across = np.arange(pixels.shape[1])
+    mass = grey.sum((1, 2))
+    return np.stack([(grey.sum(1) * across).sum(1) / mass, (grey.sum(2) * across).sum(1) / mass], 1)
+
+
+def test_without_augmentation_nothing_changes(scans: Pictures) -> None:
+    np.testing.assert_array_equal(turned(scans.pixels, AS_THEY_ARE), scans.pixels)
+
+
+@pytest.mark.parametrize("augmentation", [RECIPES, Augmentation(mirror=False, brightness=0.2)])
+def test_augmented_pictures_are_pictures_by_their_seed(scans: Pictures, augmentation: Augmentation) -> None:
+    made = turned(scans.pixels, augmentation)
+    assert (made.dtype, made.shape) == (np.uint8, scans.pixels.shape)
+    assert (made != scans.pixels).any((1, 2, 3)).mean() > 0.8  # few changes are too small to be seen
+    np.testing.assert_array_equal(made, turned(scans.pixels, augmentation))
+    assert (made != turned(scans.pixels, augmentation, seed=1)).any()
+    # Each picture has a change of its own.
+    same = turned(np.repeat(scans.pixels[:1], 8, 0), augmentation)
+    assert len({picture.tobytes() for picture in same}) == 8
+
+
+def test_half_of_the_pictures_are_mirrored_left_to_right(scans: Pictures) -> None:
+    pixels = np.tile(scans.pixels, (20, 1, 1, 1))
+    made = turned(pixels, Augmentation(mirror=True))
+    kept = (made == pixels).all((1, 2, 3))
+    mirrored = (made == pixels[:, :, ::-1]).all((1, 2, 3))
+    assert (kept ^ mirrored).all()
+    assert 0.42 < mirrored.mean() < 0.58  # 480 pictures: 3.5 standard deviations
+
+
+MARGIN = 0.3  # pixels; what rounding to bytes moves a centre of mass by
+
+
+def test_a_shift_stays_within_its_share_of_the_side_and_reaches_it() -> None:
+    moved = places(turned(dots(300, 20, 40), Augmentation(mirror=False, shift=0.1))) - [20, 40]
+    assert np.abs(moved).max() <= 6.4 + MARGIN
+    assert (moved.min(0) < -5.5).all()
+    assert (moved.max(0) > 5.5).all()
+    assert np.abs(np.corrcoef(moved.T)[0, 1]) < 0.2  # along x and y by chances of their own
+
+
+def test_a_rotation_stays_within_its_angle_around_the_middle_and_reaches_it() -> None:
+    before = np.array([12, 20]) - 31.5
+    after = places(turned(dots(300, 12, 20), Augmentation(mirror=False, rotation=20))) - 31.5
+    np.testing.assert_allclose(np.hypot(*after.T), np.hypot(*before), atol=MARGIN)
+    angles = np.degrees(np.arctan2(after[:, 1], after[:, 0]) - np.arctan2(before[1], before[0]))
+    angles = (angles + 180) % 360 - 180
+    assert np.abs(angles).max() <= 20.5
+    assert angles.min() < -18
+    assert angles.max() > 18
+
+
+def test_a_zoom_stays_within_its_share_and_reaches_it() -> None:
+    before = np.array([12, 20]) - 31.5
+    after = places(turned(dots(300, 12, 20), Augmentation(mirror=False, zoom=0.2))) - 31.5
+    scales = after / before
+    np.testing.assert_allclose(scales[:, 0], scales[:, 1], atol=0.04)  # heads are not stretched
+    # What is looked up is zoomed by 0.8 to 1.2, so the picture is by the inverse.
+    assert 1 / 1.2 - 0.02 < scales.min() < 0.88
+    assert 1.2 < scales.max() < 1 / 0.8 + 0.02
+
+
+@pytest.mark.parametrize(("x", "y"), [(31, 6), (12, 10), (50, 14)])
+def test_no_head_is_ever_upside_down(x: int, y: int) -> None:
+    made = places(turned(dots(400, x, y), RECIPES))
+    assert made[:, 1].max() < 31.5
+    # A dot moves no further than rotation, zoom and shift allow together, from its place or its mirror image.
+    radius = np.hypot(x - 31.5, y - 31.5)
+    furthest = (2 * radius * np.sin(np.radians(8) / 2) + 0.08 * radius + 0.04 * 64 * np.sqrt(2)) / (1 - 0.08)
+    distance = np.minimum(np.hypot(*(made - [x, y]).T), np.hypot(*(made - [63 - x, y]).T))
+    assert distance.max() <= furthest + 2 * MARGIN
+    assert distance.max() > furthest / 2
+
+
+def test_brightness_scales_grey_levels_within_its_bounds_and_clips_them() -> None:
+    bright = Augmentation(mirror=False, brightness=0.2)
+    grey = turned(np.full((300, 8, 8, 3), 100, np.uint8), bright)
+    assert (grey == grey[:, :1, :1, :1]).all()
+    assert 80 <= grey.min() < 83
+    assert 117 < grey.max() <= 120
+    assert turned(np.full((300, 8, 8, 3), 250, np.uint8), bright).max() == 255
+    assert turned(np.zeros((300, 8, 8, 3), np.uint8), bright).max() == 0
+
+
+def test_contrast_moves_grey_levels_from_the_pictures_mean_within_its_bounds() -> None:
+    pixels = np.full((300, 8, 8, 3), 50, np.uint8)
+    pixels[:, 4:] = 150
+    made = turned(pixels, Augmentation(mirror=False, contrast=0.2)).astype(int)
+    low, high = made[:, 0, 0, 0], made[:, -1, 0, 0]
+    np.testing.assert_allclose(low + high, 200, atol=1)
+    assert 80 <= (high - low).min() < 84
+    assert 116 < (high - low).max() <= 120
+
+
+def test_what_comes_into_view_is_the_nearest_edge_and_not_black() -> None:
+    moved = turned(
+        np.full((50, SIDE, SIDE, 3), 77, np.uint8), Augmentation(mirror=True, rotation=8, zoom=0.1, shift=0.1)
+    )
+    assert set(np.unique(moved)) == {77}

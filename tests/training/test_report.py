@@ -1,0 +1,37 @@
+"""The page of a report: what was put in is shown, and nothing in it becomes markup."""
+
+from pathlib import Path
+
+from training.published import published
+from training.report import Report, new_figure
+
+
+def test_a_page_shows_its_parts_in_order_and_keeps_its_figures_beside_it(tmp_path: Path) -> None:
+    report = Report("Title", tmp_path / "new" / "folder", "phantom")
+    report.heading("First")
+    report.text("a paragraph with <b>")
+    report.table(["class", "pictures"], [["glioma", 3]], "how many")
+    figure = new_figure()
+    figure.subplots().plot([1, 2])
+    report.figure(figure, "line", "a line")
+    path = report.write()
+    page = path.read_text()
+    places = [page.index(text) for text in ("First", "a paragraph with &lt;b&gt;", "glioma", 'src="line.png"')]
+    assert places == sorted(places)
+    assert "phantom" in page
+    assert "research" in page.lower()
+    assert (path.parent / "line.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["line.png", "report.html"]
+
+
+def test_a_file_that_failed_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    try:
+        with published(path) as scratch:
+            scratch.write_text("half")
+            raise OSError
+    except OSError:
+        pass
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,254 @@
+"""A run that is stopped at any moment goes on and ends with the weights it would have had, bit for bit."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.processes import ROOT
+from tests.training.commands import ENVIRONMENT, assert_same, command, train_here, weights
+from tests.training.scans import phantom
+from training import networks
+from training.checkpoint import Checkpoint, Epoch
+from training.fit import fit
+from training.input_pipeline import Pictures
+from training.recipes import Options, Phase, options
+from training.train import main
+
+# Dropout, augmentation and strangers are part of it; the original recipe's head has more dropout, but no strangers.
+OPTIONS = ["--epochs", "8", "--batch-size", "20"]
+START = 120.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantom(tmp_path_factory.mktemp("resume") / "data", training=36, testing=12)
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    """The weights of the run that nothing interrupts."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train_here(data, run, *OPTIONS)
+    return weights(run)
+
+
+@contextlib.contextmanager
+def training(data: Path, run: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own."""
+    child = subprocess.Popen(
+        command(data, run, *OPTIONS),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+
+
+def wait(child: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START
+    while not moment():
+        assert child.poll() is None, child.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def kill(child: subprocess.Popen[str]) -> None:
+    os.killpg(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+
+
+def rows(run: Path) -> list[str]:
+    """Of ``epochs.csv``, with the seconds that each epoch took."""
+    path = run / "epochs.csv"
+    return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+def test_a_run_that_is_killed_twice_ends_with_the_same_weights(
+    data: Path, whole: list[np.ndarray], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with training(data, run) as child:
+        wait(child, lambda: len(rows(run)) >= 2)
+        kill(child)
+    first = rows(run)
+    assert 2 <= len(first) < 8
+    assert not (run / "model.json").exists()
+
+    # The second time while a checkpoint is written.
+    written = run / "checkpoint" / f"epoch-{len(first) + 2}.weights.h5"
+    with training(data, run) as child:
+        wait(child, written.exists)
+        kill(child)
+    second = rows(run)
+    assert second[: len(first)] == first  # no finished epoch is repeated
+    assert len(first) < len(second) < 8
+    assert not (run / "model.json").exists()
+
+    train_here(data, run, *OPTIONS)
+    assert rows(run)[: len(second)] == second
+    assert [row.split(",")[0] for row in rows(run)] == [str(epoch) for epoch in range(1, 9)]
+    assert not (run / "checkpoint").exists()
+    assert_same(whole, weights(run))
+
+
+@pytest.fixture(scope="module")
+def stopped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+    """The folder, status and last lines of a run that Ctrl-C stopped."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    with training(data, run) as child:
+        wait(child, lambda: len(rows(run)) >= 1)
+        child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=60)
+    return run, child.returncode, said
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(stopped: tuple[Path, int, str]) -> None:
+    run, status, said = stopped
+    assert status == 130
+    assert said.endswith("python -m training.train: stopped; the same command goes on after the last whole epoch\n")
+    assert "Traceback" not in said
+    assert not list(run.rglob(".*"))  # no scratch file stays
+    assert (run / "checkpoint" / "state.json").exists()
+
+
+def test_a_run_that_ctrl_c_stopped_ends_with_the_same_weights(
+    data: Path, stopped: tuple[Path, int, str], whole: list[np.ndarray], tmp_path: Path
+) -> None:
+    run = shutil.copytree(stopped[0], tmp_path / "run")
+    train_here(data, run, *OPTIONS)
+    assert_same(whole, weights(run))
+
+
+def test_a_result_that_cannot_be_written_costs_no_epoch(
+    data: Path, stopped: tuple[Path, int, str], whole: list[np.ndarray], tmp_path: Path, capsys
+) -> None:
+    run = shutil.copytree(stopped[0], tmp_path / "run")
+    (run / "model.keras").mkdir()  # in the way
+    with pytest.raises(SystemExit) as ended:
+        main([str(data), str(run), "--size", "32", *OPTIONS])
+    assert ended.value.code == 1
+    assert "the same command goes on after the last whole epoch" in capsys.readouterr().err
+    before = rows(run)
+    assert len(before) == 8
+    (run / "model.keras").rmdir()
+    train_here(data, run, *OPTIONS)
+    assert rows(run) == before
+    assert_same(whole, weights(run))
+
+
+def lose_the_weights(folder: Path) -> None:
+    for path in folder.glob("epoch-*"):
+        path.unlink()
+
+
+def cut_the_weights(folder: Path) -> None:
+    for path in folder.glob("epoch-*"):
+        path.write_bytes(path.read_bytes()[:5000])
+
+
+def write_garbage(folder: Path) -> None:
+    (folder / "state.json").write_text("{")
+
+
+def take_another_runs(folder: Path) -> None:
+    state = (folder / "state.json").read_text()
+    (folder / "state.json").write_text(state.replace('"split_seed": 0', '"split_seed": 4'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lose_the_weights, "checkpoint has lost its weights: remove it to begin anew"),
+        (cut_the_weights, "checkpoint to begin anew"),
+        (write_garbage, "state.json is no checkpoint of this program: remove"),
+        (take_another_runs, "holds a run of another split seed (4, not 0): name another folder, or remove this one"),
+    ],
+)
+def test_a_checkpoint_that_does_not_do_is_explained_and_left(
+    damage, message: str, data: Path, stopped: tuple[Path, int, str], tmp_path: Path, capsys
+) -> None:
+    run = shutil.copytree(stopped[0], tmp_path / "run")
+    damage(run / "checkpoint")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.json"}
+    with pytest.raises(SystemExit) as ended:
+        main([str(data), str(run), "--size", "32", *OPTIONS])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert message in said
+    assert "Traceback" not in said
+    assert {path: path.read_bytes() for path in before} == before
+
+
+class Stopping(Checkpoint):
+    """Ends the fit as Ctrl-C does, after an epoch."""
+
+    def __init__(self, folder: Path, last: int) -> None:
+        super().__init__(folder, {})
+        self._stop_after = last
+
+    def add(self, model: keras.Model, epoch: Epoch) -> None:
+        super().add(model, epoch)
+        if epoch.epoch == self._stop_after:
+            raise KeyboardInterrupt
+
+
+def pictures(count: int, seed: int) -> Pictures:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    pixels = rng.integers(0, 120, (count, 32, 32, 3)) + 50 * labels[:, None, None, None]
+    return Pictures(pixels.astype(np.uint8), labels)
+
+
+def fitted(folder: Path, made: Options, last: int, seed: int = 0) -> list[np.ndarray]:
+    """The weights after a fit in ``folder``; ``last`` stops it after that epoch."""
+    keras.utils.set_random_seed(seed)
+    model = networks.build("small", 32, 3)
+    scans = pictures(24, 0)
+    checkpoint = Stopping(folder / "checkpoint", last)
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        fit(model, made, scans, pictures(12, 1), 255 - scans.pixels, checkpoint, folder)
+    return model.get_weights()
+
+
+@pytest.fixture(scope="module")
+def two_phases() -> Options:
+    """The recipe for pretrained weights, on random ones."""
+    head = Phase("head", 2, 1e-2, backbone=False, batch_normalization=False, cosine=True)
+    everything = Phase("all", 2, 1e-3, backbone=True, batch_normalization=False, cosine=True)
+    made = options("two-phase", "small", None, side=32, batch_size=16)
+    return replace(made, phases=(head, everything), patience=None)
+
+
+@pytest.fixture(scope="module")
+def both_phases(two_phases: Options, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    return fitted(tmp_path_factory.mktemp("phases") / "whole", two_phases, last=0)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])  # within the first phase, between the two, within the second
+def test_phases_go_on_where_they_were_stopped(
+    last: int, two_phases: Options, both_phases: list[np.ndarray], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    fitted(folder, two_phases, last)
+    assert len(rows(folder)) == last - 1  # stopped between the checkpoint and the table
+    assert_same(both_phases, fitted(folder, two_phases, last=0, seed=9))
+    assert [row.split(",")[1] for row in rows(folder)] == ["head", "head", "all", "all"]

@@ -1,0 +1,94 @@
+"""What the audit keeps of each picture: hashes of its content, a thumbnail, and hashes of its appearance."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from tqdm import tqdm
+
+from brain_tumor.picture import PictureError, decode
+from training.audit.views import QUERIES, REFERENCES, View, head, matrix, sample
+from training.data import DataError
+
+SIDE = 96  # pixels a side of the thumbnails
+_HASHED = 32  # pixels a side of what is hashed
+_SMOOTHED = SIDE / _HASHED / 2  # standard deviation, pixels, before a thumbnail is thinned out to that
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """One picture.
+
+    Attributes:
+        file_hash, pixel_hash: SHA-256 of the file, and of its decoded pixels and their shape.
+        thumbnail: grey, uint8 (SIDE, SIDE). queries, references: of the views of those names.
+    """
+
+    file_hash: str
+    pixel_hash: str
+    thumbnail: NDArray[np.uint8]
+    queries: "Seen"
+    references: "Seen"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture's views: each one's 64-bit perceptual hash, uint64 (view,), and its place, float64 (view, 3, 3)."""
+
+    hashes: NDArray[np.uint64]
+    places: NDArray[np.float64]
+
+
+def fingerprints(folder: Path, files: Sequence[str]) -> list[Fingerprint]:
+    """Read every picture once, on every core.
+
+    Raises:
+        DataError: a picture cannot be read; the message names it.
+    """
+    context = multiprocessing.get_context("spawn")  # the same on every platform; the parent alone answers Ctrl-C
+    with context.Pool(cores(), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        made = pool.imap(partial(fingerprint, folder), files, chunksize=16)
+        return list(tqdm(made, total=len(files), desc="fingerprints", unit="picture"))
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fingerprint(folder: Path, file: str) -> Fingerprint:
+    """Of one picture.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        data = (folder / file).read_bytes()
+        image = decode(data)
+    except (PictureError, OSError) as error:
+        raise DataError(f"cannot read {folder / file}: {error}") from None
+    pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+    thumbnail = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    smooth = ndimage.gaussian_filter(thumbnail.astype(np.float32), _SMOOTHED)
+    points = head(smooth)
+
+    def seen(views: Sequence[View]) -> Seen:
+        places = np.stack([matrix(view, points) for view in views])
+        return Seen(np.array([_perceptual_hash(sample(smooth, each, _HASHED)) for each in places], np.uint64), places)
+
+    return Fingerprint(hashlib.sha256(data).hexdigest(), pixels, thumbnail, seen(QUERIES), seen(REFERENCES))
+
+
+def _perceptual_hash(grey: NDArray[np.float32]) -> int:
+    bits = imagehash.phash(Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

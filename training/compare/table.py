@@ -1,0 +1,114 @@
+"""The table of a comparison, the front of accuracy against cost, and which network it speaks for."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
+
+from training.report import COLOURS, Report, new_figure, share
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network.
+
+    Attributes:
+        accuracies: on validation, one for each seed.
+        low, high: the 95 % interval of their mean, for these seeds: pictures are drawn, not seeds.
+        multiplications: 10^9 multiply-accumulates a picture. megabytes: of the SavedModel, 10^6 bytes.
+        milliseconds: of one picture on the model server. side: of the pictures, pixels.
+    """
+
+    model: str
+    learning_rate: float
+    accuracies: list[float]
+    low: float
+    high: float
+    parameters: int
+    multiplications: float
+    megabytes: float
+    milliseconds: float
+    side: int
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the seeds."""
+        return statistics.mean(self.accuracies)
+
+
+def chosen(rows: Sequence[Row]) -> Row:
+    """The fastest network whose mean accuracy lies within the interval of the most accurate one."""
+    best = max(rows, key=lambda row: row.accuracy)
+    least = min(best.low, best.accuracy)  # rounding may put the one a hair above the other
+    return min((row for row in rows if row.accuracy >= least), key=lambda row: row.milliseconds)
+
+
+def front(rows: Sequence[Row]) -> list[Row]:
+    """The networks that no other beats both in accuracy and in time, the fastest first."""
+    best: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row.milliseconds, -row.accuracy)):
+        if not best or row.accuracy > best[-1].accuracy:
+            best.append(row)
+    return best
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Validation accuracy against milliseconds, with intervals, each seed as a dot, and the front as a line."""
+    figure = new_figure(8, 4.5)
+    axes = figure.subplots()
+    step = front(rows)
+    axes.plot(
+        [row.milliseconds for row in step], [row.accuracy for row in step], color="grey", linestyle="--", zorder=0
+    )
+    for index, row in enumerate(rows):
+        colour = COLOURS[index % len(COLOURS)]
+        error = [[max(row.accuracy - row.low, 0)], [max(row.high - row.accuracy, 0)]]
+        axes.errorbar(row.milliseconds, row.accuracy, error, fmt="o", color=colour, capsize=4, label=row.model)
+        axes.scatter([row.milliseconds] * len(row.accuracies), row.accuracies, s=10, color=colour, alpha=0.6)
+    axes.set_xscale("log")
+    for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        set_formatter(LogFormatter())  # 1.2, not 1.2 x 10^0
+    axes.set(xlabel="milliseconds a picture on the model server (logarithmic)", ylabel="validation accuracy")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def report(document: dict[str, Any], rows: Sequence[Row], data: str, out: Path) -> None:
+    """Write ``report.html`` with the table and ``front.png``."""
+    best = document["chosen"]["model"]
+    page = Report("Comparison", out, data)
+    page.text(
+        f"Mean accuracy over {len(document['seeds'])} seeds on the same {document['pictures']} validation pictures; "
+        "the test pictures were not looked at. Intervals hold 95 % and come from a bootstrap over whole groups."
+    )
+    if document["trials"]:
+        page.text(f"Each network has the learning rate that did best in {document['trials']} short trials.")
+    page.table(
+        [
+            *("network", "learning rate", "accuracy (95 % interval)", "each seed", "side", "parameters", "GMAC"),
+            *("SavedModel", "model server"),
+        ],
+        [_cells(row, row.model == best) for row in rows],
+        f"Proposed (*): {best}, the fastest whose mean accuracy lies within the interval of the most accurate network.",
+    )
+    page.figure(draw(rows), "front", "Accuracy against time; no other network beats those on the dashed line in both.")
+    page.write()
+
+
+def _cells(row: Row, best: bool) -> list[str]:
+    return [
+        f"{row.model} *" if best else row.model,
+        f"{row.learning_rate:.2g}",
+        f"{share(row.accuracy)} ({share(row.low)} to {share(row.high)})",
+        ", ".join(f"{100 * each:.1f}" for each in row.accuracies),
+        f"{row.side}",
+        f"{row.parameters / 1e6:.2f} M",
+        f"{row.multiplications:.3f}",
+        f"{row.megabytes:.1f} MB",
+        f"{row.milliseconds:.1f} ms",
+    ]

@@ -1,0 +1,46 @@
+"""A run's history as a table and as a picture."""
+
+import csv
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from training.checkpoint import Epoch
+from training.published import published
+from training.report import COLOURS, new_figure
+
+EPOCHS, CURVES = "epochs.csv", "curves.png"
+
+
+def write(history: Sequence[Epoch], folder: Path) -> None:
+    """Write ``epochs.csv`` and ``curves.png``."""
+    with published(folder / EPOCHS) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, [field.name for field in fields(Epoch)])
+        table.writeheader()
+        table.writerows(asdict(epoch) for epoch in history)
+    with published(folder / CURVES) as scratch:
+        draw(history).savefig(scratch, format="png")
+
+
+def draw(history: Sequence[Epoch]) -> Figure:
+    """Loss and accuracy over the epochs; a line where a phase begins."""
+    figure = new_figure(9, 3.5)
+    epochs = [each.epoch for each in history]
+    begins = [each.epoch for before, each in itertools.pairwise(history) if before.phase != each.phase]
+    panels = {
+        "loss (nat)": ([e.loss for e in history], [e.validation_loss for e in history]),
+        "accuracy": ([e.accuracy for e in history], [e.validation_accuracy for e in history]),
+    }
+    for axes, (label, (fitted, validated)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+        axes.plot(epochs, fitted, color=COLOURS[0], marker="o", markersize=3, label="fitted (augmented)")
+        axes.plot(epochs, validated, color=COLOURS[1], marker="o", markersize=3, label="validation")
+        for epoch in begins:
+            axes.axvline(epoch - 0.5, color="grey", linestyle=":", linewidth=1)
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend()
+    return figure

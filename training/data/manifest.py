@@ -1,0 +1,135 @@
+"""A file beside the pictures that names each with its SHA-256, so that a changed data set does not pass for the old.
+
+One format for all: ``{"data": NAME, "pictures": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The
+phantom's entries say more, among it the patient.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from training.data.layout import DataError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Pictures by relative path: named but not there, there with another content, there but not named; each sorted."""
+
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    new: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.changed or self.new)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as it was read or will be written.
+
+    Attributes:
+        name: of the data. entries: by relative path what is said of each picture, in the file's order.
+        others: what else the file says, such as a phantom's plan.
+    """
+
+    name: str
+    entries: dict[str, dict[str, Any]]
+    others: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture has its hash; older phantoms have none."""
+        return all("sha256" in entry for entry in self.entries.values())
+
+    def patients(self) -> dict[str, Any]:
+        """By relative path, for the pictures whose patient is named."""
+        return {file: entry["patient"] for file, entry in self.entries.items() if entry.get("patient") is not None}
+
+    def compare(self, hashes: Mapping[str, str]) -> Differences:
+        """Hold the pictures that are there to what is said of them; without a hash, only to being there."""
+        changed = (
+            file
+            for file, entry in self.entries.items()
+            if file in hashes and entry.get("sha256", hashes[file]) != hashes[file]
+        )
+        named = self.entries.keys()
+        return Differences(
+            tuple(sorted(named - hashes.keys())), tuple(sorted(changed)), tuple(sorted(hashes.keys() - named))
+        )
+
+    def with_hashes(self, hashes: Mapping[str, str]) -> "Manifest":
+        """The same with every picture's hash."""
+        entries = {file: entry | {"sha256": hashes[file]} for file, entry in self.entries.items()}
+        return Manifest(self.name, entries, self.others)
+
+    def save(self, path: Path) -> None:
+        """Write it; OSError where that cannot be."""
+        from training.published import published
+
+        with published(path) as scratch:
+            scratch.write_text(self.as_json(), encoding="utf-8")
+
+    def as_json(self) -> str:
+        """The file's text."""
+        pictures = list(self.entries.values())
+        return json.dumps({"data": self.name, **self.others, "pictures": pictures}, indent=1) + "\n"
+
+
+def describe(name: str, hashes: Mapping[str, str]) -> Manifest:
+    """The manifest of the pictures SPLIT/CLASS/PICTURE, from their hashes."""
+    entries = {}
+    for file, sha256 in hashes.items():
+        split, class_name, _ = file.split("/")
+        entries[file] = {"file": file, "class": class_name, "split": split, "sha256": sha256}
+    return Manifest(name, entries, {})
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        DataError: it is none, or names a picture twice.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        pictures = list(document.pop("pictures"))
+        name = str(document.pop("data"))
+        entries = {str(picture["file"]): dict(picture) for picture in pictures}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(
+            f"{path} is not a manifest of pictures: remove it, and python -m training.data makes it anew"
+        ) from None
+    if not all(isinstance(entry.get("patient"), str | int | None) for entry in entries.values()):
+        raise DataError(f"{path} names a patient by something other than a text or a number")
+    if len(entries) < len(pictures):
+        raise DataError(f"{path} names a picture twice: remove it, and python -m training.data makes it anew")
+    return Manifest(name, entries, document)
+
+
+def hash_files(folder: Path, files: Iterable[str]) -> dict[str, str]:
+    """Each file's SHA-256 as hexadecimal digits, by relative path in order.
+
+    Raises:
+        DataError: a file cannot be read; the message names it.
+    """
+
+    def one(file: str) -> str:
+        try:
+            return hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        except OSError as error:
+            raise DataError(f"cannot read {folder / file}: {error.strerror}") from None
+
+    listed = list(files)
+    with ThreadPoolExecutor() as pool:
+        digests = list(tqdm(pool.map(one, listed), total=len(listed), desc="hashing", unit="picture", leave=False))
+    return dict(zip(listed, digests, strict=True))

@@ -1,0 +1,24 @@
+"""How often pictures that are no scans are found strange."""
+
+import keras
+import numpy as np
+
+from training.calibrate import energy
+from training.outliers import MEASURED
+
+_STRANGERS = 200  # of each family
+_SEED = 20
+
+
+def strangers_flagged(model: keras.Model, side: int, threshold: float) -> dict[str, float]:
+    """The share of each family of pictures that are no scans which the threshold flags.
+
+    Args:
+        model: to logits. side: of its pictures, pixels.
+    """
+    rng = np.random.default_rng(_SEED)
+    flagged = {}
+    for name, family in MEASURED.items():
+        pixels = np.stack([family(rng, side) for _ in range(_STRANGERS)])
+        flagged[name] = round(float((energy(model.predict(pixels, verbose=0)) > threshold).mean()), 4)
+    return flagged
