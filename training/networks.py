@@ -20,6 +20,9 @@ _PIXELS, _SCALE = "pixels", "scale"
 _HEAD_LAYERS = {"pool", "dropout", "hidden", "hidden_dropout", "logits"}
 _SMALL_SIDE = 128
 _DROPOUT = 0.2
+# Of BatchNormalization's moving averages in networks that start from random weights. The backbones' own, 0.99 to 0.999,
+# are made for a hundred times the steps: until then what they were made of is gone, and validation is at chance.
+_MOMENTUM = 0.9
 # (filters, stride) of the small network's 3x3 convolutions: a stride of 16 in all.
 _SMALL_CONVOLUTIONS = ((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (128, 1))
 # What each family expects of its pixels (keras.applications' own names); the families not named scale inside.
@@ -78,9 +81,14 @@ def build(
     try:
         pixels = keras.Input((side, side, 3), name=_PIXELS)
         features = _small(pixels) if name == SMALL else _backbone(name, pixels, weights)
-        return keras.Model(pixels, _HEADS[head](features, classes), name=name)
+        model = keras.Model(pixels, _HEADS[head](features, classes), name=name)
     finally:
         keras.config.set_dtype_policy(policy)
+    if weights is None:
+        for layer in model.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, _MOMENTUM)
+    return model
 
 
 def set_trainable(model: keras.Model, backbone: bool, batch_normalization: bool) -> None:
@@ -117,7 +125,7 @@ def _small(pixels: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.Rescaling(1 / 127.5, -1, name=_SCALE)(pixels)
     for filters, stride in _SMALL_CONVOLUTIONS:
         x = layers.Conv2D(filters, 3, stride, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.BatchNormalization()(x)
         x = layers.ReLU()(x)
     return x
 

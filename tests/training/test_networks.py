@@ -111,3 +111,10 @@ def test_what_learns_can_be_said_layer_by_layer(head: str) -> None:
     assert len(model.trainable_weights) == 7 + 2 * dense  # seven convolutions without bias
     networks.set_trainable(model, backbone=True, batch_normalization=True)
     assert len(model.trainable_weights) == 7 + 2 * 7 + 2 * dense
+
+
+@pytest.mark.parametrize("name", ["small", "MobileNetV3Small"])
+def test_moving_averages_of_random_networks_keep_up(name: str) -> None:
+    made = networks.build(name, 64, 4)
+    momenta = {layer.momentum for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    assert momenta == {0.9}

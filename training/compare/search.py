@@ -60,8 +60,8 @@ def search(found: DataSet, groups: Groups, options: Options, trials: int, folder
             f"{options.model}: no learning rate that was tried gave a finite loss; remove {folder} and lower "
             "--learning-rate"
         )
-    _, rate = min((trial.value or 0.0, float(trial.params["learning_rate"])) for trial in done)
-    return rate
+    best = min(done, key=lambda trial: trial.value or 0.0)  # the first of equal ones
+    return float(best.params["learning_rate"])
 
 
 def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
