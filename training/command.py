@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
 
 from brain_tumor.card import RESAMPLINGS
 from training import recipes
@@ -66,19 +65,17 @@ def add_training(made: argparse.ArgumentParser) -> None:
     add("--split-seed", type=int, default=0, help="of what is held out to validate on (default: %(default)s)")
 
 
-def training_options(
-    made: argparse.ArgumentParser, args: argparse.Namespace, model: str, **others: Any
-) -> recipes.Options:
-    """The options of one model's run, as the command line and ``others`` say.
+def training_options(made: argparse.ArgumentParser, args: argparse.Namespace, model: str) -> recipes.Options:
+    """The options of one model's run, as the command line says.
 
     Raises:
         NetworkError: no such model, or no such weights of it.
     """
     for name in ("size", "epochs", "batch_size", "learning_rate", "patience"):
-        value = getattr(args, name, None)
+        value = getattr(args, name)
         if value is not None and not value > 0:
             made.error(f"--{name.replace('_', '-')} must be above 0, not {value}")
-    if getattr(args, "learning_rate", None) == math.inf:
+    if args.learning_rate == math.inf:
         made.error("--learning-rate must be finite")
     if args.size is not None and args.size > _MAX_SIDE:
         made.error(f"--size must be at most {_MAX_SIDE}, not {args.size}")
@@ -89,21 +86,23 @@ def training_options(
     for name in ("seed", "split_seed"):
         if not 0 <= getattr(args, name) < 2**32 - 1:
             made.error(f"--{name.replace('_', '-')} must be 0 to 4294967294")
-    asked = {
-        "side": args.size,
-        "resampling": args.resampling,
-        "epochs": args.epochs,
-        "frozen_epochs": args.frozen_epochs,
-        "batch_size": args.batch_size,
-        "learning_rate": getattr(args, "learning_rate", None),
-        "label_smoothing": args.label_smoothing,
-        "patience": args.patience,
-        "precision": _fast_precision() if args.precision == "auto" else args.precision,
-        "seed": args.seed,
-        "split_seed": args.split_seed,
-    }
     weights = None if args.weights == "none" else args.weights
-    return recipes.options(args.recipe, model, weights, **asked | others)
+    return recipes.options(
+        args.recipe,
+        model,
+        weights,
+        side=args.size,
+        resampling=args.resampling,
+        epochs=args.epochs,
+        frozen_epochs=args.frozen_epochs,
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+        label_smoothing=args.label_smoothing,
+        patience=args.patience,
+        precision=_fast_precision() if args.precision == "auto" else args.precision,
+        seed=args.seed,
+        split_seed=args.split_seed,
+    )
 
 
 def groups_of(args: argparse.Namespace, found: DataSet) -> Groups:
@@ -145,13 +144,7 @@ def ending(made: argparse.ArgumentParser, interrupted: str) -> Iterator[None]:
     except OSError as error:  # a disk that filled up, or went away
         made.exit(1, f"{made.prog}: {error.filename or 'a file'}: {error.strerror or error}; {interrupted}\n")
     except KeyboardInterrupt:
-        stop(made, interrupted)
-
-
-def stop(made: argparse.ArgumentParser, interrupted: str) -> NoReturn:
-    """End as Ctrl-C does."""
-    made.exit(130, f"\n{made.prog}: stopped; {interrupted}\n")
-    raise AssertionError  # exit does not return
+        made.exit(130, f"\n{made.prog}: stopped; {interrupted}\n")
 
 
 def _fast_precision() -> str:

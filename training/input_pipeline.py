@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from training.recipes import Augmentation
 
 STRANGERS = 0.125  # strangers to a scan
-_PREDICTION_BATCH = 64
+PREDICTION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def validation_batches(scans: Pictures, classes: int) -> tf.data.Dataset:
     def batch(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.ensure_shape(_rows(scans.pixels, chosen), (None, side, side, 3)), tf.gather(targets, chosen)
 
-    order = tf.data.Dataset.range(len(scans.labels)).batch(_PREDICTION_BATCH)
+    order = tf.data.Dataset.range(len(scans.labels)).batch(PREDICTION_BATCH)
     return _unsharded(order.map(batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2))
 
 

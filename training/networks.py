@@ -15,7 +15,6 @@ from training.errors import TrainingError
 from training.recipes import ORIGINAL_HEAD, PLAIN_HEAD
 
 SMALL = "small"
-PLAIN, ORIGINAL = PLAIN_HEAD, ORIGINAL_HEAD
 _PIXELS, _SCALE = "pixels", "scale"
 _HEAD_LAYERS = {"pool", "dropout", "hidden", "hidden_dropout", "logits"}
 _SMALL_SIDE = 128
@@ -63,13 +62,13 @@ def default_side(name: str) -> int:
 
 
 def build(
-    name: str, side: int, classes: int, weights: str | None = None, head: str = PLAIN, precision: str = "float32"
+    name: str, side: int, classes: int, weights: str | None = None, head: str = PLAIN_HEAD, precision: str = "float32"
 ) -> keras.Model:
     """A network from pixels float32 (batch, side, side, 3), 0..255, to logits float32 (batch, classes).
 
     Args:
         weights: "imagenet" fetches pretrained ones for the backbone; None starts from random ones.
-        head: PLAIN, or ORIGINAL with a hidden layer, for which no activation map is exact.
+        head: PLAIN_HEAD, or ORIGINAL_HEAD with a hidden layer, for which no activation map is exact.
         precision: the dtype policy of the layers, "float32" or a mixed one; the logits are float32 always.
 
     Raises:
@@ -118,7 +117,7 @@ def _original_head(features: keras.KerasTensor, classes: int) -> keras.KerasTens
     return layers.Dense(classes, dtype="float32", name="logits")(layers.Dropout(0.25, name="hidden_dropout")(x))
 
 
-_HEADS = {PLAIN: _plain_head, ORIGINAL: _original_head}
+_HEADS = {PLAIN_HEAD: _plain_head, ORIGINAL_HEAD: _original_head}
 
 
 def _small(pixels: keras.KerasTensor) -> keras.KerasTensor:

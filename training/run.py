@@ -27,17 +27,16 @@ from training.checkpoint import Checkpoint, CheckpointError, require_same
 from training.data.groups import Groups
 from training.data.split import hold_out
 from training.fit import fit
-from training.input_pipeline import Pictures
+from training.input_pipeline import PREDICTION_BATCH, Pictures
 from training.outliers import training_outliers
 from training.published import published, write_json
-from training.recipes import Options
+from training.recipes import PLAIN_HEAD, Options
 
 log = logging.getLogger(__name__)
 
 MODEL, CARD, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
 HELD_OUT = 0.15  # at most about so much of the training pictures, to validate on
 _STRANGER_POOL = 2000
-PREDICTION_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
         options.resampling,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
-        explains=options.head == networks.PLAIN,
+        explains=options.head == PLAIN_HEAD,
         training={
             "data": found.name,
             "fingerprint": identity["fingerprint"],

@@ -3,6 +3,7 @@ import pytest
 
 from training import networks
 from training.evaluate.activation import activation_maps
+from training.recipes import ORIGINAL_HEAD
 
 
 @pytest.fixture(scope="module")
@@ -22,4 +23,4 @@ def test_a_map_s_mean_and_the_bias_are_the_logit(pixels: np.ndarray) -> None:
 
 
 def test_a_head_with_a_hidden_layer_has_none(pixels: np.ndarray) -> None:
-    assert activation_maps(networks.build("small", 32, 4, head=networks.ORIGINAL), pixels) is None
+    assert activation_maps(networks.build("small", 32, 4, head=ORIGINAL_HEAD), pixels) is None

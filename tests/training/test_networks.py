@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from training import networks
+from training.recipes import ORIGINAL_HEAD, PLAIN_HEAD
 
 
 def preprocess_input(name: str):
@@ -85,7 +86,7 @@ def test_the_small_network_has_no_pretrained_weights() -> None:
         networks.build("small", 32, 4, "imagenet")
 
 
-@pytest.mark.parametrize(("head", "layers"), [(networks.PLAIN, 3), (networks.ORIGINAL, 5)])
+@pytest.mark.parametrize(("head", "layers"), [(PLAIN_HEAD, 3), (ORIGINAL_HEAD, 5)])
 def test_a_head_gives_float32_logits_whatever_the_precision(head: str, layers: int) -> None:
     model = networks.build("small", 32, 4, head=head, precision="mixed_float16")
     assert model.output.dtype == "float32"
@@ -101,10 +102,10 @@ def test_a_network_that_cannot_be_built_leaves_the_precision_as_it_was() -> None
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize("head", [networks.PLAIN, networks.ORIGINAL])
+@pytest.mark.parametrize("head", [PLAIN_HEAD, ORIGINAL_HEAD])
 def test_what_learns_can_be_said_layer_by_layer(head: str) -> None:
     model = networks.build("small", 32, 4, head=head)
-    dense = 1 if head == networks.PLAIN else 2
+    dense = 1 if head == PLAIN_HEAD else 2
     networks.set_trainable(model, backbone=False, batch_normalization=False)
     assert len(model.trainable_weights) == 2 * dense
     networks.set_trainable(model, backbone=True, batch_normalization=False)

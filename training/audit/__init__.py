@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 from training.audit import page
 from training.audit.alignment import COPIED, agreement
 from training.audit.candidates import candidates
-from training.audit.clusters import across, class_of, clusters, contradictory, groups_of
+from training.audit.clusters import NEAR, SAME_FILE, SAME_PIXELS, across, class_of, clusters, contradictory, groups_of
 from training.audit.fingerprints import Fingerprint, fingerprints
 from training.audit.shortcuts import shortcuts
-from training.data import TESTING, DataSet
+from training.data import TESTING, TRAINING, DataSet
 from training.data.groups import GROUPS_FILE, Groups
 from training.explore.measure import measure
 from training.published import write_json
@@ -27,7 +27,6 @@ from training.published import write_json
 log = logging.getLogger(__name__)
 
 AUDIT = "audit.json"
-SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near"
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,11 @@ def audit(data: DataSet, out: Path) -> Groups:
     copies = find_copies(fingerprints(data.folder, files))
     groups = groups_of(data, files, [(copy.first, copy.second) for copy in copies])
     log.info("%d pairs of copies; what gives the classes away ...", len(copies))
-    pictures = measure(data).pictures[: len(data.training)]
+    pictures = measure(replace(data, testing=())).pictures
     found = {
         "data": data.name,
         "fingerprint": data.fingerprint(),
-        "pictures": {"Training": len(data.training), "Testing": len(data.testing)},
+        "pictures": {TRAINING: len(data.training), TESTING: len(data.testing)},
         "copies": [
             {"first": files[copy.first], "second": files[copy.second], "kind": copy.kind, "agreement": copy.agreement}
             for copy in copies

@@ -14,8 +14,8 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from training.audit.candidates import Candidates
-from training.audit.fingerprints import cores
 from training.audit.views import Matrix
+from training.workers import cores
 
 # The least agreement of a copy. Unrelated pictures of the phantom reach 0.90, neighbouring slices of a head 0.97.
 # Copies are above that, but for those that lost detail: what shrank to fewer pixels than a thumbnail has.

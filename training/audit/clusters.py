@@ -12,6 +12,7 @@ from training.data import DataSet
 from training.data.groups import Groups
 
 Pair = tuple[int, int]
+SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near"  # kinds of copies
 
 
 def joined(count: int, pairs: Iterable[Pair]) -> list[int]:

@@ -1,9 +1,6 @@
 """What the audit keeps of each picture: hashes of its content, a thumbnail, and hashes of its appearance."""
 
 import hashlib
-import multiprocessing
-import os
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +16,7 @@ from tqdm import tqdm
 from brain_tumor.picture import PictureError, decode
 from training.audit.views import QUERIES, REFERENCES, View, head, matrix, sample
 from training.data import DataError
+from training.workers import cores, workers
 
 SIDE = 96  # pixels a side of the thumbnails
 _HASHED = 32  # pixels a side of what is hashed
@@ -55,15 +53,9 @@ def fingerprints(folder: Path, files: Sequence[str]) -> list[Fingerprint]:
     Raises:
         DataError: a picture cannot be read; the message names it.
     """
-    context = multiprocessing.get_context("spawn")  # the same on every platform; the parent alone answers Ctrl-C
-    with context.Pool(cores(), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with workers(cores()) as pool:
         made = pool.imap(partial(fingerprint, folder), files, chunksize=16)
         return list(tqdm(made, total=len(files), desc="fingerprints", unit="picture"))
-
-
-def cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fingerprint(folder: Path, file: str) -> Fingerprint:

@@ -8,9 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from brain_tumor.picture import Preprocessor
-from training.data import DataSet
+from training.audit.clusters import NEAR, SAME_FILE, SAME_PIXELS, across, class_of
+from training.data import TESTING, DataSet
+from training.data.layout import SPLITS
 from training.report import Report, new_figure, share
 
+_BOTH = "across both"
 _SHOWN = 8  # pairs in a figure
 _LISTED = 20  # clusters in a table
 _SIDE = 160  # of the pictures shown, pixels
@@ -37,21 +40,21 @@ def _copies(report: Report, data: DataSet, found: dict[str, Any]) -> None:
         "Splits keep copies together; the de-duplicated test figures leave out what Training holds."
     )
     kinds = Counter((each["kind"], _where(each)) for each in found["copies"])
-    places = ("within Training", "within Testing", "across both")
+    places = (*(f"within {split}" for split in SPLITS), _BOTH)
     report.table(
         ["pairs found", *places],
-        [[kind, *(kinds[kind, place] for place in places)] for kind in ("same file", "same pixels", "near")],
+        [[kind, *(kinds[kind, place] for place in places)] for kind in (SAME_FILE, SAME_PIXELS, NEAR)],
         "Of many equal pictures each is counted with the first alone.",
     )
     report.table(
         ["class", "test pictures", "with a copy in Training"],
         [
             [name, each["pictures"], f"{each['seen']} ({share(each['seen'] / each['pictures'])})"]
-            for name, each in found["Testing"].items()
+            for name, each in found[TESTING].items()
         ],
         "How much of the test a network has seen while it learnt.",
     )
-    near = sorted((each for each in found["copies"] if each["kind"] == "near"), key=lambda each: each["agreement"])
+    near = sorted((each for each in found["copies"] if each["kind"] == NEAR), key=lambda each: each["agreement"])
     if near:
         report.figure(
             _pairs(data, near[:_SHOWN]),
@@ -127,10 +130,9 @@ def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
 
 
 def _where(pair: dict[str, Any]) -> str:
-    splits = {PurePosixPath(pair[name]).parts[0] for name in ("first", "second")}
-    return "across both" if len(splits) == 2 else f"within {splits.pop()}"
+    files = (pair["first"], pair["second"])
+    return _BOTH if across(files) else f"within {PurePosixPath(files[0]).parts[0]}"
 
 
 def _other_class(cluster: list[str]) -> str:
-    first = PurePosixPath(cluster[0]).parent.name
-    return next(file for file in cluster if PurePosixPath(file).parent.name != first)
+    return next(file for file in cluster if class_of(file) != class_of(cluster[0]))

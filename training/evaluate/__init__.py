@@ -22,6 +22,7 @@ from training.evaluate.activation import activation_maps
 from training.evaluate.operating_points import operating_points
 from training.evaluate.strangers import strangers_flagged
 from training.figures_of_merit import Answers, Figures, rounded, summary
+from training.input_pipeline import PREDICTION_BATCH
 from training.published import published, write_json
 from training.report import Report, share
 
@@ -58,7 +59,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> Card:
     model, kept = run.load_model(folder), run.read_validation(folder)
     files = data.testing
     pixels = read(data.folder, list(files), Preprocessor(card.height, card.width, card.resampling))
-    logits = model.predict(pixels, run.PREDICTION_BATCH, verbose=0)
+    logits = model.predict(pixels, PREDICTION_BATCH, verbose=0)
     answers = _answers(card, logits, data.labels(files), groups.of(files))
     tested = _Tested(files, pixels, logits, answers, fresh)
     validation = _answers(card, kept.logits, kept.labels, groups.of(kept.files))

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from training.data import DataSet
+from training.data.layout import SPLITS
 from training.explore import page
 from training.explore.measure import Measured, measure
-from training.explore.summary import SPLITS, Summary, summarise
+from training.explore.summary import Summary, summarise
 from training.published import published, write_json
 
 SUMMARY, PICTURES = "explore.json", "pictures.csv"

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.data import TRAINING
+from training.data.layout import SPLITS
 from training.explore.measure import Average, Measured
-from training.explore.summary import SPLITS
 from training.report import COLOURS, new_figure
 
 SPLIT_COLOURS = dict(zip(SPLITS, COLOURS, strict=False))

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from training.data import TESTING, TRAINING, DataSet
+from training.data.layout import SPLITS
 from training.explore import drawings, tables
 from training.explore.measure import BLACK, FRAME, SIDE, Survey
-from training.explore.summary import SPLITS, Summary, by_class
+from training.explore.summary import Summary, by_class
 from training.report import Report, share
 
 

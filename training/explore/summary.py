@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from training.data import TESTING, TRAINING
+from training.data.layout import SPLITS
 from training.explore.measure import FRAME, Average, Measured, Survey
 
 Summary = dict[str, Any]
-SPLITS = (TRAINING, TESTING)
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # What is compared between classes, and its unit.
 MEASURES: dict[str, tuple[str, Callable[[Measured], float]]] = {

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from training.explore.summary import MEASURES, SPLITS, Summary
+from training.data.layout import SPLITS
+from training.explore.summary import MEASURES, Summary
 from training.report import share
 
 Table = tuple[list[str], Sequence[Sequence[object]]]  # head, rows

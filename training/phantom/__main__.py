@@ -1,12 +1,12 @@
 """``python -m training.phantom OUT``: make the synthetic MRI data set."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from training.phantom.dataset import DatasetError, Plan, write
+from training.workers import cores
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--workers",
         type=int,
-        default=_cores(),
+        default=cores(),
         help="processes; the pictures do not depend on it (default: one a core)",
     )
     args = parser.parse_args(argv)
@@ -38,11 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.exit(130, f"\n{parser.prog}: stopped, nothing written\n")
     print(f"{count} pictures written to {args.out}")
     return 0
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

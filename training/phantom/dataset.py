@@ -3,10 +3,8 @@
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +22,7 @@ from training.data import MANIFEST, TESTING, TRAINING
 from training.phantom.lesions import KINDS
 from training.phantom.patient import SLICES, Picture, scan
 from training.phantom.scanner import PLANES
+from training.workers import workers
 
 MASKS = "Masks"
 _ABBREVIATIONS = {"glioma": "gl", "meningioma": "me", "notumor": "no", "pituitary": "pi"}
@@ -89,8 +88,8 @@ def patients(plan: Plan) -> list[Patient]:
     return found
 
 
-def write(plan: Plan, out: Path, workers: int) -> int:
-    """Make the data set; the same plan gives the same bytes, however many ``workers`` make it.
+def write(plan: Plan, out: Path, processes: int) -> int:
+    """Make the data set; the same plan gives the same bytes, however many ``processes`` make it.
 
     Returns:
         how many pictures were written.
@@ -101,7 +100,7 @@ def write(plan: Plan, out: Path, workers: int) -> int:
     everyone = patients(plan)
     hashes: dict[str, str] = {}
     with _published(out) as folder:
-        for patient, pictures in zip(everyone, _scans(plan, everyone, workers), strict=True):
+        for patient, pictures in zip(everyone, _scans(plan, everyone, processes), strict=True):
             for file, (picture, mask) in zip(patient.files(), pictures, strict=True):
                 _save(folder / file, picture)
                 hashes[file] = hashlib.sha256(picture).hexdigest()
@@ -111,14 +110,12 @@ def write(plan: Plan, out: Path, workers: int) -> int:
     return len(everyone) * SLICES
 
 
-def _scans(plan: Plan, everyone: list[Patient], workers: int) -> Iterator[list[tuple[bytes, bytes]]]:
+def _scans(plan: Plan, everyone: list[Patient], count: int) -> Iterator[list[tuple[bytes, bytes]]]:
     progress = partial(tqdm, total=len(everyone), desc="scanning", unit="patient")
-    if workers == 1:
+    if count == 1:
         yield from progress(_encoded(plan, patient) for patient in everyone)
         return
-    # Spawned, so that every platform does the same; the parent alone answers Ctrl-C.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with workers(count) as pool:
         yield from progress(pool.imap(partial(_encoded, plan), everyone, chunksize=4))
 
 
