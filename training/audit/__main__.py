@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.info("%d clusters have labels that contradict", len(document["contradictory"]))
         for shortcut in document["shortcuts"]:
             percent = (100 * shortcut["balanced_accuracy"], 100 * shortcut["chance"])
-            log.info("by %s alone: %.1f %% balanced accuracy (chance: %.1f %%)", shortcut["sees"], *percent)
+            log.info("by %s: %.1f %% balanced accuracy (chance: %.1f %%)", shortcut["sees"], *percent)
         log.info("written: %s, %s", args.out / GROUPS_FILE, args.out / "report.html")
     return 0
 
