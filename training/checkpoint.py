@@ -50,7 +50,7 @@ class Checkpoint:
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self._folder = folder
-        self._identity = json.loads(json.dumps(identity))
+        self._identity = identity
         self._last = self._best = ""
         self.history: list[Epoch] = []
         if (folder / _STATE).exists():
@@ -127,10 +127,13 @@ class Checkpoint:
 def require_same(found: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
     """Refuse to mix two runs.
 
+    Args:
+        found: as it was read from JSON. asked: as it would be written there.
+
     Raises:
         CheckpointError: they differ; the message names the first difference.
     """
-    was, now = _flat(found), _flat(asked)
+    was, now = _flat(found), _flat(json.loads(json.dumps(asked)))
     for key in sorted({*was, *now}):
         if was.get(key) != now.get(key):
             raise CheckpointError(

@@ -31,8 +31,12 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def add_data(made: argparse.ArgumentParser) -> None:
-    """DATA, and the groups that an audit found in it."""
+    """DATA, a folder of pictures."""
     made.add_argument("data", type=Path, metavar="DATA", help="holds Training/CLASS/PICTURE and Testing/CLASS/PICTURE")
+
+
+def add_groups(made: argparse.ArgumentParser) -> None:
+    """The groups that an audit found in DATA."""
     made.add_argument(
         "--groups", type=Path, metavar="FILE",
         help="groups.json of python -m training.audit (default: patients, where a manifest names them)",

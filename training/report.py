@@ -75,3 +75,9 @@ def new_figure(width: float = 7, height: float = 4) -> Figure:
 def share(figure: float, digits: int = 1) -> str:
     """0.5 as "50.0 %"."""
     return f"{100 * figure:.{digits}f} %"
+
+
+def share_with_interval(figure: float, interval: Sequence[float]) -> str:
+    """0.5 and (0.4, 0.6) as "50.0 % (40.0 % to 60.0 %)"."""
+    low, high = interval
+    return f"{share(figure)} ({share(low)} to {share(high)})"

@@ -66,7 +66,7 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
         "validation": hashlib.sha256("\n".join(held).encode()).hexdigest(),
     }
     if (folder / CARD).exists():
-        require_same(_read_run(folder)["identity"], json.loads(json.dumps(identity)), folder)
+        require_same(_read_identity(folder), identity, folder)
         log.info("%s is trained already", folder)
         return read_card(folder)
     checkpoint = Checkpoint(folder / "checkpoint", identity)
@@ -175,10 +175,9 @@ def load_model(folder: Path) -> keras.Model:
         raise CheckpointError(f"{folder / MODEL} is missing or damaged: train it anew") from None
 
 
-def _read_run(folder: Path) -> dict[str, Any]:
+def _read_identity(folder: Path) -> dict[str, Any]:
     try:
-        document = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        return {"identity": document["identity"]}
+        return json.loads((folder / RUN).read_text(encoding="utf-8"))["identity"]
     except (OSError, ValueError, KeyError, TypeError):
         raise CheckpointError(f"{folder} holds a model that no run of ours made: name another folder") from None
 

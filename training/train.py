@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "and its card RUN/model.json. The same command goes on with a run that was interrupted.",
     )
     command.add_data(parser)
+    command.add_groups(parser)
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument(
         "--model", default="small", help="small, or a backbone of keras.applications by name (default: small)"

@@ -20,9 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Find copies, exact and near, within and across Training and Testing, labels that contradict, and what gives "
         "the classes away. Writes OUT/groups.json, which training and evaluation take, and OUT/report.html.",
     )
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="holds Training/CLASS/PICTURE and Testing/CLASS/PICTURE"
-    )
+    command.add_data(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the audit's folder")
     args = parser.parse_args(argv)
     with command.ending(parser, "the same command begins anew"):

@@ -11,7 +11,7 @@ from brain_tumor.picture import Preprocessor
 from training.audit.clusters import NEAR, SAME_FILE, SAME_PIXELS, across, class_of
 from training.data import TESTING, DataSet
 from training.data.layout import SPLITS
-from training.report import Report, new_figure, share
+from training.report import Report, new_figure, share, share_with_interval
 
 _BOTH = "across both"
 _SHOWN = 8  # pairs in a figure
@@ -103,7 +103,7 @@ def _shortcuts(report: Report, found: dict[str, Any]) -> None:
         [
             [
                 each["sees"],
-                f"{share(each['balanced_accuracy'])} ({share(each['interval'][0])} to {share(each['interval'][1])})",
+                share_with_interval(each["balanced_accuracy"], each["interval"]),
                 share(chance),
             ]
             for each in found["shortcuts"]

@@ -11,7 +11,7 @@ from brain_tumor.card import Card
 from training import run
 from training.card.statements import documentation
 from training.checkpoint import CheckpointError
-from training.evaluate import figure_rows
+from training.evaluate import figure_rows, operating_point_rows
 from training.published import published
 from training.report import share
 
@@ -48,6 +48,7 @@ def write(folder: Path, audit_file: Path | None) -> Card:
         card=card,
         sets=list(sets),
         rows=figure_rows(sets),
+        operating_points=operating_point_rows(card.metrics["operating_points"]),
         share=share,
         document=card.documentation,
         **_drawings(folder),

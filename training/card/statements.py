@@ -4,7 +4,7 @@ from typing import Any
 
 from brain_tumor.card import PHANTOM, Card
 from training.figures_of_merit import HEALTHY
-from training.report import share
+from training.report import share, share_with_interval
 
 INTENDED_USE = (
     "Research on the classification of brain MRI pictures, and teaching and testing of how such a classifier is built, "
@@ -114,7 +114,7 @@ def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
     training, metrics = card.training, card.metrics
     options, test = training["options"], metrics["test"]
     phantom = training["data"] == PHANTOM
-    low, high = test["intervals"]["accuracy"]
+    accuracy = share_with_interval(test["accuracy"], test["intervals"]["accuracy"])
     phases = "; ".join(
         f"{phase['name']}: up to {phase['epochs']} epochs from learning rate {phase['learning_rate']:g}"
         for phase in options["phases"]
@@ -162,7 +162,7 @@ def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
         ),
         "22 Model specification": f"The .keras file and the SavedModel: {training['parameters']} parameters.",
         "23 Model performance": (
-            f"Accuracy {share(test['accuracy'])} ({share(low)} to {share(high)}) on {test['pictures']} test pictures; all figures "
+            f"Accuracy {accuracy} on {test['pictures']} test pictures; all figures "
             "with intervals, raw and de-duplicated, are in this card."
         ),
         "24 Model updating": "None; a new version is a new card.",

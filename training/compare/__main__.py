@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "compare", "Train several networks by several seeds, and set their accuracy on validation against their cost."
     )
     command.add_data(parser)
+    command.add_groups(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the comparison's folder")
     add_comparison(parser)
     command.add_training(parser)

@@ -1,6 +1,5 @@
 """A learning rate for each network, found on validation alone by a search that goes on where it was stopped."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,6 @@ def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / "search.db"
-    identity = json.loads(json.dumps(identity))
     try:
         study = optuna.create_study(storage=f"sqlite:///{path.resolve()}", study_name=name, load_if_exists=True)
         known = study.user_attrs.get("identity")
@@ -77,7 +75,8 @@ def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
             study.set_user_attr("identity", identity)
     except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
         raise CheckpointError(f"{path} cannot be used ({type(error).__name__}): remove {folder}") from error
-    require_same(known or identity, identity, folder)
+    if known is not None:
+        require_same(known, identity, folder)
     return study
 
 

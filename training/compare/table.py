@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from training.report import COLOURS, Report, new_figure, share
+from training.report import COLOURS, Report, new_figure, share_with_interval
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _cells(row: Row, best: bool) -> list[str]:
     return [
         f"{row.model} *" if best else row.model,
         f"{row.learning_rate:.2g}",
-        f"{share(row.accuracy)} ({share(row.low)} to {share(row.high)})",
+        share_with_interval(row.accuracy, (row.low, row.high)),
         ", ".join(f"{100 * each:.1f}" for each in row.accuracies),
         f"{row.side}",
         f"{row.parameters / 1e6:.2f} M",

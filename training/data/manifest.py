@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from training.data.layout import DataError
+from training.published import published
 
 MANIFEST = "manifest.json"
 
@@ -72,8 +73,6 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write it; OSError where that cannot be."""
-        from training.published import published
-
         with published(path) as scratch:
             scratch.write_text(self.as_json(), encoding="utf-8")
 

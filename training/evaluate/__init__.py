@@ -146,11 +146,7 @@ def _report(
     report.heading("Operating points")
     report.table(
         ["finds", "sensitivity wanted", "threshold", "sensitivity", "specificity"],
-        [
-            [point["finds"], share(point["wanted_sensitivity"], 0), f"{point['threshold']:.6f}"]
-            + [_shown(point[name]) for name in ("sensitivity", "specificity")]
-            for point in metrics["operating_points"]
-        ],
+        operating_point_rows(metrics["operating_points"]),
         "Thresholds chosen on validation, measured on all test pictures.",
     )
     report.heading("Pictures that are no scans")
@@ -195,6 +191,15 @@ def figure_rows(sets: dict[str, Figures]) -> list[list[str]]:
     return rows
 
 
+def operating_point_rows(points: Sequence[Figures]) -> list[list[str]]:
+    """Rows of a table: what is found, the sensitivity wanted, the threshold, and sensitivity and specificity there."""
+    return [
+        [point["finds"], share(point["wanted_sensitivity"], 0), f"{point['threshold']:.6f}"]
+        + ["not defined" if point[name] is None else share(point[name]) for name in ("sensitivity", "specificity")]
+        for point in points
+    ]
+
+
 def _with_interval(figures: Figures, name: str, inner: str | None) -> str:
     value, interval = figures[name], figures["intervals"][name]
     if inner is not None:
@@ -202,10 +207,6 @@ def _with_interval(figures: Figures, name: str, inner: str | None) -> str:
     if value is None:
         return "not defined"
     return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})" if interval else f"{value:.4f}"
-
-
-def _shown(value: float | None) -> str:
-    return "not defined" if value is None else share(value)
 
 
 def _write_predictions(tested: _Tested, path: Path) -> None:

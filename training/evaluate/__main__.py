@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     command.add_data(parser)
+    command.add_groups(parser)
     args = parser.parse_args(argv)
     with command.ending(parser, "the same command begins anew"):
         run.read_card(args.run)  # before a folder is made in what is none

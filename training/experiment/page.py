@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor.card import Card
-from training.report import Report, share
+from training.report import Report, share_with_interval
 
 
 def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out: Path) -> Path:
@@ -27,7 +27,7 @@ def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out:
         [
             ["pictures", *(each["pictures"] for each in sets.values())],
             *(
-                [title, *(_with_interval(each, name) for each in sets.values())]
+                [title, *(share_with_interval(each[name], each["intervals"][name]) for each in sets.values())]
                 for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
             ),
         ],
@@ -50,8 +50,3 @@ def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out:
         }
     )
     return report.write()
-
-
-def _with_interval(figures: dict[str, Any], name: str) -> str:
-    low, high = figures["intervals"][name]
-    return f"{share(figures[name])} ({share(low)} to {share(high)})"

@@ -18,9 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Look at every picture of a data set: classes, samples, sizes, brightness, borders, files, averages. Writes "
         f"OUT/report.html and its figures, OUT/{SUMMARY}, and OUT/{PICTURES}, a row a picture.",
     )
-    parser.add_argument(
-        "data", type=Path, metavar="DATA", help="holds Training/CLASS/PICTURE and Testing/CLASS/PICTURE"
-    )
+    command.add_data(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the report's folder")
     parser.add_argument("--seed", type=int, default=0, help="another seed shows other samples (default: 0)")
     args = parser.parse_args(argv)

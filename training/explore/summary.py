@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from training.data import TESTING, TRAINING
 from training.data.layout import SPLITS
 from training.explore.measure import FRAME, Average, Measured, Survey
+from training.figures_of_merit import auroc
 
 Summary = dict[str, Any]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -81,8 +81,7 @@ def larger(ours: NDArray[np.float64], others: NDArray[np.float64]) -> dict[str, 
     That share is the area under the receiver operating characteristic of the number alone; 0.5 tells nothing.
     """
     count, other = len(ours), len(others)
-    ranks = rankdata(np.concatenate([ours, others]))
-    rate = float((ranks[:count].sum() - count * (count + 1) / 2) / (count * other))
+    rate = auroc(np.concatenate([ours, others]), np.arange(count + other) < count, np.ones(count + other)) or 0.0
     error = np.sqrt((count + other + 1) / (12 * count * other))  # of the share, were there no difference
     notable = abs(rate - 0.5) >= max(_STANDS_OUT, _STANDARD_ERRORS * error)
     return {"share": round(rate, 4), "notable": bool(notable)}
