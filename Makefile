@@ -59,9 +59,9 @@ run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=
 	  $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT)) $(if $(REST_PORT),--rest-port $(REST_PORT)) \
 	  $(if $(MODEL),--keras-model "$(MODEL)")
 
-experiment: .venv/.training .venv/.converter .venv/.model-server ## From pictures to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
+experiment: .venv/.training .venv/.converter .venv/.model-server ## From images to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
 	@if [ -z "$(DATA)" ]; then
-	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of pictures" >&2
+	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of images" >&2
 	  exit 2
 	fi
 	exec .venv/bin/python -m training.experiment "$(DATA)" "$(OUT)" $(OPTIONS)

@@ -1,4 +1,4 @@
-"""Pictures a second of the training's input pipeline alone, and of a training step alone: does the network ever wait?
+"""Images a second of the training's input pipeline alone, and of a training step alone: does the network ever wait?
 
     python -m benchmarks.input_pipeline
 
@@ -10,25 +10,25 @@ import time
 
 import numpy as np
 
-from training import recipes
-from training.fit import compile_for
-from training.input_pipeline import Pictures, training_batches
-from training.networks import SMALL, build
-from training.outliers import training_outliers
+from training.train import recipes
+from training.train.fit import compile_for
+from training.train.input_pipeline import Images, training_batches
+from training.train.networks import SMALL, build
+from training.train.ood import training_outliers
 
 MODELS = (SMALL, "MobileNetV3Small")  # ours, and the smallest backbone of keras.applications by multiplications
 CLASSES = 4
-PICTURES = 2048
+IMAGES = 2048
 BATCHES = 30  # of each in a round
 ROUNDS = 5
 
 
 def rates(name: str) -> tuple[float, float]:
-    """Pictures a second: of the pipeline, with its augmentation and strangers, and of the step."""
+    """Images a second: of the pipeline, with its augmentation and strangers, and of the step."""
     options = recipes.options(recipes.TWO_PHASE, name, None)
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (PICTURES, options.side, options.side, 3), np.uint8)
-    scans = Pictures(pixels, rng.integers(CLASSES, size=PICTURES))
+    pixels = rng.integers(0, 256, (IMAGES, options.side, options.side, 3), np.uint8)
+    scans = Images(pixels, rng.integers(CLASSES, size=IMAGES))
     strangers = training_outliers(pixels[:200], 200, rng)
     batches = iter(
         training_batches(scans, strangers, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
@@ -44,15 +44,15 @@ def rates(name: str) -> tuple[float, float]:
     return statistics.median(pipeline), statistics.median(step)
 
 
-def _rate(one, pictures: int) -> float:
+def _rate(one, images: int) -> float:
     started = time.perf_counter()
     for _ in range(BATCHES):
         one()
-    return BATCHES * pictures / (time.perf_counter() - started)
+    return BATCHES * images / (time.perf_counter() - started)
 
 
 def main() -> None:
-    print(f"{'network':<18} {'pipeline':>12} {'step':>12} {'ratio':>6}   pictures a second, medians of {ROUNDS}")
+    print(f"{'network':<18} {'pipeline':>12} {'step':>12} {'ratio':>6}   images a second, medians of {ROUNDS}")
     for name in MODELS:
         pipeline, step = rates(name)
         print(f"{name:<18} {pipeline:>10.0f}/s {step:>10.0f}/s {pipeline / step:>6.1f}", flush=True)

@@ -1,1 +1,1 @@
-"""What the parts of the project agree on: the model's signature, its card, and how a picture becomes pixels."""
+"""What the parts of the project agree on: the model's signature, its metadata, and how an image becomes pixels."""

@@ -1,23 +1,23 @@
 """The SavedModel's signatures and tensors, which the converter writes and the gateway calls.
 
-Whoever needs one of these names takes it from here; class names and picture size come from the model's card.
+Whoever needs one of these names takes it from here; class names and image size come from the model's metadata.
 """
 
 from serving_api.names import DEFAULT_SIGNATURE
 
 MODEL_NAME = "brain-tumor"
 
-# serving_default: pictures to numbers.
+# serving_default: images to numbers.
 PREDICT_SIGNATURE = DEFAULT_SIGNATURE
 IMAGES = "images"  # uint8 (batch, height, width, 3), RGB
 PROBABILITIES = "probabilities"  # float32 (batch, class)
 OUT_OF_DISTRIBUTION = "out_of_distribution"  # float32 (batch,), larger is stranger
-ACTIVATION_MAPS = "activation_maps"  # float32 (batch, map height, map width, class); only if the card says so
+ACTIVATION_MAPS = "activation_maps"  # float32 (batch, map height, map width, class); only if the metadata says so
 
-# describe: no picture; the model's card.
+# describe: no image; the model's metadata.
 DESCRIBE_SIGNATURE = "describe"
-CARD = "card"  # string (), brain_tumor.card's JSON
-CARD_ASSET = "assets.extra/card.json"  # the same text, for readers without a graph runtime
+METADATA = "card"  # string (), brain_tumor.metadata's JSON
+METADATA_ASSET = "assets.extra/metadata.json"  # the same text, for readers without a graph runtime
 
 RESEARCH_NOTICE = "For research only. Not a medical device; do not use for diagnosis."
-PHANTOM_NOTICE = "This model was trained on synthetic phantom pictures, not on scans of people."
+PHANTOM_NOTICE = "This model was trained on synthetic phantom images, not on scans of people."

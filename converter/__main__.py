@@ -43,7 +43,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
     job = Job(
         model=arguments.model,
-        card=arguments.card or arguments.model.with_suffix(".json"),
+        metadata=arguments.metadata or arguments.model.with_suffix(".json"),
         models=arguments.out,
         name=arguments.name,
         version=arguments.version,
@@ -54,28 +54,32 @@ def _convert(arguments: argparse.Namespace) -> None:
     report = convert(job)
     print(f"scaling: {report.scaling}")
     if report.scaling_assumed:
-        print(f'warning: {job.card} has no "scaling", and the model has none inside; is it "none"?', file=sys.stderr)
+        print(
+            f'warning: {job.metadata} has no "scaling", and the model has none inside; is it "none"?', file=sys.stderr
+        )
     for field in report.unknown_fields:
-        print(f"warning: {job.card}: {field} is no field of a card and was passed over", file=sys.stderr)
+        print(f"warning: {job.metadata}: {field} is no field of model metadata and was passed over", file=sys.stderr)
     print(f"folded {report.folded} batch normalizations")
-    print(f"activation maps: {'yes' if report.card.explains else 'no, the head is not pooling and one dense layer'}")
-    print(f"largest difference in probability {report.difference:.1e} over {report.pictures} pictures")
+    print(
+        f"activation maps: {'yes' if report.metadata.explains else 'no, the head is not pooling and one dense layer'}"
+    )
+    print(f"largest difference in probability {report.difference:.1e} over {report.images} images")
     print(f"published {job.target}, {report.size / 1e6:.1f} MB, in {report.seconds:.1f} s")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m converter",
-        description="Convert a Keras model to a SavedModel that describes itself, compare the two on pictures, and "
+        description="Convert a Keras model to a SavedModel that describes itself, compare the two on images, and "
         "publish it as OUT/NAME/VERSION, whole or not at all.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="the Keras model")
     parser.add_argument("out", type=Path, metavar="OUT", help="the models folder; the model lands in OUT/NAME/VERSION")
     parser.add_argument("--name", type=_name, default=MODEL_NAME, help="of the served model (default: %(default)s)")
     parser.add_argument("--version", type=_version, default=1, help="a number above 0 (default: %(default)s)")
-    parser.add_argument("--card", type=Path, metavar="FILE.json", help="describes the model (default: MODEL.json)")
+    parser.add_argument("--metadata", type=Path, metavar="FILE.json", help="describes the model (default: MODEL.json)")
     parser.add_argument("--keep-variables", action="store_true", help="less memory when loaded, a little slower")
-    parser.add_argument("--verify-with", type=Path, metavar="FOLDER", help="compare on these pictures, too")
+    parser.add_argument("--verify-with", type=Path, metavar="FOLDER", help="compare on these images, too")
     return parser
 
 

@@ -1,7 +1,7 @@
 """The SavedModel's graph: one plain graph for both signatures, weights as constants or as variables.
 
 A TensorFlow 1 style graph, without functions or objects: TensorFlow Serving runs it as it is, OpenVINO reads it
-without TensorFlow, and whoever parses the protobuf finds the card in it.
+without TensorFlow, and whoever parses the protobuf finds the metadata in it.
 """
 
 from pathlib import Path
@@ -12,29 +12,29 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from converter.head import Head
 
 _V1 = tf.compat.v1
 _SCHEMA_VERSION = 1  # of saved_model.pb; source: tensorflow/python/saved_model/constants.py
 
 
-def write_saved_model(folder: Path, head: Head, card: Card, *, keep_variables: bool) -> None:
+def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep_variables: bool) -> None:
     """Write ``saved_model.pb``, and the variables if they are kept, into an existing folder.
 
     Args:
         folder: where to.
         head: the converted model.
-        card: complete: it goes into the graph, and its size and temperature are built in.
+        metadata: complete: it goes into the graph, and its size and temperature are built in.
         keep_variables: leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
             freezing them to constants, which runs faster.
     """
     weights = _weights(head)
-    traced = _trace(head, card, weights)
+    traced = _trace(head, metadata, weights)
     # Two layers of nested models may bear one name: TensorFlow numbers the second.
     arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
     with tf.Graph().as_default() as graph:
-        images = _V1.placeholder(tf.uint8, (None, card.height, card.width, 3), name=contract.IMAGES)
+        images = _V1.placeholder(tf.uint8, (None, metadata.height, metadata.width, 3), name=contract.IMAGES)
         saver, variables = None, []
         if keep_variables:
             variables = [
@@ -45,7 +45,7 @@ def write_saved_model(folder: Path, head: Head, card: Card, *, keep_variables: b
         else:
             tensors = [tf.constant(array, name=name) for name, array in arrays]
         outputs = _imported(traced, [_guarded(images), *tensors])
-        describe = {contract.CARD: tf.constant(card.to_json(), name=contract.CARD)}
+        describe = {contract.METADATA: tf.constant(metadata.to_json(), name=contract.METADATA)}
         signatures = {
             contract.PREDICT_SIGNATURE: _signature({contract.IMAGES: images}, outputs),
             contract.DESCRIBE_SIGNATURE: _signature({}, describe),
@@ -78,20 +78,20 @@ def _weights(head: Head) -> list[keras.Variable]:
     return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
 
 
-def _trace(head: Head, card: Card, weights: list[keras.Variable]) -> Any:
-    """The concrete function of pictures, uint8 (batch, height, width, 3), and weights to every output by its name."""
+def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -> Any:
+    """The concrete function of images, uint8 (batch, height, width, 3), and weights to every output by its name."""
 
     def predict(images: tf.Tensor, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         mapping = list(zip(weights, values, strict=True))
         with tf.name_scope("model"), keras.StatelessScope(state_mapping=mapping):
-            return _outputs(head, card, images)
+            return _outputs(head, metadata, images)
 
-    pictures = tf.TensorSpec((None, card.height, card.width, 3), tf.uint8)
+    images = tf.TensorSpec((None, metadata.height, metadata.width, 3), tf.uint8)
     values = [tf.TensorSpec(weight.shape, weight.dtype) for weight in weights]
-    return tf.function(predict, input_signature=[pictures, values], autograph=False).get_concrete_function()
+    return tf.function(predict, input_signature=[images, values], autograph=False).get_concrete_function()
 
 
-def _outputs(head: Head, card: Card, images: tf.Tensor) -> dict[str, tf.Tensor]:
+def _outputs(head: Head, metadata: ModelMetadata, images: tf.Tensor) -> dict[str, tf.Tensor]:
     pixels = tf.cast(images, head.program.input.dtype)
     if head.features is None or head.classifier is None:
         (logits,) = head.program.run(pixels, head.program.output)
@@ -103,17 +103,17 @@ def _outputs(head: Head, card: Card, images: tf.Tensor) -> dict[str, tf.Tensor]:
     # The energy, -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
     highest = tf.reduce_max(logits, axis=-1)
     energy = -highest - tf.math.log(tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=-1))
-    probabilities = tf.nn.softmax(logits / card.temperature)
+    probabilities = tf.nn.softmax(logits / metadata.temperature)
     return {contract.PROBABILITIES: probabilities, contract.OUT_OF_DISTRIBUTION: energy, **maps}
 
 
 def _guarded(images: tf.Tensor) -> tf.Tensor:
-    """The pictures, if their shape is right: TensorFlow Serving does not compare it with the signature's.
+    """The images, if their shape is right: TensorFlow Serving does not compare it with the signature's.
 
     A model that pools would answer for any size, and a batch of none would fail with an error about something else.
     """
     shaped = tf.ensure_shape(images, images.shape, name="guard_shape")
-    message = tf.constant("images must hold at least one picture")
+    message = tf.constant("images must hold at least one image")
     some = tf.raw_ops.Assert(condition=tf.shape(images)[0] > 0, data=[message], name="guard_batch")
     with tf.control_dependencies([some]):
         return tf.identity(shaped)

@@ -1,4 +1,4 @@
-"""A .keras file and its card, read and checked: what can be seen to be wrong before anything is converted."""
+"""A .keras file and its metadata, read and checked: what can be seen to be wrong before anything is converted."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
 from converter.single_precision import in_float32
 
@@ -19,55 +19,55 @@ _MAX_REASON = 200  # characters of another library's message
 
 @dataclass(frozen=True)
 class Source:
-    """A Keras model in float32 and what its card says.
+    """A Keras model in float32 and what its metadata says.
 
     Attributes:
         model: one input (batch, height, width, 3), one output (batch, class).
-        card: with the size of the model's pictures.
-        says_scaling: whether the card has a word on scaling, or leaves it at the default.
-        unknown_fields: of the card's file, perhaps misspelt.
+        metadata: with the size of the model's images.
+        says_scaling: whether the metadata has a word on scaling, or leaves it at the default.
+        unknown_fields: of the metadata's file, perhaps misspelt.
     """
 
     model: keras.Model
-    card: Card
+    metadata: ModelMetadata
     says_scaling: bool
     unknown_fields: tuple[str, ...]
 
 
-def load(model_path: Path, card_path: Path) -> Source:
-    """Read a model and its card, and hold them against each other.
+def load(model_path: Path, metadata_path: Path) -> Source:
+    """Read a model and its metadata, and hold them against each other.
 
     Raises:
         ConversionError: one of them cannot be read, the model is not one that can be converted, or they disagree.
     """
     _check_file(model_path)
-    document = _card_document(card_path)
+    document = _metadata_document(metadata_path)
     model = _model(model_path)
-    height, width = _picture_size(model)
-    if None in (height, width) and not document.get("picture", {}):
-        raise ConversionError(
-            f"{card_path}: the model takes pictures of any size; give picture.height and picture.width"
-        )
+    height, width = _image_size(model)
+    if None in (height, width) and not document.get("image", {}):
+        raise ConversionError(f"{metadata_path}: the model takes images of any size; give image.height and image.width")
     try:
-        card = Card.from_json(json.dumps(document), height=height, width=width)
-        card.to_json().encode()
-    except ValueError as error:  # CardError, or what JSON or UTF-8 cannot hold: NaN, half a surrogate pair
-        raise ConversionError(f"{card_path}: {error}") from None
-    for side, model_says, card_says in (("height", height, card.height), ("width", width, card.width)):
-        if model_says not in (None, card_says):
+        metadata = ModelMetadata.from_json(json.dumps(document), height=height, width=width)
+        metadata.to_json().encode()
+    except ValueError as error:  # MetadataError, or what JSON or UTF-8 cannot hold: NaN, half a surrogate pair
+        raise ConversionError(f"{metadata_path}: {error}") from None
+    for side, model_says, metadata_says in (("height", height, metadata.height), ("width", width, metadata.width)):
+        if model_says not in (None, metadata_says):
             raise ConversionError(
-                f"{card_path}: picture.{side} is {card_says}, but the model takes {model_says} pixels"
+                f"{metadata_path}: image.{side} is {metadata_says}, but the model takes {model_says} pixels"
             )
     classes = model.output_shape[-1]
-    if classes != len(card.class_names):
-        raise ConversionError(f"{card_path}: {len(card.class_names)} class_names, but the model has {classes} outputs")
-    return Source(model, card, "scaling" in document, tuple(_unknown_fields(document, card)))
+    if classes != len(metadata.class_names):
+        raise ConversionError(
+            f"{metadata_path}: {len(metadata.class_names)} class_names, but the model has {classes} outputs"
+        )
+    return Source(model, metadata, "scaling" in document, tuple(_unknown_fields(document, metadata)))
 
 
-def _unknown_fields(document: dict[str, Any], card: Card) -> Iterator[str]:
-    known = json.loads(card.to_json())
+def _unknown_fields(document: dict[str, Any], metadata: ModelMetadata) -> Iterator[str]:
+    known = json.loads(metadata.to_json())
     yield from (name for name in document if name not in known)
-    for part in ("picture", "out_of_distribution"):
+    for part in ("image", "out_of_distribution"):
         yield from (f"{part}.{name}" for name in document.get(part, {}) if name not in known[part])
 
 
@@ -85,13 +85,13 @@ def _check_file(path: Path) -> None:
         raise ConversionError(f"{path}: damaged or incomplete ({damaged}), or not a .keras file; copy or save it again")
 
 
-def _card_document(path: Path) -> dict[str, Any]:
+def _metadata_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ConversionError(
             f'{path}: no such file; describe the model there, at least {{"class_names": ["...", "..."]}}, '
-            "or name another file with --card"
+            "or name another file with --metadata"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path}: not readable as JSON: {error}") from None
@@ -121,7 +121,7 @@ def _reason(message: str) -> str:
     return f"cannot be loaded: {first[:_MAX_REASON]}"
 
 
-def _picture_size(model: keras.Model) -> tuple[int | None, int | None]:
+def _image_size(model: keras.Model) -> tuple[int | None, int | None]:
     """The height and width of the model's input, None where it takes any."""
     if not getattr(model, "inputs", None):
         raise ConversionError("the model has no fixed input; build it with keras.Input((height, width, 3))")

@@ -104,7 +104,7 @@ class Program:
 
 
 def flatten(model: keras.Model, height: int, width: int) -> Program:
-    """The program of a Functional or Sequential model with one input and one output, for one size of pictures.
+    """The program of a Functional or Sequential model with one input and one output, for one size of images.
 
     Raises:
         ConversionError: the model, or one inside it, is neither, or a layer's name is none for TensorFlow.

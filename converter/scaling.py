@@ -29,7 +29,7 @@ class Scaling(StrEnum):
 
 
 def with_scaling(program: Program, scaling: str) -> Program:
-    """The program that takes pixels 0..255 where its model takes them scaled in one of the ``card.SCALINGS``."""
+    """The program that takes pixels 0..255 where its model takes them scaled in one of the ``metadata.SCALINGS``."""
     if scaling == "none":
         return program
     pixels = keras.Input(batch_shape=program.input.shape, dtype="float32")
@@ -37,7 +37,7 @@ def with_scaling(program: Program, scaling: str) -> Program:
 
 
 def scaler(scaling: str) -> Callable[[Any], Any]:
-    """The function of float32 pixels 0..255, (..., 3), that one of the ``card.SCALINGS`` stands for."""
+    """The function of float32 pixels 0..255, (..., 3), that one of the ``metadata.SCALINGS`` stands for."""
     if scaling == "none":
         return lambda pixels: pixels
     if scaling == "unit":

@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.card import Card
-from brain_tumor.picture import SUFFIXES, PictureError, Preprocessor
+from brain_tumor.image import SUFFIXES, ImageError, Preprocessor
+from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
 from converter.head import Head
 from converter.scaling import scaler
@@ -20,65 +20,65 @@ from converter.scaling import scaler
 PROBABILITY_TOLERANCE = 1e-4
 # Of a logit or the energy, relative to the largest of them (or to 1): it moves a probability by at most a quarter.
 LOGIT_TOLERANCE = 4 * PROBABILITY_TOLERANCE
-MADE_PICTURES = 16
-MAX_GIVEN_PICTURES = 256
-_BATCH = 4  # pictures at once: what a large model needs of memory for its activations
+MADE_IMAGES = 16
+MAX_GIVEN_IMAGES = 256
+_BATCH = 4  # images at once: what a large model needs of memory for its activations
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the Keras model says of pictures: logits and probabilities (temperature 1), float64 (picture, class)."""
+    """What the Keras model says of images: logits and probabilities (temperature 1), float64 (image, class)."""
 
     logits: NDArray[np.float64]
     probabilities: NDArray[np.float64]
 
 
-def made_pictures(height: int, width: int) -> NDArray[np.uint8]:
-    """Noise and smooth gradients, half each, the same at every call: uint8 (picture, height, width, 3)."""
+def made_images(height: int, width: int) -> NDArray[np.uint8]:
+    """Noise and smooth gradients, half each, the same at every call: uint8 (image, height, width, 3)."""
     random = np.random.default_rng(_SEED)
-    noise = random.integers(0, 256, (MADE_PICTURES // 2, height, width, 3), dtype=np.uint8)
+    noise = random.integers(0, 256, (MADE_IMAGES // 2, height, width, 3), dtype=np.uint8)
     y, x = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
-    corners = random.uniform(0, 255, (MADE_PICTURES // 2, 4, 1, 1, 3))
+    corners = random.uniform(0, 255, (MADE_IMAGES // 2, 4, 1, 1, 3))
     smooth = [(1 - y) * ((1 - x) * a + x * b) + y * ((1 - x) * c + x * d) for a, b, c, d in corners]
     return np.concatenate([noise, np.rint(smooth).astype(np.uint8)])
 
 
-def given_pictures(folder: Path, card: Card) -> NDArray[np.uint8]:
-    """The pictures of a folder and its subfolders, as the gateway would send them; spread evenly if there are many.
+def given_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
+    """The images of a folder and its subfolders, as the gateway would send them; spread evenly if there are many.
 
     Raises:
         ConversionError: there are none, or one cannot be used.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise ConversionError(f"{folder}: no pictures there to verify with")
-    preprocessor = Preprocessor(card.height, card.width, card.resampling)
-    chosen = paths[:: -(-len(paths) // MAX_GIVEN_PICTURES)]
-    pictures = []
+        raise ConversionError(f"{folder}: no images there to verify with")
+    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
+    chosen = paths[:: -(-len(paths) // MAX_GIVEN_IMAGES)]
+    images = []
     for path in chosen:
         try:
-            pictures.append(preprocessor.from_bytes(path.read_bytes()))
-        except (PictureError, OSError) as error:
+            images.append(preprocessor.from_bytes(path.read_bytes()))
+        except (ImageError, OSError) as error:
             raise ConversionError(f"{path}: {error}") from None
-    return np.concatenate(pictures)
+    return np.concatenate(images)
 
 
-def expected(model: keras.Model, head: Head, scaling: str, pictures: NDArray[np.uint8]) -> Expected:
+def expected(model: keras.Model, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
     """Ask the Keras model, and, as it may hide its logits, the unchanged steps that lead to them.
 
     Args:
         model: as it was loaded.
         head: found in that model, before anything was folded or merged.
-        scaling: one of ``brain_tumor.card.SCALINGS``, which the model leaves to its caller.
-        pictures: uint8 (picture, height, width, 3).
+        scaling: one of ``brain_tumor.metadata.SCALINGS``, which the model leaves to its caller.
+        images: uint8 (image, height, width, 3).
 
     Raises:
         ConversionError: the two disagree, or a number is not finite.
     """
     scale = scaler(scaling)
     logits, outputs = [], []
-    for batch in _batches(pictures):
+    for batch in _batches(images):
         pixels = scale(tf.cast(batch, tf.float32))
         outputs.append(model(pixels, training=False))
         logits += head.program.run(tf.cast(pixels, head.program.input.dtype), head.program.output)
@@ -89,28 +89,28 @@ def expected(model: keras.Model, head: Head, scaling: str, pictures: NDArray[np.
     return Expected(found, probabilities)
 
 
-def verify(folder: Path, expected: Expected, head: Head, card: Card, pictures: NDArray[np.uint8]) -> float:
+def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata, images: NDArray[np.uint8]) -> float:
     """Load a SavedModel and compare every output; the largest difference in probability.
 
     Args:
         folder: the SavedModel.
-        expected: what the Keras model says of the same pictures.
+        expected: what the Keras model says of the same images.
         head: of the model, for the bias that the activation maps leave out.
-        card: complete.
-        pictures: uint8 (picture, height, width, 3).
+        metadata: complete.
+        images: uint8 (image, height, width, 3).
 
     Raises:
         ConversionError: an output is missing, differs by more than its tolerance, or names another class.
     """
     saved = tf.saved_model.load(str(folder))
-    if saved.signatures[contract.DESCRIBE_SIGNATURE]()[contract.CARD].numpy().decode() != card.to_json():
-        raise ConversionError("the SavedModel does not describe itself by its card")
+    if saved.signatures[contract.DESCRIBE_SIGNATURE]()[contract.METADATA].numpy().decode() != metadata.to_json():
+        raise ConversionError("the SavedModel does not describe itself by its metadata")
     predict = saved.signatures[contract.PREDICT_SIGNATURE]
-    answers = [predict(images=batch) for batch in _batches(pictures)]
+    answers = [predict(images=batch) for batch in _batches(images)]
     got = {name: _numbers([answer[name] for answer in answers]) for name in answers[0]}
 
     logits = expected.logits
-    wanted = _softmax(logits / card.temperature)
+    wanted = _softmax(logits / metadata.temperature)
     scale = LOGIT_TOLERANCE * max(1.0, np.abs(logits).max())
     difference = _compare("probability", got[contract.PROBABILITIES], wanted, PROBABILITY_TOLERANCE)
     _compare("energy", got[contract.OUT_OF_DISTRIBUTION], -_logsumexp(logits), scale)
@@ -124,8 +124,8 @@ def verify(folder: Path, expected: Expected, head: Head, card: Card, pictures: N
     return difference
 
 
-def _batches(pictures: NDArray[np.uint8]) -> list[tf.Tensor]:
-    return [tf.constant(pictures[start : start + _BATCH]) for start in range(0, len(pictures), _BATCH)]
+def _batches(images: NDArray[np.uint8]) -> list[tf.Tensor]:
+    return [tf.constant(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
 
 
 def _numbers(tensors: list[Any]) -> NDArray[np.float64]:

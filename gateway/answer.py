@@ -9,24 +9,24 @@ _DECIMALS = 6  # of probabilities and scores; float32 holds about seven digits
 
 
 def answer(classification: Classification, request_id: str) -> dict[str, Any]:
-    """The answer for one picture (see the README's table of the HTTP API)."""
+    """The answer for one image (see the README's table of the HTTP API)."""
     model = classification.model
-    card = model.card
-    predicted = card.class_names[classification.class_index]
+    metadata = model.metadata
+    predicted = metadata.class_names[classification.class_index]
     score = classification.out_of_distribution
-    threshold = card.out_of_distribution_threshold
+    threshold = metadata.out_of_distribution_threshold
     document = {
         "class": predicted,
         "probabilities": {
             name: round(float(probability), _DECIMALS)
-            for name, probability in zip(card.class_names, classification.probabilities, strict=True)
+            for name, probability in zip(metadata.class_names, classification.probabilities, strict=True)
         },
         "out_of_distribution": {
             "score": round(score, _DECIMALS),
             "flag": None if threshold is None else score > threshold,
         },
         "model": {"name": model.name, "version": model.version},
-        "notice": card.notice,
+        "notice": metadata.notice,
         "request_id": request_id,
     }
     if classification.overlay is not None:

@@ -7,23 +7,23 @@ from gateway import errors, tracing
 from gateway.addresses import Resolver
 from gateway.admission import Admission
 from gateway.fetch import Fetcher
+from gateway.image_source import ImageRequest, ImageSource
 from gateway.metrics import Metrics
 from gateway.model_client import ModelClient
-from gateway.picture_source import PictureRequest, PictureSource
 from gateway.prediction import Classifier
 from gateway.routes import predict_routes
 from gateway.settings import Settings
 from gateway.status_routes import status_routes
 
-_OTHER_FORM_PARTS = 8  # fields besides the pictures, which forms of browsers and tools add
+_OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and tools add
 
 
 def create_app(settings: Settings, model_client: ModelClient) -> Flask:
     """The gateway as a WSGI application; it opens no connection before its first request."""
     app = Flask(__name__, static_folder=None)
-    app.request_class = PictureRequest
+    app.request_class = ImageRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
-    app.config["MAX_FORM_PARTS"] = settings.max_pictures + _OTHER_FORM_PARTS
+    app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
     # Bytes of form fields that are no files, and of werkzeug's buffer, which takes files 64 KiB at a time.
     app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
@@ -32,7 +32,7 @@ def create_app(settings: Settings, model_client: ModelClient) -> Flask:
     metrics = Metrics()
     tracing.register(app, metrics)
     errors.register(app, metrics)
-    source = PictureSource(_create_fetcher(settings), settings.max_pictures, settings.upload_timeout)
+    source = ImageSource(_create_fetcher(settings), settings.max_images, settings.upload_timeout)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     admission = Admission(settings.max_in_flight, metrics)
     app.register_blueprint(predict_routes(source, classifier, admission, metrics, settings.deadline))

@@ -26,7 +26,7 @@ _SERVICE_CONFIG = {
         }
     ],
 }
-RETRY_BUFFER = 8 << 20  # bytes; a larger request is not retried, and the default is smaller than a picture
+RETRY_BUFFER = 8 << 20  # bytes; a larger request is not retried, and the default is smaller than an image
 OPTIONS = [
     # The model server is inside the network; a proxy in the environment is for what is outside.
     ("grpc.enable_http_proxy", 0),

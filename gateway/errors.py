@@ -7,8 +7,8 @@ from typing import Any
 from flask import Flask, Response, json
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from brain_tumor import picture
-from gateway import fetch, model_answers, picture_source, prediction
+from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, UnusableImage
+from gateway import fetch, image_source, model_answers, prediction
 from gateway.admission import Overloaded
 from gateway.deadline import DeadlineExceeded
 from gateway.logs import REQUEST_ID
@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 # The first row that an exception is an instance of counts. Where a text is given the client sees that instead of
 # the exception's own message.
 TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
-    (picture.UnknownPictureType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
-    (picture.PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
-    (picture.UnusablePicture, HTTPStatus.UNPROCESSABLE_ENTITY, None),
-    (picture.PictureError, HTTPStatus.BAD_REQUEST, None),
-    (picture_source.InvalidRequest, HTTPStatus.BAD_REQUEST, None),
-    (picture_source.UploadTooSlow, HTTPStatus.REQUEST_TIMEOUT, None),
-    (picture_source.TooManyPictures, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
-    (picture_source.UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
+    (UnknownImageType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
+    (ImageTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
+    (UnusableImage, HTTPStatus.UNPROCESSABLE_ENTITY, None),
+    (ImageError, HTTPStatus.BAD_REQUEST, None),
+    (image_source.InvalidRequest, HTTPStatus.BAD_REQUEST, None),
+    (image_source.UploadTooSlow, HTTPStatus.REQUEST_TIMEOUT, None),
+    (image_source.TooManyImages, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
+    (image_source.UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
     (fetch.SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (fetch.FetchError, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (prediction.CannotExplain, HTTPStatus.UNPROCESSABLE_ENTITY, None),

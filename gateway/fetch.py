@@ -1,4 +1,4 @@
-"""A URL to a picture's bytes, safe against URLs that lead inwards (SSRF) and servers that send without end.
+"""A URL to an image's bytes, safe against URLs that lead inwards (SSRF) and servers that send without end.
 
 Each redirect is checked like the first URL, and the connection goes to the very address that was checked, so that
 a name cannot change its meaning in between. Messages tell nothing of networks: a name that does not exist, a
@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from requests import PreparedRequest, Request, Response
 from requests.adapters import HTTPAdapter
 
-from brain_tumor.picture import FORMATS
+from brain_tumor.image import FORMATS
 from gateway import VERSION
 from gateway.addresses import Resolver
 from gateway.deadline import SocketDeadline
@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class FetchError(Exception):
-    """A picture that cannot be fetched; the message tells the client why."""
+    """An image that cannot be fetched; the message tells the client why."""
 
 
 class UrlRefused(FetchError):
@@ -44,7 +44,7 @@ class UrlRefused(FetchError):
 
 
 class SourceUnreachable(FetchError):
-    """No answer from a permitted address, or not one with a picture in it."""
+    """No answer from a permitted address, or not one with an image in it."""
 
 
 class SourceTooSlow(FetchError):
@@ -56,12 +56,12 @@ class SourceTooLarge(FetchError):
 
 
 class Fetcher:
-    """Fetches pictures.
+    """Fetches images.
 
     Args:
         resolver: decides about addresses.
         ports: that a URL may name.
-        max_bytes: of one picture.
+        max_bytes: of one image.
         timeout: seconds for one fetch, with its redirects.
         ca_file: certificate authorities to trust instead of certifi's.
     """
@@ -89,10 +89,10 @@ class Fetcher:
             # Libraries raise many kinds here, their own and the system's, and their texts hold the URL.
             except Exception:
                 failure = SourceUnreachable(
-                    "No picture could be fetched from the URL. Use one on a public address that answers with a picture."
+                    "No image could be fetched from the URL. Use one on a public address that answers with an image."
                 )
             if deadline.passed:
-                failure = SourceTooSlow("The picture's server took too long. Download the picture and send it itself.")
+                failure = SourceTooSlow("The image's server took too long. Download the image and send it itself.")
         raise failure from None
 
     def _follow(self, url: str, deadline: SocketDeadline) -> bytes:
@@ -106,7 +106,7 @@ class Fetcher:
                     if not response.is_redirect:
                         return self._read(response, deadline)
                     url = urljoin(str(request.url), response.headers["Location"])
-        raise SourceUnreachable(f"The URL redirects more than {MAX_REDIRECTS} times. Use the picture's own.")
+        raise SourceUnreachable(f"The URL redirects more than {MAX_REDIRECTS} times. Use the image's own.")
 
     def _prepare(self, url: str) -> PreparedRequest:
         if len(url) > MAX_URL_LENGTH:
@@ -128,10 +128,10 @@ class Fetcher:
 
     def _read(self, response: Response, deadline: SocketDeadline) -> bytes:
         if response.status_code != 200:
-            raise SourceUnreachable(f"The picture's server answered with status {response.status_code}.")
+            raise SourceUnreachable(f"The image's server answered with status {response.status_code}.")
         if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             # Never inflated: a few bytes can hold gigabytes.
-            raise SourceUnreachable("The picture's server sends it compressed. Download it and send it itself.")
+            raise SourceUnreachable("The image's server sends it compressed. Download it and send it itself.")
         length = response.headers.get("Content-Length", "")
         if length.isdigit() and int(length) > self._max_bytes:
             self._refuse_size()
@@ -144,7 +144,7 @@ class Fetcher:
         return bytes(data)
 
     def _refuse_size(self) -> NoReturn:
-        raise SourceTooLarge(f"The picture at the URL is larger than {self._max_bytes:,} bytes. Use a smaller one.")
+        raise SourceTooLarge(f"The image at the URL is larger than {self._max_bytes:,} bytes. Use a smaller one.")
 
 
 class _PinnedAdapter(HTTPAdapter):

@@ -18,7 +18,7 @@ except SettingsError as error:
 
 bind = _settings.bind
 wsgi_app = "gateway.wsgi:create()"
-# One process a pod: the cluster scales by pods, and metrics, admission and the model's card live in one place.
+# One process a pod: the cluster scales by pods, and metrics, admission and the model's metadata live in one place.
 workers = 1
 worker_class = "gateway.worker.DeadlineWorker"
 threads = _settings.threads
@@ -43,6 +43,6 @@ _M_ARENA_MAX = -8  # of mallopt(3), glibc's malloc.h
 
 
 def post_fork(server: object, worker: object) -> None:
-    """Keep memory small: by default glibc gives each thread a heap of its own, and each keeps a picture's room."""
+    """Keep memory small: by default glibc gives each thread a heap of its own, and each keeps an image's room."""
     with contextlib.suppress(AttributeError, OSError):  # a C library without mallopt
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)

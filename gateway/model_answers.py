@@ -1,4 +1,4 @@
-"""What the model server can answer: the model's card, predictions, and the ways in which it fails."""
+"""What the model server can answer: the model's metadata, predictions, and the ways in which it fails."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.card import Card, CardError
+from brain_tumor.metadata import MetadataError, ModelMetadata
 from serving_api.tensors import TensorError, to_array
 
 
@@ -45,11 +45,11 @@ class ServedModel:
 
     name: str
     version: int
-    card: Card
+    metadata: ModelMetadata
 
-    def takes_the_pictures_of(self, other: "ServedModel") -> bool:
-        """Whether pictures prepared for the other model suit this one."""
-        mine, others = self.card, other.card
+    def takes_the_images_of(self, other: "ServedModel") -> bool:
+        """Whether images prepared for the other model suit this one."""
+        mine, others = self.metadata, other.metadata
         return (mine.height, mine.width, mine.resampling) == (others.height, others.width, others.resampling)
 
 
@@ -59,7 +59,7 @@ class Prediction:
 
     Attributes:
         model: the one that answered.
-        probabilities: (batch, class), in the order of the card's class names.
+        probabilities: (batch, class), in the order of the metadata's class names.
         out_of_distribution: (batch,)
         activation_maps: (batch, map height, map width, class), or None if not asked for.
     """
@@ -70,27 +70,27 @@ class Prediction:
     activation_maps: NDArray[np.float32] | None
 
 
-def read_card(response: Any) -> Card:
-    """The card in the answer of the signature ``describe``.
+def read_metadata(response: Any) -> ModelMetadata:
+    """The metadata in the answer of the signature ``describe``.
 
     Raises:
         ModelError: there is none, or one that cannot be used.
     """
     try:
-        array = to_array(response.outputs[contract.CARD])
-        return Card.from_json(array.item())
-    except (TensorError, CardError, TypeError, ValueError) as error:
+        array = to_array(response.outputs[contract.METADATA])
+        return ModelMetadata.from_json(array.item())
+    except (TensorError, MetadataError, TypeError, ValueError) as error:
         raise ModelError("BAD_CARD", str(error)) from None
 
 
 def read_prediction(response: Any, model: ServedModel, batch: int, explained: bool) -> Prediction:
-    """The answer of the signature ``serving_default``, with every array checked against the model's card.
+    """The answer of the signature ``serving_default``, with every array checked against the model's metadata.
 
     Raises:
-        ModelMismatch: the arrays' shapes do not suit the card.
+        ModelMismatch: the arrays' shapes do not suit the metadata.
         ModelError: the values are no probabilities, or not finite.
     """
-    classes = len(model.card.class_names)
+    classes = len(model.metadata.class_names)
     probabilities = _read_array(response, contract.PROBABILITIES, (batch, classes))
     if (probabilities < 0).any() or (probabilities > 1).any():
         raise ModelError("BAD_ANSWER", f"{contract.PROBABILITIES} are not within 0 to 1")

@@ -1,7 +1,7 @@
-"""Asks the model server: what the model is (its card), and what it makes of pictures.
+"""Asks the model server: what the model is (its metadata), and what it makes of images.
 
 A model can be replaced at any moment. So each call takes whatever version the server has and compares it with the
-one the pictures were prepared for; ``ModelChanged`` tells the caller to prepare them again.
+one the images were prepared for; ``ModelChanged`` tells the caller to prepare them again.
 """
 
 import threading
@@ -24,20 +24,20 @@ from gateway.model_answers import (
     ModelUnavailable,
     Prediction,
     ServedModel,
-    read_card,
+    read_metadata,
     read_prediction,
 )
 from serving_api.messages import PredictRequest
 from serving_api.tensors import from_array
 
 # An image of the model server with another model under the same version number is noticed after this.
-CARD_LIFETIME = 30.0  # seconds
+METADATA_LIFETIME = 30.0  # seconds
 # While a new model is rolled out, replicas differ, and a call and its repetition may meet two of them in turn.
 _ATTEMPTS = 3
 
 
 class ModelChanged(Exception):
-    """The server has another model than the pictures were prepared for: prepare them for ``model``."""
+    """The server has another model than the images were prepared for: prepare them for ``model``."""
 
     def __init__(self, model: ServedModel) -> None:
         super().__init__(f"now version {model.version}")
@@ -50,13 +50,13 @@ class ModelClient:
     Args:
         server: host:port, or a gRPC target.
         model_name: the model to ask for.
-        card_lifetime: seconds after which a card is asked for again.
+        metadata_lifetime: seconds after which the metadata is asked for again.
     """
 
-    def __init__(self, server: str, model_name: str, card_lifetime: float = CARD_LIFETIME) -> None:
+    def __init__(self, server: str, model_name: str, metadata_lifetime: float = METADATA_LIFETIME) -> None:
         self._connection = Connection(server)
         self._model_name = model_name
-        self._card_lifetime = card_lifetime
+        self._metadata_lifetime = metadata_lifetime
         self._describing = threading.Lock()
         self._described: dict[int, tuple[float, ServedModel]] = {}  # version: (when, model)
         self._latest: tuple[float, ServedModel] | None = None
@@ -68,12 +68,12 @@ class ModelClient:
         return self._latest[1] if self._latest else None
 
     def current(self, deadline: Deadline) -> ServedModel:
-        """The model to prepare pictures for, as seen at most ``card_lifetime`` seconds ago.
+        """The model to prepare images for, as seen at most ``metadata_lifetime`` seconds ago.
 
         Raises:
             ModelServerProblem, DeadlineExceeded: it cannot be learned.
         """
-        return self._describe(deadline, time.monotonic() - self._card_lifetime)
+        return self._describe(deadline, time.monotonic() - self._metadata_lifetime)
 
     def ask(self, deadline: Deadline) -> ServedModel:
         """The model that the server has now; errors as ``current``."""
@@ -82,14 +82,14 @@ class ModelClient:
     def predict(
         self, model: ServedModel, images: NDArray[np.uint8], *, explain: bool, deadline: Deadline
     ) -> Prediction:
-        """Classify pictures prepared for ``model``.
+        """Classify images prepared for ``model``.
 
         Args:
             images: (batch, height, width, 3)
-            explain: whether to ask for activation maps too; the card must offer them.
+            explain: whether to ask for activation maps too; the metadata must offer them.
 
         Raises:
-            ModelChanged: the pictures must be prepared anew.
+            ModelChanged: the images must be prepared anew.
             ModelServerProblem, DeadlineExceeded: there is no usable answer.
         """
         outputs = [contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION]
@@ -102,7 +102,7 @@ class ModelClient:
                 answering = self._identify(response, model, deadline)
                 return read_prediction(response, answering, len(images), explain)
             except ModelMismatch as problem:
-                # A replaced model refuses the pictures of the one before it, or has other classes.
+                # A replaced model refuses the images of the one before it, or has other classes.
                 failure = problem
             if attempt == 0 and (now := self._describe(deadline, asked)) != model:
                 raise ModelChanged(now)
@@ -118,10 +118,10 @@ class ModelClient:
             return expected
         now = time.monotonic()
         try:
-            model = self._describe(deadline, now - self._card_lifetime, version)
+            model = self._describe(deadline, now - self._metadata_lifetime, version)
         except ModelError:  # it answered, and is gone already
             raise ModelChanged(self._describe(deadline, now)) from None
-        if not model.takes_the_pictures_of(expected):
+        if not model.takes_the_images_of(expected):
             raise ModelChanged(model)
         return model
 
@@ -141,7 +141,7 @@ class ModelClient:
             if self._missed and self._missed[0] >= arrived:
                 raise self._missed[1].with_traceback(None)
             asked = time.monotonic()
-            request = self._request(contract.DESCRIBE_SIGNATURE, [contract.CARD], version)
+            request = self._request(contract.DESCRIBE_SIGNATURE, [contract.METADATA], version)
             try:
                 response = self._call(request, deadline)
             except ModelError:
@@ -149,8 +149,8 @@ class ModelClient:
                     raise
                 # A pinned version may have met a replica that does not have it: once more reaches another.
                 response = self._call(request, deadline)
-            model = ServedModel(self._model_name, response.model_spec.version.value, read_card(response))
-            alive = asked - self._card_lifetime
+            model = ServedModel(self._model_name, response.model_spec.version.value, read_metadata(response))
+            alive = asked - self._metadata_lifetime
             kept = {number: entry for number, entry in self._described.items() if entry[0] >= alive}
             self._described = {**kept, model.version: (asked, model)}
             self._latest = (asked, model)

@@ -1,22 +1,22 @@
-"""POST /predict: source, picture, predict, answer."""
+"""POST /predict: source, image, predict, answer."""
 
 from typing import Any
 
 from flask import Blueprint, request
 
-from brain_tumor.picture import PictureError
+from brain_tumor.image import ImageError
 from gateway.admission import Admission
 from gateway.answer import answer
 from gateway.deadline import Deadline
 from gateway.errors import problem
+from gateway.image_source import ImageSource, InvalidRequest
 from gateway.logs import REQUEST_ID
 from gateway.metrics import Metrics
-from gateway.picture_source import InvalidRequest, PictureSource
 from gateway.prediction import Classification, Classifier
 
 
 def predict_routes(
-    source: PictureSource, classifier: Classifier, admission: Admission, metrics: Metrics, seconds: float
+    source: ImageSource, classifier: Classifier, admission: Admission, metrics: Metrics, seconds: float
 ) -> Blueprint:
     """The route of predictions.
 
@@ -33,8 +33,8 @@ def predict_routes(
                 source.receive(request)
             deadline = Deadline(seconds)
             with metrics.stage("source"):
-                pictures = source.pictures(request, deadline)
-            outcomes = classifier.classify(pictures, explain=explain, deadline=deadline)
+                images = source.images(request, deadline)
+            outcomes = classifier.classify(images, explain=explain, deadline=deadline)
         if len(outcomes) == 1:
             return _answer_or_raise(outcomes[0])
         return {"predictions": [_answer_or_problem(outcome) for outcome in outcomes]}
@@ -49,13 +49,13 @@ def _flag(name: str) -> bool:
     return text == "true"
 
 
-def _answer_or_raise(outcome: Classification | PictureError) -> dict[str, Any]:
-    if isinstance(outcome, PictureError):
+def _answer_or_raise(outcome: Classification | ImageError) -> dict[str, Any]:
+    if isinstance(outcome, ImageError):
         raise outcome
     return answer(outcome, REQUEST_ID.get())
 
 
-def _answer_or_problem(outcome: Classification | PictureError) -> dict[str, Any]:
-    if isinstance(outcome, PictureError):
+def _answer_or_problem(outcome: Classification | ImageError) -> dict[str, Any]:
+    if isinstance(outcome, ImageError):
         return problem(outcome, REQUEST_ID.get())
     return answer(outcome, REQUEST_ID.get())

@@ -35,12 +35,12 @@ class Settings:
         model_name: the model to ask for.
         deadline: seconds for one answer, from the moment its request is read.
         upload_timeout: seconds for a client to send its request.
-        max_body: bytes of one request, and of a picture fetched by URL.
-        max_pixels: of one picture.
-        max_pictures: in one request.
+        max_body: bytes of one request, and of an image fetched by URL.
+        max_pixels: of one image.
+        max_images: in one request.
         max_in_flight: requests worked on at a time; further ones are answered 503 at once.
-        decoders: pictures decoded at a time; bounds memory, and more than the CPUs gain nothing.
-        url_fetch: whether pictures are fetched by URL at all.
+        decoders: images decoded at a time; bounds memory, and more than the CPUs gain nothing.
+        url_fetch: whether images are fetched by URL at all.
         url_timeout: seconds for one fetch, with its redirects.
         url_ports: that a URL may name.
         url_allowed_networks: reachable by URL although they are not public.
@@ -57,7 +57,7 @@ class Settings:
     upload_timeout: float = 30.0
     max_body: int = 20 << 20
     max_pixels: int = 1 << 24
-    max_pictures: int = 16
+    max_images: int = 16
     max_in_flight: int = 16
     decoders: int = 2
     url_fetch: bool = True
@@ -162,7 +162,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "upload_timeout": ("GATEWAY_UPLOAD_SECONDS", _seconds),
     "max_body": ("GATEWAY_MAX_BODY_BYTES", _integer(1024, 1 << 30)),
     "max_pixels": ("GATEWAY_MAX_PIXELS", _integer(1024, 1 << 27)),  # Pillow refuses above 178,956,970
-    "max_pictures": ("GATEWAY_MAX_PICTURES", _integer(1, 1000)),
+    "max_images": ("GATEWAY_MAX_IMAGES", _integer(1, 1000)),
     "max_in_flight": ("GATEWAY_MAX_IN_FLIGHT", _integer(1, 999)),
     "decoders": ("GATEWAY_DECODERS", _integer(1, 64)),
     "url_fetch": ("GATEWAY_URL_FETCH", _boolean),

@@ -29,7 +29,7 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
             "name": "brain-tumor-gateway",
             "version": VERSION,
             "model": _identity(model) if model else None,
-            "notice": model.card.notice if model else RESEARCH_NOTICE,
+            "notice": model.metadata.notice if model else RESEARCH_NOTICE,
             "links": {path.strip("/"): path for path in ("/predict", "/livez", "/readyz", "/metrics")},
         }
 

@@ -47,8 +47,8 @@ def test_the_figures_of_the_shipped_model_are_its_card_s() -> None:
     text = " ".join(README.split())
     least = min(metrics["strangers_flagged"].values())
     for figure in (
-        f"right on {100 * test['accuracy']:.1f} % of {test['pictures']:,} phantom pictures",
+        f"right on {100 * test['accuracy']:.1f} % of {test['images']:,} phantom images",
         f"misses {test['tumours_missed']} of {test['tumours']} tumours",
-        f"flags {100 * least:.0f} % of pictures that are no scans",
+        f"flags {100 * least:.0f} % of images that are no scans",
     ):
         assert figure in text

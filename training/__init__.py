@@ -1,4 +1,4 @@
-"""From a folder of pictures to a Keras model and its card; ``phantom`` makes such a folder."""
+"""From a folder of images to a Keras model and its card; ``phantom`` makes such a folder."""
 
 import os
 

@@ -7,12 +7,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
-from brain_tumor.card import PHANTOM
+from brain_tumor.atomic import atomic_file
 from brain_tumor.contract import RESEARCH_NOTICE
-from training.published import published
+from brain_tumor.metadata import PHANTOM
 
 _DPI = 110
-_PHANTOM_NOTICE = "The pictures are a synthetic phantom, not scans of people; no figure here says anything about those."
+_PHANTOM_NOTICE = "The images are a synthetic phantom, not scans of people; no figure here says anything about those."
 # Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), which colour-blind readers tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 _PAGE = Environment(loader=PackageLoader("training"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -62,7 +62,7 @@ class Report:
             title=self._title, data=self._data, notices=notices, parts=self._parts
         )
         path = self.folder / "report.html"
-        with published(path) as scratch:
+        with atomic_file(path) as scratch:
             scratch.write_text(page + "\n", encoding="utf-8")
         return path
 

@@ -1,4 +1,4 @@
-"""Processes that share the work on many pictures, and how many of them there should be."""
+"""Processes that share the work on many images, and how many of them there should be."""
 
 import multiprocessing
 import os

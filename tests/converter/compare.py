@@ -17,8 +17,8 @@ def listing(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def pictures(height: int, width: int, count: int = 6, seed: int = 7) -> Any:
-    """uint8 pictures that the converter does not verify on: noise, then noise on a ramp."""
+def synthetic_images(height: int, width: int, count: int = 6, seed: int = 7) -> Any:
+    """uint8 images that the converter does not verify on: noise, then noise on a ramp."""
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (count, height, width, 3))
     images[count // 2 :] = images[count // 2 :] * np.linspace(0, 1, width)[:, None]

@@ -55,11 +55,11 @@ def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
 
 def _spread(model: keras.Model, random: np.random.Generator) -> None:
     height, width = (side or 64 for side in model.input_shape[1:3])
-    pictures = random.integers(0, 256, (4, height, width, 3)).astype(np.float32)
-    pictures[2:] *= np.linspace(0, 1, width)[:, None]
+    images = random.integers(0, 256, (4, height, width, 3)).astype(np.float32)
+    images[2:] *= np.linspace(0, 1, width)[:, None]
     dense = next(layer for layer in reversed(model.layers) if isinstance(layer, layers.Dense))
     activation, dense.activation = dense.activation, keras.activations.linear
-    logits = np.asarray(model(pictures, training=False), np.float64)
+    logits = np.asarray(model(images, training=False), np.float64)
     dense.activation = activation
     logits -= logits.mean(-1, keepdims=True)
     centre, spread = logits.mean(0), logits.std(0).mean()
@@ -69,21 +69,21 @@ def _spread(model: keras.Model, random: np.random.Generator) -> None:
         dense.bias.assign(dense.bias * factor - factor * centre)
 
 
-def write(folder: Path, model: keras.Model | None = None, stem: str = "model", **card: Any) -> Path:
-    """Write ``stem``.keras and ``stem``.json as training would; the card's fields may be given. The .keras' path."""
-    model = model or build_keras(tuple(card.get("class_names", CLASS_NAMES)))
+def write(folder: Path, model: keras.Model | None = None, stem: str = "model", **metadata: Any) -> Path:
+    """Write ``stem``.keras and ``stem``.json as training would; metadata fields may be given. The .keras' path."""
+    model = model or build_keras(tuple(metadata.get("class_names", CLASS_NAMES)))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem}.keras"
     model.save(path)
-    path.with_suffix(".json").write_text(json.dumps({"class_names": CLASS_NAMES, "scaling": "none"} | card))
+    path.with_suffix(".json").write_text(json.dumps({"class_names": CLASS_NAMES, "scaling": "none"} | metadata))
     return path
 
 
 def publish(
-    models: Path, model: keras.Model | None = None, version: int = 1, name: str = "brain-tumor", **card: Any
+    models: Path, model: keras.Model | None = None, version: int = 1, name: str = "brain-tumor", **metadata: Any
 ) -> Path:
     """Convert a small model into a models folder, as a served version; the version's folder."""
-    source = write(models.parent / f"{models.name}-source", model, f"{name}-{version}", **card)
+    source = write(models.parent / f"{models.name}-source", model, f"{name}-{version}", **metadata)
     job = Job(source, source.with_suffix(".json"), models, name, version)
     convert(job)
     return job.target

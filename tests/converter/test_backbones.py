@@ -27,8 +27,8 @@ def test_a_backbone_at_full_size(tmp_path, name, module, size, folded, scaling, 
     source = write(tmp_path, model)
     job = Job(source, source.with_suffix(".json"), tmp_path / "models")
     report = convert(job)
-    assert (report.folded, report.scaling, report.card.explains) == (folded, scaling, True)
+    assert (report.folded, report.scaling, report.metadata.explains) == (folded, scaling, True)
     assert report.size <= megabytes * 1e6
-    images = compare.pictures(size, size, count=2)
+    images = compare.synthetic_images(size, size, count=2)
     answers = compare.by_openvino(job.target, images)
     np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, images), atol=compare.TOLERANCE)

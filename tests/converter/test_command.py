@@ -28,15 +28,15 @@ def test_it_says_what_it_did_and_nothing_else(tmp_path):
     assert "scaling: merged into the first convolution" in ended.stdout
     assert "folded 2 batch normalizations" in ended.stdout
     assert "largest difference in probability " in ended.stdout
-    assert " over 16 pictures" in ended.stdout
+    assert " over 16 images" in ended.stdout
     assert (tmp_path / "models" / "mine" / "12" / "saved_model.pb").is_file()
 
 
-def test_misspelt_fields_of_the_card_are_named(tmp_path):
-    ended = run(write(tmp_path, scalling="tf", picture={"filter": "nearest"}), tmp_path / "models")
+def test_misspelt_fields_of_the_metadata_are_named(tmp_path):
+    ended = run(write(tmp_path, scalling="tf", image={"filter": "nearest"}), tmp_path / "models")
     assert ended.returncode == 0
-    assert "scalling is no field of a card" in ended.stderr
-    assert "picture.filter is no field of a card" in ended.stderr
+    assert "scalling is no field of model metadata" in ended.stderr
+    assert "image.filter is no field of model metadata" in ended.stderr
 
 
 def test_the_same_model_gives_the_same_file(tmp_path):
@@ -72,12 +72,12 @@ def test_of_two_at_once_exactly_one_publishes(tmp_path):
 
 
 def test_a_signal_ends_it_without_a_trace(tmp_path):
-    """A picture that never comes holds the converter where it can be met."""
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    os.mkfifo(pictures / "slow.png")
-    with start(write(tmp_path), tmp_path / "models", "--verify-with", pictures) as process:
-        _wait_for_reader(pictures / "slow.png", process)
+    """An image that never comes holds the converter where it can be met."""
+    images = tmp_path / "images"
+    images.mkdir()
+    os.mkfifo(images / "slow.png")
+    with start(write(tmp_path), tmp_path / "models", "--verify-with", images) as process:
+        _wait_for_reader(images / "slow.png", process)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -95,4 +95,4 @@ def _wait_for_reader(fifo, process):
             time.sleep(0.02)
         else:
             return
-    raise AssertionError("the converter never came to the picture")
+    raise AssertionError("the converter never came to the image")

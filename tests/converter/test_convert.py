@@ -9,13 +9,13 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from converter.convert import Job, convert
 from converter.scaling import Scaling
 from tests.converter import compare
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras, classifier, publish, randomise, write
 
-IMAGES = compare.pictures(*SIZE)
+IMAGES = compare.synthetic_images(*SIZE)
 
 
 def logits_of(model):
@@ -60,25 +60,29 @@ def test_the_temperature_flattens_the_probabilities_and_leaves_the_energy(tmp_pa
     np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits), atol=1e-4)
 
 
-def test_the_card_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
+def test_the_metadata_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
     folder = publish(
         tmp_path / "models",
         name="other",
-        picture={"resampling": "nearest"},
+        image={"resampling": "nearest"},
         training={"data": "phantom"},
         metrics={"accuracy": 0.9},
         versions={"training": {"keras": "3"}},
         documentation={"intended_use": "research", "tripod_ai": {"1 Title": "a title"}},
         out_of_distribution={"threshold": -1.5},
     )
-    text = (folder / "assets.extra" / "card.json").read_text()
-    card = Card.from_json(text)
-    assert (card.name, card.height, card.width, card.explains) == ("other", *SIZE, True)
-    assert (card.resampling, card.metrics["accuracy"], card.out_of_distribution_threshold) == ("nearest", 0.9, -1.5)
-    assert "phantom" in card.notice
-    assert card.versions["training"] == {"keras": "3"}
-    assert card.documentation == {"intended_use": "research", "tripod_ai": {"1 Title": "a title"}}
-    assert card.versions["converter"]["keras"] == keras.__version__
+    text = (folder / "assets.extra" / "metadata.json").read_text()
+    metadata = ModelMetadata.from_json(text)
+    assert (metadata.name, metadata.height, metadata.width, metadata.explains) == ("other", *SIZE, True)
+    assert (metadata.resampling, metadata.metrics["accuracy"], metadata.out_of_distribution_threshold) == (
+        "nearest",
+        0.9,
+        -1.5,
+    )
+    assert "phantom" in metadata.notice
+    assert metadata.versions["training"] == {"keras": "3"}
+    assert metadata.documentation == {"intended_use": "research", "tripod_ai": {"1 Title": "a title"}}
+    assert metadata.versions["converter"]["keras"] == keras.__version__
     described = tf.saved_model.load(str(folder)).signatures["describe"]()
     assert described["card"].numpy().decode() == text
 
@@ -112,7 +116,7 @@ def test_a_nested_backbone_is_folded_inside(tmp_path):
     report = convert(job)
     assert report.folded == 3
     assert report.scaling is Scaling.MERGED
-    assert report.card.explains
+    assert report.metadata.explains
     answers = compare.by_openvino(job.target, IMAGES)
     np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
@@ -203,7 +207,7 @@ def test_the_classic_form_takes_pixels_with_the_scaling_inside(tmp_path, scaling
     job = Job(source, source.with_suffix(".json"), tmp_path / "models")
     report = convert(job)
     assert report.scaling is became
-    assert report.card.scaling == scaling
+    assert report.metadata.scaling == scaling
     answers = compare.by_openvino(job.target, IMAGES)
     np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, scaled), atol=compare.TOLERANCE)
 
@@ -254,7 +258,7 @@ def max_pooled(x):
 def test_another_head_gives_no_maps(tmp_path, head):
     model = with_head(head)
     folder = publish(tmp_path / "models", model)
-    assert json.loads((folder / "assets.extra" / "card.json").read_text())["explains"] is False
+    assert json.loads((folder / "assets.extra" / "metadata.json").read_text())["explains"] is False
     answers = compare.by_openvino(folder, IMAGES)
     assert sorted(answers) == ["out_of_distribution", "probabilities"]
     np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
@@ -286,21 +290,21 @@ def test_logits_and_a_separate_softmax_are_heads_with_maps(tmp_path, head):
     assert answers["activation_maps"].shape[-1] == 4
 
 
-def test_a_model_for_any_size_takes_the_cards(tmp_path):
+def test_a_model_for_any_size_takes_the_metadata(tmp_path):
     pixels = keras.Input((None, None, 3))
     x = layers.Conv2D(8, 3)(layers.Rescaling(1 / 255)(pixels))
     model = randomise(keras.Model(pixels, classifier(x, 4)))
-    folder = publish(tmp_path / "models", model, picture={"height": 24, "width": 20})
-    images = compare.pictures(24, 20)
+    folder = publish(tmp_path / "models", model, image={"height": 24, "width": 20})
+    images = compare.synthetic_images(24, 20)
     answers = compare.by_openvino(folder, images)
     np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, images), atol=compare.TOLERANCE)
 
 
-def test_real_pictures_are_compared_too(tmp_path):
-    folder = tmp_path / "pictures" / "glioma"
+def test_real_images_are_compared_too(tmp_path):
+    folder = tmp_path / "images" / "glioma"
     folder.mkdir(parents=True)
-    for number, picture in enumerate(compare.pictures(60, 50, count=3)):
-        Image.fromarray(picture).save(folder / f"{number}.png")
+    for number, image in enumerate(compare.synthetic_images(60, 50, count=3)):
+        Image.fromarray(image).save(folder / f"{number}.png")
     source = write(tmp_path)
-    job = Job(source, source.with_suffix(".json"), tmp_path / "models", verify_with=tmp_path / "pictures")
-    assert convert(job).pictures == 16 + 3
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", verify_with=tmp_path / "images")
+    assert convert(job).images == 16 + 3

@@ -75,14 +75,14 @@ def custom_model(tmp_path):
         (lambda path: save(path, lambda x: layers.Dense(4, "softmax")(x), (3,)), r"takes \(None, 3\)"),
         (lambda path: save(path, lambda x: layers.Conv2D(4, 3, activation="softmax")(x)), r"gives \(None, 30, 38, 4\)"),
         (lambda path: save(path, lambda x: [pooled(x), pooled(x)]), "1 inputs and 2 outputs"),
-        (lambda path: save(path, pooled, (None, None, 3)), "give picture.height and picture.width"),
+        (lambda path: save(path, pooled, (None, None, 3)), "give image.height and image.width"),
         (lambda path: save(path, lambda x: layers.Dense(5, "softmax")(layers.Flatten()(x))), "has 5 outputs"),
         (
             lambda path: write(path, class_names=["a", "b", "c"], model=build_keras()),
             "3 class_names, but the model has 4",
         ),
         (lambda path: write(path, class_names=["a", "a", "b", "c"], model=build_keras()), "class_names must be"),
-        (lambda path: write(path, picture={"height": 32, "width": 32}), "picture.width is 32, but the model takes 40"),
+        (lambda path: write(path, image={"height": 32, "width": 32}), "image.width is 32, but the model takes 40"),
         (lambda path: write(path, scaling="imagenet"), "scaling must be one of"),
         (lambda path: write(path, temperature=0), "temperature must be"),
     ],
@@ -149,22 +149,22 @@ def test_another_kind_of_file(tmp_path, capsys):
         (b"\xff\xfe", "not readable as JSON"),
     ],
 )
-def test_a_card_that_is_missing_or_wrong(tmp_path, capsys, text, message):
+def test_a_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
     source = write(tmp_path / "in")
-    card = source.with_suffix(".json")
-    card.unlink()
+    metadata = source.with_suffix(".json")
+    metadata.unlink()
     if text is not None:
-        card.write_bytes(text if isinstance(text, bytes) else text.encode())
+        metadata.write_bytes(text if isinstance(text, bytes) else text.encode())
     error = convert(tmp_path, capsys, source)
     assert message in error
-    assert str(card) in error
+    assert str(metadata) in error
 
 
-def test_another_card_can_be_named(tmp_path, capsys):
+def test_another_metadata_can_be_named(tmp_path, capsys):
     source = write(tmp_path / "in")
-    card = source.with_suffix(".json").rename(tmp_path / "elsewhere.json")
-    assert main([str(source), str(tmp_path / "out"), "--card", str(card)]) == 0
-    assert "no such file" in convert(tmp_path / "other", capsys, source, "--card", str(tmp_path / "none.json"))
+    metadata = source.with_suffix(".json").rename(tmp_path / "elsewhere.json")
+    assert main([str(source), str(tmp_path / "out"), "--metadata", str(metadata)]) == 0
+    assert "no such file" in convert(tmp_path / "other", capsys, source, "--metadata", str(tmp_path / "none.json"))
 
 
 def test_a_published_version_is_never_changed(tmp_path, capsys):
@@ -182,11 +182,11 @@ def test_weights_that_are_not_numbers(tmp_path, capsys):
     assert "not finite" in convert(tmp_path, capsys, write(tmp_path / "in", model))
 
 
-def test_a_folder_without_pictures_to_verify_with(tmp_path, capsys):
+def test_a_folder_without_images_to_verify_with(tmp_path, capsys):
     source = write(tmp_path / "in")
-    assert "no pictures there" in convert(tmp_path, capsys, source, "--verify-with", str(tmp_path / "in"))
-    (tmp_path / "in" / "scan.png").write_bytes(b"not a picture")
-    assert "scan.png: The content is not a picture" in convert(
+    assert "no images there" in convert(tmp_path, capsys, source, "--verify-with", str(tmp_path / "in"))
+    (tmp_path / "in" / "scan.png").write_bytes(b"not an image")
+    assert "scan.png: The content is not an image" in convert(
         tmp_path, capsys, source, "--verify-with", str(tmp_path / "in")
     )
 

@@ -1,10 +1,10 @@
-"""The graph is plain, says its card without being run, and refuses pictures of another shape by itself."""
+"""The graph is plain, says its metadata without being run, and refuses images of another shape by itself."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from brain_tumor.contract import ACTIVATION_MAPS, CARD, IMAGES, OUT_OF_DISTRIBUTION, PROBABILITIES
+from brain_tumor.contract import ACTIVATION_MAPS, IMAGES, METADATA, OUT_OF_DISTRIBUTION, PROBABILITIES
 from converter.convert import Job, convert
 from serving_api.messages import SavedModel
 from tests.converter.small_models import SIZE, publish, write
@@ -58,7 +58,7 @@ def test_each_output_refuses_another_shape(request, form, output):
     ]:
         with pytest.raises(tf.errors.InvalidArgumentError, match="not compatible with expected shape"):
             run_unchecked(folder, output, np.zeros(shape, np.uint8))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="images must hold at least one picture"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="images must hold at least one image"):
         run_unchecked(folder, output, np.zeros((0, HEIGHT, WIDTH, 3), np.uint8))
 
 
@@ -76,15 +76,17 @@ def test_both_signatures_share_one_plain_graph(frozen):
     assert predict.method_name == describe.method_name == "tensorflow/serving/predict"
 
 
-def test_the_card_is_a_constant(frozen):
-    (card,) = [node for node in meta_graph(frozen).graph_def.node if node.name == CARD]
-    assert card.op == "Const"
-    assert card.attr["value"].tensor.string_val[0].decode() == (frozen / "assets.extra" / "card.json").read_text()
+def test_the_metadata_is_a_constant(frozen):
+    (metadata,) = [node for node in meta_graph(frozen).graph_def.node if node.name == METADATA]
+    assert metadata.op == "Const"
+    assert (
+        metadata.attr["value"].tensor.string_val[0].decode() == (frozen / "assets.extra" / "metadata.json").read_text()
+    )
 
 
 def test_every_node_is_needed_and_none_trains(frozen):
     nodes = {node.name: node for node in meta_graph(frozen).graph_def.node}
-    needed, waiting = set(), [PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS, CARD]
+    needed, waiting = set(), [PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS, METADATA]
     while waiting:
         name = waiting.pop()
         if name not in needed:

@@ -26,12 +26,12 @@ def test_a_block_that_ends_well_publishes(tmp_path):
     target = tmp_path / "models" / "brain-tumor" / "3"
     with new_version(target) as folder:
         (folder / "assets.extra").mkdir()
-        (folder / "assets.extra" / "card.json").write_text("{}")
+        (folder / "assets.extra" / "metadata.json").write_text("{}")
         assert not folder.name.isdigit()
         assert folder.parent == target.parent
         assert not target.exists()
     assert listing(target.parent) == ["3"]
-    assert (target / "assets.extra" / "card.json").read_text() == "{}"
+    assert (target / "assets.extra" / "metadata.json").read_text() == "{}"
     assert stat.S_IMODE(target.stat().st_mode) == 0o755
 
 

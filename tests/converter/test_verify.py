@@ -5,16 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
 from converter.fold import drop_inactive
 from converter.graph import write_saved_model
 from converter.head import find_head
 from converter.program import flatten
-from converter.verify import expected, made_pictures, verify
+from converter.verify import expected, made_images, verify
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras
 
-CARD = Card(CLASS_NAMES, *SIZE, explains=True)
+METADATA = ModelMetadata(CLASS_NAMES, *SIZE, explains=True)
 
 
 def head_of(model):
@@ -22,20 +22,20 @@ def head_of(model):
 
 
 @pytest.fixture
-def pictures():
-    return made_pictures(*SIZE)
+def images():
+    return made_images(*SIZE)
 
 
 @pytest.fixture
-def truth(pictures):
+def truth(images):
     model = build_keras()
-    return expected(model, head_of(model), "none", pictures)
+    return expected(model, head_of(model), "none", images)
 
 
-def test_the_same_model_differs_by_rounding_alone(tmp_path, truth, pictures):
+def test_the_same_model_differs_by_rounding_alone(tmp_path, truth, images):
     head = head_of(build_keras())
-    write_saved_model(tmp_path, head, CARD, keep_variables=False)
-    assert verify(tmp_path, truth, head, CARD, pictures) < 1e-5
+    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    assert verify(tmp_path, truth, head, METADATA, images) < 1e-5
 
 
 def bend_kernel(model):
@@ -57,41 +57,41 @@ def swap_classes(model):
 @pytest.mark.parametrize(
     "change, what", [(bend_kernel, "probability"), (move_all_logits, "energy"), (swap_classes, "probability")]
 )
-def test_a_model_with_other_weights_is_refused(tmp_path, truth, pictures, change, what):
+def test_a_model_with_other_weights_is_refused(tmp_path, truth, images, change, what):
     model = build_keras()
     change(model)
     head = head_of(model)
-    write_saved_model(tmp_path, head, CARD, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match=f"differ by .* in {what}, .* nothing was published"):
-        verify(tmp_path, truth, head, CARD, pictures)
+        verify(tmp_path, truth, head, METADATA, images)
 
 
-def test_maps_that_do_not_add_up_are_refused(tmp_path, truth, pictures):
+def test_maps_that_do_not_add_up_are_refused(tmp_path, truth, images):
     head = head_of(build_keras())
     before_relu = head.program.producer(head.features).args[0]
-    write_saved_model(tmp_path, dataclasses.replace(head, features=before_relu), CARD, keep_variables=False)
+    write_saved_model(tmp_path, dataclasses.replace(head, features=before_relu), METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="activation map"):
-        verify(tmp_path, truth, head, CARD, pictures)
+        verify(tmp_path, truth, head, METADATA, images)
 
 
-def test_another_card_is_refused(tmp_path, truth, pictures):
+def test_another_metadata_is_refused(tmp_path, truth, images):
     head = head_of(build_keras())
-    write_saved_model(tmp_path, head, CARD, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="describe itself"):
-        verify(tmp_path, truth, head, dataclasses.replace(CARD, name="other"), pictures)
+        verify(tmp_path, truth, head, dataclasses.replace(METADATA, name="other"), images)
 
 
-def test_the_wrong_scaling_is_noticed(tmp_path, pictures):
+def test_the_wrong_scaling_is_noticed(tmp_path, images):
     model = build_keras()
     head = head_of(model)
-    write_saved_model(tmp_path, head, CARD, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="probability"):
-        verify(tmp_path, expected(model, head, "unit", pictures), head, CARD, pictures)
+        verify(tmp_path, expected(model, head, "unit", images), head, METADATA, images)
 
 
-def test_made_pictures_use_the_whole_range_and_differ():
-    pictures = made_pictures(20, 30)
-    assert pictures.shape == (16, 20, 30, 3)
-    assert pictures.dtype == np.uint8
-    assert pictures.min() < 3 and pictures.max() > 252
-    assert len({picture.tobytes() for picture in pictures}) == 16
+def test_made_images_use_the_whole_range_and_differ():
+    images = made_images(20, 30)
+    assert images.shape == (16, 20, 30, 3)
+    assert images.dtype == np.uint8
+    assert images.min() < 3 and images.max() > 252
+    assert len({image.tobytes() for image in images}) == 16

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from brain_tumor.card import Card
-from brain_tumor.contract import CARD_ASSET, IMAGES, PREDICT_SIGNATURE, PROBABILITIES
-from brain_tumor.picture import Preprocessor
+from brain_tumor.contract import IMAGES, METADATA_ASSET, PREDICT_SIGNATURE, PROBABILITIES
+from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ModelMetadata
 from portable_model_server.engine import Threads
 from portable_model_server.openvino_engine import OpenVINOEngine
 from tests.e2e.faults import Faults
@@ -99,16 +99,16 @@ def faults() -> Iterator[Faults]:
 
 @pytest.fixture(scope="session")
 def expected() -> dict[str, tuple[str, dict[str, float]]]:
-    """What the shipped model makes of the sample pictures, without a server: by case, (class, probabilities)."""
-    card = Card.from_json((SHIPPED_MODEL / "1" / CARD_ASSET).read_text())
+    """What the shipped model makes of the sample images, without a server: by case, (class, probabilities)."""
+    metadata = ModelMetadata.from_json((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
     model = OpenVINOEngine(Threads(1)).load(SHIPPED_MODEL / "1")
-    preprocessor = Preprocessor(card.height, card.width, card.resampling, max_pixels=1 << 24)
+    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling, max_pixels=1 << 24)
     answers = {}
     for case in CASES:
         image = preprocessor.from_bytes((EXAMPLES / f"{case}.jpg").read_bytes())
         outputs = model.predict(PREDICT_SIGNATURE, {IMAGES: image}, [PROBABILITIES])
         probabilities = np.asarray(outputs[PROBABILITIES][0], float)
-        named = dict(zip(card.class_names, probabilities.tolist(), strict=True))
+        named = dict(zip(metadata.class_names, probabilities.tolist(), strict=True))
         answers[case] = (max(named, key=lambda name: named[name]), named)
     return answers
 

@@ -24,7 +24,7 @@ class Request:
     """One request and its answer.
 
     Attributes:
-        case: which of the sample pictures was sent.
+        case: which of the sample images was sent.
         started: when it was sent, in seconds since the epoch by the load pod's clock.
         seconds: until its answer was complete, or it failed.
         status: of the answer; 0 if there was none, and ``error`` says why.
@@ -131,8 +131,8 @@ class Load:
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
         for case in CASES:
-            picture = (EXAMPLES / f"{case}.jpg").read_bytes()
-            kubectl("exec", "--stdin", "load", "--", "sh", "-c", f"cat > /tmp/{case}.jpg", given=picture)
+            image = (EXAMPLES / f"{case}.jpg").read_bytes()
+            kubectl("exec", "--stdin", "load", "--", "sh", "-c", f"cat > /tmp/{case}.jpg", given=image)
 
     def start(
         self,
@@ -143,7 +143,7 @@ class Load:
         workers: int | None = None,
         keepalive: bool = False,
     ) -> Attack:
-        """Begin to send the sample pictures in turn.
+        """Begin to send the sample images in turn.
 
         Args:
             service: the gateway's, by name.

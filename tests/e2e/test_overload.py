@@ -7,7 +7,7 @@ import keras
 import pytest
 from keras import layers
 
-from brain_tumor.contract import CARD_ASSET, MODEL_NAME
+from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
 from tests.converter.small_models import classifier, publish, randomise
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.load import CASES, Load, Outcome
@@ -16,11 +16,11 @@ from tests.processes import wait_until
 
 SETTLING_S = 5.0  # of each attack, not counted
 SECONDS = 25.0
-SLOWEST_PICTURE_S = 0.05
+SLOWEST_IMAGE_S = 0.05
 
 
 def build_slow_model() -> keras.Model:
-    """Twenty layers of 151 MMAC: about 50 ms a picture on one core, in a file that a ConfigMap can hold (1 MiB)."""
+    """Twenty layers of 151 MMAC: about 50 ms an image on one core, in a file that a ConfigMap can hold (1 MiB)."""
     pixels = keras.Input((128, 128, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     for _ in range(20):
@@ -32,13 +32,13 @@ def build_slow_model() -> keras.Model:
 def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterator[None]:
     """One model server with a slow model instead of the shipped one."""
     folder = publish(tmp_path, build_slow_model())
-    files = {"saved_model.pb": "2/saved_model.pb", "card.json": f"2/{CARD_ASSET}"}
+    files = {"saved_model.pb": "2/saved_model.pb", "metadata.json": f"2/{METADATA_ASSET}"}
     kubectl(
         "create",
         "configmap",
         "slow-model",
         f"--from-file={folder / 'saved_model.pb'}",
-        f"--from-file={folder / CARD_ASSET}",
+        f"--from-file={folder / METADATA_ASSET}",
     )
 
     def change(objects: Objects) -> None:
@@ -64,13 +64,13 @@ def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterat
 def test_overload(slow_model, direct, load: Load, stage: Stage, figure):
     calm = load.run(direct, rate="1", seconds=3 * len(CASES))
     assert not calm.failed
-    assert min(each.seconds for each in calm) >= SLOWEST_PICTURE_S
+    assert min(each.seconds for each in calm) >= SLOWEST_IMAGE_S
     expected = {each.case: each.prediction for each in calm}
     assert set(expected) == set(CASES)
 
     # As many at a time as keep the model busy, each sent when one before it was answered.
     peak = goodput(load.run(direct, rate="0", workers=8, seconds=SECONDS))
-    figure(f"one picture {calm.seconds(50) * 1000:.0f} ms; peak {peak:.1f} answers a second")
+    figure(f"one image {calm.seconds(50) * 1000:.0f} ms; peak {peak:.1f} answers a second")
     with stage.without_restarts():
         for times in (3, 10):
             outcome = load.run(direct, rate=str(round(times * peak)), seconds=SECONDS)

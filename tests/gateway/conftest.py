@@ -22,12 +22,12 @@ def model_server() -> Iterator[FakeModelServer]:
 
 @pytest.fixture
 def make_client(model_server) -> Iterator[Callable[..., FlaskClient]]:
-    """A function that makes a client of a gateway: make_client(card_lifetime=..., any field of Settings=...)."""
+    """A function that makes a client of a gateway: make_client(metadata_lifetime=..., any field of Settings=...)."""
     with ExitStack() as stack:
 
-        def make(card_lifetime: float = 600.0, **changes: object) -> FlaskClient:
+        def make(metadata_lifetime: float = 600.0, **changes: object) -> FlaskClient:
             settings = Settings(**{"model_server": model_server.address, "deadline": SECONDS, **changes})
-            model_client = ModelClient(settings.model_server, settings.model_name, card_lifetime)
+            model_client = ModelClient(settings.model_server, settings.model_name, metadata_lifetime)
             stack.callback(model_client.close)
             return create_app(settings, model_client).test_client()
 

@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 
 from brain_tumor import contract
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from serving_api.messages import PredictResponse
 from serving_api.services import PREDICTION_SERVICE, handler
 from serving_api.tensors import from_array, to_array
@@ -22,15 +22,15 @@ CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 
 @dataclass
 class FakeModel:
-    """One version. Its probability of class k rises with the mean of colour channel k (of three) of the picture."""
+    """One version. Its probability of class k rises with the mean of colour channel k (of three) of the image."""
 
-    card: Card
+    metadata: ModelMetadata
     version: int = 1
-    card_text: str | None = None  # instead of the card's own
+    metadata_text: str | None = None  # instead of the metadata's own
     guards_shape: bool = True
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        classes = len(self.card.class_names)
+        classes = len(self.metadata.class_names)
         means = images.mean(axis=(1, 2)) / 255  # (batch, 3)
         logits = np.zeros((len(images), classes))
         logits[:, : min(3, classes)] = 8 * means[:, :classes]
@@ -39,16 +39,16 @@ class FakeModel:
             contract.PROBABILITIES: (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32),
             contract.OUT_OF_DISTRIBUTION: -np.log(exponentials.sum(axis=1)).astype(np.float32),
         }
-        if self.card.explains:
+        if self.metadata.explains:
             maps = np.zeros((len(images), 4, 5, classes), np.float32)
             maps[:, 0, 0, :] = np.arange(classes)[::-1] + 1  # the top left corner speaks for the first class
             outputs[contract.ACTIVATION_MAPS] = maps
         return outputs
 
 
-def card(**changes: object) -> Card:
-    """A card for tests; small pictures keep them quick."""
-    return Card(**{"class_names": CLASSES, "height": 24, "width": 32, "explains": True, **changes})
+def metadata(**changes: object) -> ModelMetadata:
+    """Metadata for tests; small images keep them quick."""
+    return ModelMetadata(**{"class_names": CLASSES, "height": 24, "width": 32, "explains": True, **changes})
 
 
 @dataclass
@@ -58,7 +58,7 @@ class FakeModelServer:
     port: int
     server: grpc.Server
     name: str = contract.MODEL_NAME
-    model: FakeModel = field(default_factory=lambda: FakeModel(card()))
+    model: FakeModel = field(default_factory=lambda: FakeModel(metadata()))
     older: list[FakeModel] = field(default_factory=list)  # loaded besides, reached by version alone
     # signature -> raises a fault by context.abort, or waits; None is no fault
     fault: Callable[[str, grpc.ServicerContext], None] | None = None
@@ -92,7 +92,7 @@ class FakeModelServer:
         response.model_spec.signature_name = signature
         response.model_spec.version.value = model.version
         if signature == contract.DESCRIBE_SIGNATURE:
-            outputs = {contract.CARD: np.array(_text(model).encode(), dtype=object)}
+            outputs = {contract.METADATA: np.array(_text(model).encode(), dtype=object)}
             if self.after_describe:
                 self.after_describe()
         elif signature == contract.PREDICT_SIGNATURE:
@@ -118,14 +118,14 @@ class FakeModelServer:
         with self.lock:
             self.batches.append(images)
         assert images.dtype == np.uint8
-        if model.guards_shape and images.shape[1:] != (model.card.height, model.card.width, 3):
+        if model.guards_shape and images.shape[1:] != (model.metadata.height, model.metadata.width, 3):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "images must be (batch, height, width, 3)")
         outputs = model.outputs(images)
         return self.edit(outputs) if self.edit else outputs
 
 
 def _text(model: FakeModel) -> str:
-    return model.card.to_json() if model.card_text is None else model.card_text
+    return model.metadata.to_json() if model.metadata_text is None else model.metadata_text
 
 
 @contextmanager
@@ -168,6 +168,6 @@ def wait_for(condition: Callable[[], object], timeout: float = 10.0) -> None:
     wait_until(lambda: bool(condition()), "the condition", timeout=timeout)
 
 
-def classic_card(**fields: object) -> str:
-    """A card as text, written by hand."""
-    return json.dumps({"class_names": ["no", "yes"], "picture": {"height": 24, "width": 32}, **fields})
+def classic_metadata(**fields: object) -> str:
+    """Metadata as text, written by hand."""
+    return json.dumps({"class_names": ["no", "yes"], "image": {"height": 24, "width": 32}, **fields})

@@ -3,14 +3,14 @@ import json
 
 import pytest
 
-from brain_tumor import contract, picture
-from tests.brain_tumor import pictures
+from brain_tumor import contract, image
+from tests.brain_tumor import images
 
 STATUS = {
-    picture.UnknownPictureType: 415,
-    picture.BrokenPicture: 400,
-    picture.UnusablePicture: 422,
-    picture.PictureTooLarge: 413,
+    image.UnknownImageType: 415,
+    image.BrokenImage: 400,
+    image.UnusableImage: 422,
+    image.ImageTooLarge: 413,
 }
 PNG = {"Content-Type": "image/png"}
 
@@ -29,9 +29,9 @@ def check_problem(response, status: int) -> dict[str, object]:
     return document
 
 
-@pytest.mark.parametrize("name", pictures.BAD)
-def test_bad_picture(client, model_server, name):
-    data, kind = pictures.BAD[name]
+@pytest.mark.parametrize("name", images.BAD)
+def test_bad_image(client, model_server, name):
+    data, kind = images.BAD[name]
     check_problem(client.post("/predict", data=data, headers=PNG), 400 if name == "empty" else STATUS[kind])
     assert model_server.count(contract.PREDICT_SIGNATURE) == 0
 
@@ -75,12 +75,12 @@ def test_bad_json(client, body):
     ["text/plain", "application/pdf", "application/dicom", "application/x-www-form-urlencoded", "video/mp4", "", "x"],
 )
 def test_unknown_media_type(client, kind):
-    document = check_problem(client.post("/predict", data=pictures.GLIOMA, content_type=kind), 415)
+    document = check_problem(client.post("/predict", data=images.GLIOMA, content_type=kind), 415)
     assert "multipart" in document["detail"]
 
 
-def test_form_without_the_picture(client):
-    document = check_problem(client.post("/predict", data={"file": (io.BytesIO(pictures.GLIOMA), "a.png")}), 400)
+def test_form_without_the_image(client):
+    document = check_problem(client.post("/predict", data={"file": (io.BytesIO(images.GLIOMA), "a.png")}), 400)
     assert '"image"' in document["detail"]
     check_problem(client.post("/predict", data={"image": "text"}, content_type="multipart/form-data"), 400)
 
@@ -93,15 +93,15 @@ def test_malformed_form(client, body):
     check_problem(client.post("/predict", data=body, content_type="multipart/form-data"), 400)
 
 
-def test_too_many_pictures(make_client):
-    client = make_client(max_pictures=3)
+def test_too_many_images(make_client):
+    client = make_client(max_images=3)
 
     def send(count: int):
-        files = [(io.BytesIO(pictures.GLIOMA), f"{number}.png") for number in range(count)]
+        files = [(io.BytesIO(images.GLIOMA), f"{number}.png") for number in range(count)]
         return client.post("/predict", data={"image": files})
 
     assert send(3).status_code == 200
-    assert "3 pictures" in check_problem(send(4), 413)["detail"]
+    assert "3 images" in check_problem(send(4), 413)["detail"]
     check_problem(send(50), 413)  # more parts than the parser takes
 
 
@@ -115,7 +115,7 @@ def test_too_many_bytes(make_client, model_server):
     ):
         check_problem(client.post("/predict", **send), 413)
     assert model_server.calls == []
-    assert client.post("/predict", data=pictures.GLIOMA, headers=PNG).status_code == 200
+    assert client.post("/predict", data=images.GLIOMA, headers=PNG).status_code == 200
 
 
 def test_too_many_bytes_of_form_fields(client):
@@ -124,13 +124,13 @@ def test_too_many_bytes_of_form_fields(client):
 
 def test_too_many_pixels(make_client):
     client = make_client(max_pixels=1024)
-    check_problem(client.post("/predict", data=pictures.plain(size=(33, 32)), headers=PNG), 413)
-    assert client.post("/predict", data=pictures.plain(size=(32, 32)), headers=PNG).status_code == 200
+    check_problem(client.post("/predict", data=images.plain(size=(33, 32)), headers=PNG), 413)
+    assert client.post("/predict", data=images.plain(size=(32, 32)), headers=PNG).status_code == 200
 
 
 @pytest.mark.parametrize("value", ["yes", "1", "", "truee"])
 def test_explain_must_be_true_or_false(client, value):
-    document = check_problem(client.post(f"/predict?explain={value}", data=pictures.GLIOMA, headers=PNG), 400)
+    document = check_problem(client.post(f"/predict?explain={value}", data=images.GLIOMA, headers=PNG), 400)
     assert "explain" in document["detail"]
 
 

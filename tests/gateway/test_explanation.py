@@ -49,16 +49,16 @@ def test_the_other_class_s_map_counts_for_the_other_class():
     assert (overlay(spot(0, 0, index=1), index=1) != 90).any()
 
 
-def test_large_pictures_shrink_and_small_ones_stay():
+def test_large_images_shrink_and_small_ones_stay():
     assert overlay(spot(0, 0), (2000, 1000)).shape == (MAX_SIDE // 2, MAX_SIDE, 3)
     assert overlay(spot(0, 0), (17, 33)).shape == (33, 17, 3)
 
 
-def test_the_picture_itself_is_left_alone():
-    picture = Image.new("RGB", (2000, 1000), (1, 2, 3))
-    draw_overlay(picture, spot(0, 0).astype(np.float32), 0)
-    assert picture.size == (2000, 1000)
-    assert picture.getpixel((0, 0)) == (1, 2, 3)
+def test_the_image_itself_is_left_alone():
+    image = Image.new("RGB", (2000, 1000), (1, 2, 3))
+    draw_overlay(image, spot(0, 0).astype(np.float32), 0)
+    assert image.size == (2000, 1000)
+    assert image.getpixel((0, 0)) == (1, 2, 3)
 
 
 def test_extreme_values_do_not_overflow():

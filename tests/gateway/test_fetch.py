@@ -10,7 +10,7 @@ import trustme
 
 from gateway.addresses import Resolver
 from gateway.fetch import MAX_URL_LENGTH, Fetcher, FetchError, SourceTooLarge, SourceTooSlow, SourceUnreachable
-from tests.brain_tumor import pictures
+from tests.brain_tumor import images
 from tests.gateway.test_addresses import names
 from tests.gateway.test_bad_requests import check_problem
 from tests.gateway.web_server import web_server
@@ -78,7 +78,7 @@ def test_a_closed_port_reads_like_a_refused_address(make_client):
 
 
 def test_loopback_is_not_even_connected_to(make_client, web):
-    url = web.serve("/scan.png", pictures.GLIOMA)
+    url = web.serve("/scan.png", images.GLIOMA)
     detail(make_client(url_ports=frozenset({web.port})), url)
     assert web.requests == []
 
@@ -91,21 +91,21 @@ def test_redirect_inwards_is_refused(url_client, web, host):
 
 def test_redirect_to_another_local_server_does_not_reach_it(url_client, web):
     with web_server("127.0.0.2", port=web.port) as inner:
-        secret = inner.serve("/secret.png", pictures.GLIOMA)
+        secret = inner.serve("/secret.png", images.GLIOMA)
         detail(url_client, web.serve("/moved", b"", 302, Location=secret))
         assert inner.requests == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_to_a_permitted_place_is_followed(url_client, web, status):
-    web.serve("/scan.png", pictures.MENINGIOMA)
+    web.serve("/scan.png", images.MENINGIOMA)
     response = send(url_client, web.serve("/moved", b"moved", status, Location="/scan.png"))
     assert response.get_json()["class"] == "meningioma"
     assert [path for path, _ in web.requests] == ["/moved", "/scan.png"]
 
 
 def test_three_redirects_and_no_more(url_client, web):
-    web.serve("/0", pictures.GLIOMA)
+    web.serve("/0", images.GLIOMA)
     for step in range(1, 5):
         web.serve(f"/{step}", b"", 302, Location=f"/{step - 1}")
     assert send(url_client, web.url("/3")).status_code == 200
@@ -181,22 +181,22 @@ def test_a_refusal_tells_what_to_change(client, url, text):
 
 def test_url_fetch_can_be_turned_off(make_client, web):
     client = make_client(url_fetch=False, url_allowed_networks=LOOPBACK, url_ports=frozenset({web.port}))
-    assert "does not fetch" in detail(client, web.serve("/scan.png", pictures.GLIOMA))
+    assert "does not fetch" in detail(client, web.serve("/scan.png", images.GLIOMA))
     assert web.requests == []
 
 
 @pytest.mark.parametrize("status", [404, 401, 403, 500, 204, 304, 206])
-def test_status_without_a_picture(url_client, web, status):
+def test_status_without_a_image(url_client, web, status):
     assert str(status) in detail(url_client, web.serve("/gone", b"", status))
 
 
-def test_not_a_picture(url_client, web):
+def test_not_a_image(url_client, web):
     detail(url_client, web.serve("/page", b"<html>hello</html>", Content_Type="image/png"), 415)
     detail(url_client, web.serve("/nothing", b""), 400)
 
 
-def test_picture_cut_short_by_its_server(url_client, web):
-    data = pictures.encode(pictures.noise())
+def test_image_cut_short_by_its_server(url_client, web):
+    data = images.encode(images.noise())
 
     def cut(handler) -> None:
         handler.close_connection = True
@@ -206,10 +206,10 @@ def test_picture_cut_short_by_its_server(url_client, web):
     detail(url_client, web.url("/cut"))
 
 
-def test_chunked_picture(url_client, web):
+def test_chunked_image(url_client, web):
     def chunked(handler) -> None:
         handler.close_connection = True
-        body = b"".join(b"%x\r\n%b\r\n" % (1, bytes([byte])) for byte in pictures.GLIOMA)
+        body = b"".join(b"%x\r\n%b\r\n" % (1, bytes([byte])) for byte in images.GLIOMA)
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n")
 
     web.routes["/chunked"] = chunked
@@ -237,9 +237,9 @@ def test_gzip_bomb_is_not_inflated(url_client, web):
 
 
 def test_redirect_with_an_endless_body_is_not_read(web):
-    web.serve("/scan.png", pictures.GLIOMA)
+    web.serve("/scan.png", images.GLIOMA)
     start = b"HTTP/1.1 302 Found\r\nLocation: /scan.png\r\n\r\n"
-    assert fetcher(web).fetch(web.drip("/moved", start, bytes(1000)), 60) == pictures.GLIOMA
+    assert fetcher(web).fetch(web.drip("/moved", start, bytes(1000)), 60) == images.GLIOMA
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_slow_name_server_ends_with_the_timeout(web):
 
     try:
         with pytest.raises(SourceTooSlow):
-            fetcher(web, lookup=lookup, timeout=0.2).fetch(web.url("/", "pictures.example"), 60)
+            fetcher(web, lookup=lookup, timeout=0.2).fetch(web.url("/", "images.example"), 60)
     finally:
         release.set()
 
@@ -296,11 +296,11 @@ def test_a_name_that_changes_its_address_is_looked_up_once(web):
         hosts.append(host)
         return names(next(answers, "127.0.0.2"))(host, port)
 
-    web.serve("/scan.png", pictures.GLIOMA)
-    url = web.url("/scan.png", "pictures.example")
-    assert fetcher(web, lookup=lookup).fetch(url, 60) == pictures.GLIOMA
-    assert hosts == ["pictures.example"]
-    assert web.requests[0][1]["Host"] == f"pictures.example:{web.port}"
+    web.serve("/scan.png", images.GLIOMA)
+    url = web.url("/scan.png", "images.example")
+    assert fetcher(web, lookup=lookup).fetch(url, 60) == images.GLIOMA
+    assert hosts == ["images.example"]
+    assert web.requests[0][1]["Host"] == f"images.example:{web.port}"
 
 
 def test_a_redirect_looks_the_name_up_again(web):
@@ -309,15 +309,15 @@ def test_a_redirect_looks_the_name_up_again(web):
     def lookup(host: str, port: int, **options: object):
         return names(next(answers, "127.0.0.2"))(host, port)
 
-    web.serve("/scan.png", pictures.GLIOMA)
+    web.serve("/scan.png", images.GLIOMA)
     web.serve("/moved", b"", 302, Location="/scan.png")
     with pytest.raises(SourceUnreachable):
-        fetcher(web, lookup=lookup).fetch(web.url("/moved", "pictures.example"), 60)
+        fetcher(web, lookup=lookup).fetch(web.url("/moved", "images.example"), 60)
     assert [path for path, _ in web.requests] == ["/moved"]
 
 
 def test_what_is_sent(web):
-    web.serve("/scan.png", pictures.GLIOMA, Set_Cookie="a=b")
+    web.serve("/scan.png", images.GLIOMA, Set_Cookie="a=b")
     web.serve("/moved", b"", 302, Location="/scan.png", Set_Cookie="a=b")
     fetcher(web).fetch(web.url("/moved"), 60)
     for _, headers in web.requests:
@@ -328,7 +328,7 @@ def test_what_is_sent(web):
 def test_proxies_of_the_environment_are_not_used(web, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    assert fetcher(web).fetch(web.serve("/scan.png", pictures.GLIOMA), 60) == pictures.GLIOMA
+    assert fetcher(web).fetch(web.serve("/scan.png", images.GLIOMA), 60) == images.GLIOMA
 
 
 def test_ipv6():
@@ -336,8 +336,8 @@ def test_ipv6():
         pytest.skip("this machine has no IPv6")
     with web_server("::1") as web:
         own = fetcher(web, networks=(ip_network("::1/128"),))
-        web.serve("/scan.png", pictures.GLIOMA)
-        assert own.fetch(web.url("/scan.png", "[::1]"), 60) == pictures.GLIOMA
+        web.serve("/scan.png", images.GLIOMA)
+        assert own.fetch(web.url("/scan.png", "[::1]"), 60) == images.GLIOMA
         assert web.requests[0][1]["Host"] == f"[::1]:{web.port}"
 
 
@@ -352,7 +352,7 @@ def has_ipv6() -> bool:
 def test_nothing_of_a_url_is_logged(web, caplog):
     caplog.set_level(logging.DEBUG)
     web.serve("/moved-doe", b"", 302, Location="/patient-doe.png")
-    web.serve("/patient-doe.png", pictures.GLIOMA, Broken_Header="a\r\nbad header doe")
+    web.serve("/patient-doe.png", images.GLIOMA, Broken_Header="a\r\nbad header doe")
     for url in (web.url("/moved-doe"), "http://doe.invalid/doe", "http://169.254.169.254/doe", web.url("/doe")):
         try:
             fetcher(web).fetch(url, 60)
@@ -382,29 +382,29 @@ def tls_server(authority: trustme.CA, name: str):
 
 
 def test_https_by_name_at_the_pinned_address(authority, ca_file):
-    server, server_names = tls_server(authority, "pictures.example")
+    server, server_names = tls_server(authority, "images.example")
     with server as web:
-        web.serve("/scan.png", pictures.GLIOMA)
+        web.serve("/scan.png", images.GLIOMA)
         own = fetcher(web, lookup=names("127.0.0.1"), ca_file=ca_file)
-        assert own.fetch(web.url("/scan.png", "pictures.example"), 60) == pictures.GLIOMA
-        assert server_names == ["pictures.example"]
-        assert web.requests[0][1]["Host"] == f"pictures.example:{web.port}"
+        assert own.fetch(web.url("/scan.png", "images.example"), 60) == images.GLIOMA
+        assert server_names == ["images.example"]
+        assert web.requests[0][1]["Host"] == f"images.example:{web.port}"
 
 
 def test_https_certificate_of_another_name(authority, ca_file):
     server, _ = tls_server(authority, "other.example")
     with server as web:
-        web.serve("/scan.png", pictures.GLIOMA)
+        web.serve("/scan.png", images.GLIOMA)
         own = fetcher(web, lookup=names("127.0.0.1"), ca_file=ca_file)
         with pytest.raises(SourceUnreachable):
-            own.fetch(web.url("/scan.png", "pictures.example"), 60)
+            own.fetch(web.url("/scan.png", "images.example"), 60)
         assert web.requests == []
 
 
 def test_https_certificate_of_an_unknown_authority(authority):
-    server, _ = tls_server(authority, "pictures.example")
+    server, _ = tls_server(authority, "images.example")
     with server as web:
-        web.serve("/scan.png", pictures.GLIOMA)
+        web.serve("/scan.png", images.GLIOMA)
         with pytest.raises(SourceUnreachable):
-            fetcher(web, lookup=names("127.0.0.1")).fetch(web.url("/scan.png", "pictures.example"), 60)
+            fetcher(web, lookup=names("127.0.0.1")).fetch(web.url("/scan.png", "images.example"), 60)
         assert web.requests == []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from brain_tumor import contract
-from tests.brain_tumor import pictures
-from tests.gateway.fake_model_server import FakeModel, card, fake_model_server, wait_for
+from tests.brain_tumor import images
+from tests.gateway.fake_model_server import FakeModel, fake_model_server, metadata, wait_for
 from tests.gateway.test_bad_requests import check_problem
 from tests.gateway.test_model_faults import PNG, predict
 
@@ -16,7 +16,7 @@ OTHER = {"class_names": ("a", "b", "c"), "height": 30, "width": 20}
 
 def swap(model_server, **changes: object) -> None:
     """A new version takes the old one's place."""
-    model_server.model = FakeModel(card(**changes), version=model_server.model.version + 1)
+    model_server.model = FakeModel(metadata(**changes), version=model_server.model.version + 1)
 
 
 def test_other_size_and_classes(client, model_server):
@@ -27,7 +27,7 @@ def test_other_size_and_classes(client, model_server):
     assert model_server.batches[-1].shape == (1, 30, 20, 3)
     calls = len(model_server.calls)
     assert predict(client).get_json()["class"] == "a"
-    assert len(model_server.calls) == calls + 1  # the new card is known
+    assert len(model_server.calls) == calls + 1  # the new metadata is known
 
 
 def test_other_classes_of_the_same_size_need_no_second_prediction(client, model_server):
@@ -39,7 +39,7 @@ def test_other_classes_of_the_same_size_need_no_second_prediction(client, model_
 
 
 def test_other_resampling(client, model_server):
-    data = pictures.encode(pictures.noise())
+    data = images.encode(images.noise())
     client.post("/predict", data=data, headers=PNG)
     swap(model_server, resampling="nearest")
     assert client.post("/predict", data=data, headers=PNG).status_code == 200
@@ -74,8 +74,8 @@ def test_explaining_goes_away_with_a_swap(client, model_server):
 
 
 def test_explaining_arrives_with_a_swap(make_client, model_server):
-    client = make_client(card_lifetime=0.0)
-    model_server.model = FakeModel(card(explains=False))
+    client = make_client(metadata_lifetime=0.0)
+    model_server.model = FakeModel(metadata(explains=False))
     check_problem(predict(client, "?explain=true"), 422)
     swap(model_server)
     assert "explanation" in predict(client, "?explain=true").get_json()
@@ -83,20 +83,20 @@ def test_explaining_arrives_with_a_swap(make_client, model_server):
 
 def test_another_model_under_the_same_version_is_noticed_by_its_size(client, model_server):
     predict(client)
-    model_server.model = FakeModel(card(**OTHER))
+    model_server.model = FakeModel(metadata(**OTHER))
     assert predict(client).get_json()["class"] == "a"
 
 
 def test_another_model_under_the_same_version_is_noticed_by_its_count_of_classes(client, model_server):
     predict(client)
-    model_server.model = FakeModel(card(class_names=("a", "b")))
+    model_server.model = FakeModel(metadata(class_names=("a", "b")))
     assert predict(client).get_json()["class"] == "a"
 
 
-def test_another_model_under_the_same_version_is_noticed_when_the_card_is_old(make_client, model_server):
-    client = make_client(card_lifetime=0.0)
+def test_another_model_under_the_same_version_is_noticed_when_the_metadata_is_old(make_client, model_server):
+    client = make_client(metadata_lifetime=0.0)
     predict(client)
-    model_server.model = FakeModel(card(class_names=("a", "b", "c", "d")))
+    model_server.model = FakeModel(metadata(class_names=("a", "b", "c", "d")))
     assert predict(client).get_json()["class"] == "a"
 
 
@@ -112,7 +112,7 @@ def test_swap_between_describe_and_predict(client, model_server):
     assert (document["class"], document["model"]["version"]) == ("glioma", 3)
 
 
-def test_the_version_that_answered_is_gone_before_its_card_is_read(client, model_server):
+def test_the_version_that_answered_is_gone_before_its_metadata_is_read(client, model_server):
     predict(client)
     swap(model_server, class_names=("a", "b", "c", "d"))
 
@@ -139,7 +139,7 @@ def test_a_model_that_never_stops_changing_ends_in_an_error(client, model_server
 
 def test_the_url_is_not_fetched_again(make_client, model_server, web):
     client = make_client(url_allowed_networks=(ip_network("127.0.0.0/8"),), url_ports=frozenset({web.port}))
-    url = web.serve("/scan.png", pictures.GLIOMA)
+    url = web.serve("/scan.png", images.GLIOMA)
     predict(client)
     swap(model_server, **OTHER)
     assert client.post("/predict", json={"url": url}).get_json()["class"] == "a"
@@ -180,7 +180,7 @@ def test_swaps_while_requests_run_lose_none(client, model_server):
 def test_replicas_with_different_versions(make_client, model_server, changes):
     # A roll-out: one replica still has the old image, another the new one.
     with fake_model_server() as second:
-        second.model = FakeModel(card(**changes), version=2)
+        second.model = FakeModel(metadata(**changes), version=2)
         client = make_client(model_server=f"ipv4:{model_server.address},{second.address}")
         seen = set()
         for _ in range(30):

@@ -9,7 +9,7 @@ from gateway import errors, tracing
 from gateway.fetch import SourceUnreachable
 from gateway.logs import REQUEST_ID, JsonFormatter, PlainFormatter, WithoutClientData, configuration
 from gateway.metrics import Metrics
-from tests.brain_tumor import pictures
+from tests.brain_tumor import images
 from tests.gateway.test_bad_requests import check_problem
 from tests.gateway.test_model_faults import PNG
 
@@ -80,7 +80,7 @@ def test_the_configuration_is_valid(style):
 
 def test_one_line_a_request_without_client_data(client, caplog):
     caplog.set_level(logging.INFO)
-    client.post("/predict?explain=true", data=pictures.GLIOMA, headers=PNG)
+    client.post("/predict?explain=true", data=images.GLIOMA, headers=PNG)
     client.get("/patient-doe?name=doe")
     client.get("/livez")
     messages = [entry.getMessage() for entry in caplog.records]

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from brain_tumor import contract
-from tests.brain_tumor import pictures
+from tests.brain_tumor import images
 from tests.gateway.fake_model_server import (
     FakeModel,
     abort_with,
-    card,
-    classic_card,
+    classic_metadata,
     fake_model_server,
     hold_until,
+    metadata,
     wait_for,
 )
 from tests.gateway.test_bad_requests import check_problem
@@ -23,7 +23,7 @@ PNG = {"Content-Type": "image/png"}
 
 
 def predict(client, query: str = ""):
-    return client.post(f"/predict{query}", data=pictures.GLIOMA, headers=PNG)
+    return client.post(f"/predict{query}", data=images.GLIOMA, headers=PNG)
 
 
 def errors(client) -> dict[str, float]:
@@ -75,8 +75,8 @@ def test_unavailable_is_tried_again(client, model_server):
     assert model_server.count(contract.PREDICT_SIGNATURE) == 3
 
 
-def test_a_picture_larger_than_the_default_retry_buffer_is_tried_again(client, model_server):
-    model_server.model = FakeModel(card(height=1000, width=1000))  # 3 MB
+def test_a_image_larger_than_the_default_retry_buffer_is_tried_again(client, model_server):
+    model_server.model = FakeModel(metadata(height=1000, width=1000))  # 3 MB
     failures = iter([True, False])
 
     def fault(signature, context):
@@ -119,7 +119,7 @@ def test_slow_server(make_client, model_server, only):
         release.set()
 
 
-def test_requests_that_wait_for_the_same_card_end_with_their_deadline(make_client, model_server):
+def test_requests_that_wait_for_the_same_metadata_end_with_their_deadline(make_client, model_server):
     client = make_client(deadline=0.5)
     release = threading.Event()
     model_server.fault = hold_until(release, contract.DESCRIBE_SIGNATURE)
@@ -131,7 +131,7 @@ def test_requests_that_wait_for_the_same_card_end_with_their_deadline(make_clien
         release.set()
 
 
-def test_requests_that_wait_for_the_same_card_share_the_news_that_nobody_answers(make_client, model_server):
+def test_requests_that_wait_for_the_same_metadata_share_the_news_that_nobody_answers(make_client, model_server):
     client = make_client()
     release = threading.Event()
     waiting = hold_until(release)
@@ -164,16 +164,16 @@ def test_unknown_model(make_client):
         "[]",
         '{"class_names": ["one"]}',
         '{"class_names": ["a", "b"]}',
-        classic_card(temperature=10**400),
+        classic_metadata(temperature=10**400),
         "[" * 50_000,
     ],
 )
-def test_bad_card(client, model_server, text):
-    model_server.model = FakeModel(card(), card_text=text)
+def test_bad_metadata(client, model_server, text):
+    model_server.model = FakeModel(metadata(), metadata_text=text)
     check_problem(predict(client), 502)
     assert errors(client) == {"BAD_CARD": 1.0}
     check_problem(predict(client), 502)
-    model_server.model = FakeModel(card())
+    model_server.model = FakeModel(metadata())
     assert predict(client).status_code == 200
 
 
@@ -213,9 +213,9 @@ def test_missing_output(client, model_server):
     check_problem(predict(client), 502)
 
 
-def test_a_model_fault_fails_all_pictures_together(client, model_server):
+def test_a_model_fault_fails_all_images_together(client, model_server):
     model_server.fault = abort_with(grpc.StatusCode.INTERNAL, contract.PREDICT_SIGNATURE)
-    files = [(io.BytesIO(pictures.GLIOMA), "a.png"), (io.BytesIO(b"bad"), "b.png")]
+    files = [(io.BytesIO(images.GLIOMA), "a.png"), (io.BytesIO(b"bad"), "b.png")]
     check_problem(client.post("/predict", data={"image": files}), 502)
 
 

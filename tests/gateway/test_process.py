@@ -20,7 +20,7 @@ import pytest
 from gateway import worker
 from gateway.settings import Settings
 from tests import processes
-from tests.brain_tumor import pictures
+from tests.brain_tumor import images
 from tests.gateway.fake_model_server import fake_model_server, hold_until, wait_for
 from tests.processes import ROOT, free_port
 
@@ -97,13 +97,13 @@ def head(path: str = "/predict", *lines: str) -> bytes:
 
 
 def test_answer(running):
-    status, headers, body = running.request("POST", "/predict?explain=true", pictures.GLIOMA, PNG)
+    status, headers, body = running.request("POST", "/predict?explain=true", images.GLIOMA, PNG)
     assert (status, json.loads(body)["class"]) == (200, "glioma")
     assert headers["X-Request-ID"] == json.loads(body)["request_id"]
 
 
 def test_chunked_body(running):
-    parts = [pictures.GLIOMA[start : start + 50] for start in range(0, len(pictures.GLIOMA), 50)]
+    parts = [images.GLIOMA[start : start + 50] for start in range(0, len(images.GLIOMA), 50)]
     status, _, body = running.request("POST", "/predict", iter(parts), PNG)
     assert (status, json.loads(body)["class"]) == (200, "glioma")
 
@@ -164,10 +164,10 @@ def test_client_that_hangs_up_is_no_error(running):
 
 def test_connection_is_kept_for_the_next_request(running):
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
-    connection.request("POST", "/predict", pictures.GLIOMA, PNG)
+    connection.request("POST", "/predict", images.GLIOMA, PNG)
     connection.getresponse().read()
     first = connection.sock
-    connection.request("POST", "/predict", b"bad picture", PNG)
+    connection.request("POST", "/predict", b"bad image", PNG)
     assert connection.getresponse().read()
     assert connection.sock is first
     connection.close()
@@ -179,7 +179,7 @@ def test_an_old_connection_is_closed_with_an_answer(model_server):
         opened = time.monotonic()
         kept = 0
         while True:
-            connection.request("POST", "/predict", pictures.GLIOMA, PNG)
+            connection.request("POST", "/predict", images.GLIOMA, PNG)
             response = connection.getresponse()
             assert response.read()
             if response.headers["Connection"] == "close":
@@ -192,7 +192,7 @@ def test_an_old_connection_is_closed_with_an_answer(model_server):
 
 
 def test_log_lines_are_json_without_client_data(running):
-    running.request("POST", "/predict?name=doe", pictures.GLIOMA, {**PNG, "User-Agent": "doe", "Referer": "doe"})
+    running.request("POST", "/predict?name=doe", images.GLIOMA, {**PNG, "User-Agent": "doe", "Referer": "doe"})
     running.request(
         "POST", "/predict", json.dumps({"url": "http://127.0.0.1/doe"}).encode(), {"Content-Type": "application/json"}
     )
@@ -216,7 +216,7 @@ def test_sigterm_answers_what_is_in_flight(model_server):
         calls = model_server.count("serving_default")
         results: list[int] = []
         request = threading.Thread(
-            target=lambda: results.append(process.request("POST", "/predict", pictures.GLIOMA, PNG)[0])
+            target=lambda: results.append(process.request("POST", "/predict", images.GLIOMA, PNG)[0])
         )
         try:
             request.start()
@@ -252,7 +252,7 @@ from gateway.settings import Settings
 from gateway import worker
 from gateway.settings import Settings
 from tests import processes
-from tests.brain_tumor import pictures
+from tests.brain_tumor import images
 settings = Settings(model_server=sys.argv[1])
 client = create_app(settings, ModelClient(settings.model_server, settings.model_name)).test_client()
 """
@@ -262,13 +262,13 @@ client = create_app(settings, ModelClient(settings.model_server, settings.model_
     return result.stdout.strip()
 
 
-def test_pictures_are_never_written_to_disk(model_server):
+def test_images_are_never_written_to_disk(model_server):
     # Werkzeug by itself puts large uploads into a file; here no file can grow.
     code = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 start = b'--x\\r\\nContent-Disposition: form-data; name="image"; filename="a.png"\\r\\n\\r\\n'
-body = start + pictures.GLIOMA + bytes(900_000) + b"\\r\\n--x--\\r\\n"
+body = start + images.GLIOMA + bytes(900_000) + b"\\r\\n--x--\\r\\n"
 print(client.post("/predict", data=body, content_type="multipart/form-data; boundary=x").status_code)
 """
     assert run_with_client(model_server, code) == "200"
@@ -276,7 +276,7 @@ print(client.post("/predict", data=body, content_type="multipart/form-data; boun
 
 def test_tensorflow_is_never_imported(model_server):
     code = """
-assert client.post("/predict?explain=true", data=pictures.GLIOMA, content_type="image/png").status_code == 200
+assert client.post("/predict?explain=true", data=images.GLIOMA, content_type="image/png").status_code == 200
 assert client.post("/predict", json={"url": "http://127.0.0.1/"}).status_code == 422
 assert client.get("/readyz").status_code == client.get("/metrics").status_code == 200
 heavy = {"tensorflow", "tensorflow_serving", "keras", "openvino", "scipy", "matplotlib", "sklearn"}

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 import pytest
 
 from brain_tumor.contract import MODEL_NAME
-from brain_tumor.picture import MAX_PIXELS
+from brain_tumor.image import MAX_PIXELS
 from gateway.settings import VARIABLES, Settings, SettingsError
 
 
@@ -33,7 +33,7 @@ def test_every_variable_is_read(tmp_path):
         "GATEWAY_UPLOAD_SECONDS": "3",
         "GATEWAY_MAX_BODY_BYTES": "5000",
         "GATEWAY_MAX_PIXELS": "1024",
-        "GATEWAY_MAX_PICTURES": "2",
+        "GATEWAY_MAX_IMAGES": "2",
         "GATEWAY_MAX_IN_FLIGHT": "4",
         "GATEWAY_DECODERS": "1",
         "GATEWAY_URL_FETCH": "False",
@@ -55,7 +55,7 @@ def test_every_variable_is_read(tmp_path):
         upload_timeout=3.0,
         max_body=5000,
         max_pixels=1024,
-        max_pictures=2,
+        max_images=2,
         max_in_flight=4,
         decoders=1,
         url_fetch=False,
@@ -92,7 +92,7 @@ def test_every_variable_is_read(tmp_path):
         ("GATEWAY_MAX_BODY_BYTES", "20MB"),
         ("GATEWAY_MAX_BODY_BYTES", "1.5"),
         ("GATEWAY_MAX_PIXELS", "0"),
-        ("GATEWAY_MAX_PICTURES", "0"),
+        ("GATEWAY_MAX_IMAGES", "0"),
         ("GATEWAY_DECODERS", "0"),
         ("GATEWAY_URL_FETCH", "maybe"),
         ("GATEWAY_URL_FETCH", "1"),

@@ -5,8 +5,8 @@ import pytest
 
 from brain_tumor import contract
 from gateway import VERSION
-from tests.brain_tumor import pictures
-from tests.gateway.fake_model_server import FakeModel, abort_with, card, fake_model_server, hold_until
+from tests.brain_tumor import images
+from tests.gateway.fake_model_server import FakeModel, abort_with, fake_model_server, hold_until, metadata
 from tests.gateway.test_model_faults import PNG, predict
 
 
@@ -35,7 +35,7 @@ def test_livez_never_asks_the_model_server(client, model_server):
 
 
 def test_readyz_of_a_running_model(client, model_server):
-    model_server.model = FakeModel(card(), version=3)
+    model_server.model = FakeModel(metadata(), version=3)
     response = client.get("/readyz")
     assert response.status_code == 200
     assert response.get_json() == {
@@ -71,7 +71,7 @@ def test_readyz_asks_anew_each_time(client, model_server):
 
 def test_readyz_notices_a_new_version(client, model_server):
     client.get("/readyz")
-    model_server.model = FakeModel(card(), version=2)
+    model_server.model = FakeModel(metadata(), version=2)
     assert client.get("/readyz").get_json()["model"]["version"] == 2
     assert predict(client).get_json()["model"]["version"] == 2
     assert model_server.count(contract.DESCRIBE_SIGNATURE) == 2
@@ -88,8 +88,8 @@ def test_readyz_is_brief_when_the_model_server_is_silent(client, model_server):
     assert response.get_json()["model"] == {"state": "error", "code": "DEADLINE_EXCEEDED"}
 
 
-def test_readyz_with_a_bad_card(client, model_server):
-    model_server.model = FakeModel(card(), card_text="{}")
+def test_readyz_with_a_bad_metadata(client, model_server):
+    model_server.model = FakeModel(metadata(), metadata_text="{}")
     assert client.get("/readyz").get_json()["model"] == {"state": "error", "code": "BAD_CARD"}
 
 
@@ -139,7 +139,7 @@ def test_metrics_count_requests_and_stages(client, metric):
 
 
 def test_metrics_are_prometheus_text_without_client_data(client):
-    client.post("/predict?explain=doe", data=pictures.GLIOMA, headers={**PNG, "X-Request-ID": "doe"})
+    client.post("/predict?explain=doe", data=images.GLIOMA, headers={**PNG, "X-Request-ID": "doe"})
     client.post("/predict", json={"url": "http://doe.invalid/"})
     client.open("/doe", method="GET")
     response = client.get("/metrics")

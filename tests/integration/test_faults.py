@@ -13,11 +13,11 @@ from tests import processes
 from tests.model_server.savedmodels import save, signature
 from tests.processes import EXAMPLES, SHIPPED_MODEL
 
-PICTURE = (EXAMPLES / "glioma.jpg").read_bytes()
+IMAGE = (EXAMPLES / "glioma.jpg").read_bytes()
 
 
 def predict(url: str) -> requests.Response:
-    return requests.post(f"{url}/predict", data=PICTURE, headers={"Content-Type": "image/jpeg"}, timeout=30)
+    return requests.post(f"{url}/predict", data=IMAGE, headers={"Content-Type": "image/jpeg"}, timeout=30)
 
 
 def assert_problem(answer: requests.Response, status: int) -> None:

@@ -11,7 +11,7 @@ from tests import processes
 from tests.converter.small_models import build_keras, publish
 from tests.processes import EXAMPLES, SHIPPED_MODEL
 
-PICTURE = (EXAMPLES / "glioma.jpg").read_bytes()
+IMAGE = (EXAMPLES / "glioma.jpg").read_bytes()
 CLIENTS = 4
 AFTER_SWAP = 25  # answers of version 2 that each client waits for
 MAX_REQUESTS = 3000  # of each client: bounds the test if the swap never comes
@@ -39,7 +39,7 @@ def test_a_new_version_is_served_without_a_failed_request(tmp_path: Path) -> Non
 
 
 class Client(threading.Thread):
-    """Sends pictures one after the other until version 2 has answered ``AFTER_SWAP`` times."""
+    """Sends images one after the other until version 2 has answered ``AFTER_SWAP`` times."""
 
     CLASSES: ClassVar = {1: {"glioma", "meningioma", "notumor", "pituitary"}, 2: {"cat", "dog", "horse"}}
 
@@ -57,7 +57,7 @@ class Client(threading.Thread):
                 self.send(session)
 
     def send(self, session: requests.Session) -> None:
-        answer = session.post(f"{self.url}/predict", data=PICTURE, headers={"Content-Type": "image/jpeg"}, timeout=30)
+        answer = session.post(f"{self.url}/predict", data=IMAGE, headers={"Content-Type": "image/jpeg"}, timeout=30)
         if answer.status_code != 200:
             self.failures.append(answer.text)
             return

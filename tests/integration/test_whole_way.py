@@ -1,4 +1,4 @@
-"""A picture's whole way through both tiers as processes, with the shipped model."""
+"""An image's whole way through both tiers as processes, with the shipped model."""
 
 import base64
 import io
@@ -9,8 +9,8 @@ import pytest
 import requests
 from PIL import Image, ImageStat
 
-from brain_tumor.card import Card
-from brain_tumor.contract import CARD_ASSET, PHANTOM_NOTICE, RESEARCH_NOTICE
+from brain_tumor.contract import METADATA_ASSET, PHANTOM_NOTICE, RESEARCH_NOTICE
+from brain_tumor.metadata import ModelMetadata
 from tests import processes
 from tests.gateway.web_server import WebServer, web_server
 from tests.processes import EXAMPLES, SHIPPED_MODEL
@@ -49,28 +49,28 @@ def test_each_example_is_classified(gateway: str, class_name: str) -> None:
     assert document["request_id"] == answer.headers["X-Request-ID"]
 
 
-def test_every_way_to_send_a_picture_gives_the_same_answer(gateway: str, website: WebServer) -> None:
-    picture = example("pituitary")
+def test_every_way_to_send_a_image_gives_the_same_answer(gateway: str, website: WebServer) -> None:
+    image = example("pituitary")
     url = f"{gateway}/predict"
     answers = [
-        requests.post(url, files={"image": picture}, timeout=30),
-        requests.post(url, data=picture, headers={"Content-Type": "image/jpeg"}, timeout=30),
-        requests.post(url, json={"image": base64.b64encode(picture).decode()}, timeout=30),
-        requests.post(url, json={"url": website.serve("/scan.jpg", picture)}, timeout=30),
+        requests.post(url, files={"image": image}, timeout=30),
+        requests.post(url, data=image, headers={"Content-Type": "image/jpeg"}, timeout=30),
+        requests.post(url, json={"image": base64.b64encode(image).decode()}, timeout=30),
+        requests.post(url, json={"url": website.serve("/scan.jpg", image)}, timeout=30),
     ]
     assert [answer.status_code for answer in answers] == [200] * 4
     first, *others = (answer.json()["probabilities"] for answer in answers)
     assert others == [first] * 3
 
 
-def test_several_pictures_are_answered_in_order(gateway: str) -> None:
-    files = [("image", example("notumor")), ("image", b"not a picture"), ("image", example("glioma"))]
+def test_several_images_are_answered_in_order(gateway: str) -> None:
+    files = [("image", example("notumor")), ("image", b"not an image"), ("image", example("glioma"))]
     predictions = requests.post(f"{gateway}/predict", files=files, timeout=30).json()["predictions"]
     assert [prediction.get("class") for prediction in predictions] == ["notumor", None, "glioma"]
     assert predictions[1]["status"] == 415
 
 
-def test_an_explanation_is_a_picture(gateway: str) -> None:
+def test_an_explanation_is_a_image(gateway: str) -> None:
     answer = requests.post(f"{gateway}/predict?explain=true", files={"image": example("meningioma")}, timeout=30)
     overlay = Image.open(io.BytesIO(base64.b64decode(answer.json()["explanation"]["png"])))
     assert overlay.format == "PNG"
@@ -85,11 +85,11 @@ def test_the_pages_for_operators(gateway: str) -> None:
     assert "# TYPE" in requests.get(f"{gateway}/metrics", timeout=10).text
 
 
-def test_the_shipped_card_says_phantom() -> None:
-    card = Card.from_json((SHIPPED_MODEL / "1" / CARD_ASSET).read_text())
-    assert card.training["data"] == "phantom"
-    assert PHANTOM_NOTICE in card.notice
-    assert json.loads((SHIPPED_MODEL / "1" / CARD_ASSET).read_text())["notice"] == card.notice
+def test_the_shipped_metadata_says_phantom() -> None:
+    metadata = ModelMetadata.from_json((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
+    assert metadata.training["data"] == "phantom"
+    assert PHANTOM_NOTICE in metadata.notice
+    assert json.loads((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())["notice"] == metadata.notice
 
 
 def example(class_name: str) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 v1 = tf.compat.v1
-SIZE = 24  # pixels a side of the pictures
+SIZE = 24  # pixels a side of the images
 CLASSES = 4
 CARD = '{"class_names": ["a", "b", "c", "d"]}'
 
@@ -34,7 +34,7 @@ def save(folder: Path, build: Callable[[], Mapping[str, Any]]) -> Path:
     return folder
 
 
-def picture_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, card: str = CARD, seed: int = 0) -> Path:
+def image_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, card: str = CARD, seed: int = 0) -> Path:
     """A small network of the converter's form, with fixed random weights.
 
     serving_default: ``images`` uint8 (batch, size, size, 3), guarded, to ``probabilities`` (batch, classes),
@@ -47,7 +47,7 @@ def picture_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, car
 
     def build() -> Mapping[str, Any]:
         images = v1.placeholder(tf.uint8, [None, size, size, 3], name="images")
-        guard = v1.assert_equal(tf.shape(images)[1:], [size, size, 3], message="wrong picture size")
+        guard = v1.assert_equal(tf.shape(images)[1:], [size, size, 3], message="wrong image size")
         with tf.control_dependencies([guard]):
             pixels = tf.cast(tf.identity(images), tf.float32) / 127.5 - 1
         features = tf.nn.conv2d(pixels, weights(3, 3, 3, 8), 2, "SAME")
@@ -76,6 +76,6 @@ def picture_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, car
     return save(folder, build)
 
 
-def pictures(count: int, size: int = SIZE, seed: int = 0) -> Any:
-    """Random pictures, uint8 (count, size, size, 3)."""
+def random_images(count: int, size: int = SIZE, seed: int = 0) -> Any:
+    """Random images, uint8 (count, size, size, 3)."""
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)

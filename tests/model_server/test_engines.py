@@ -16,7 +16,7 @@ from portable_model_server.engine import EngineError, InvalidInputError, Threads
 from portable_model_server.engine_choice import create_engine
 from portable_model_server.saved_model import SavedModelError
 from serving_api.messages import SavedModel
-from tests.model_server.savedmodels import CARD, SIZE, picture_model, pictures, save, signature, v1
+from tests.model_server.savedmodels import CARD, SIZE, image_model, random_images, save, signature, v1
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = ("openvino", "tensorflow")
@@ -30,13 +30,13 @@ def engines():
 
 
 @pytest.fixture(scope="module")
-def picture_path(tmp_path_factory):
-    return picture_model(tmp_path_factory.mktemp("model") / "1")
+def image_path(tmp_path_factory):
+    return image_model(tmp_path_factory.mktemp("model") / "1")
 
 
 @pytest.fixture(scope="module")
-def models(engines, picture_path):
-    loaded = {name: engine.load(picture_path) for name, engine in engines.items()}
+def models(engines, image_path):
+    loaded = {name: engine.load(image_path) for name, engine in engines.items()}
     yield loaded
     for model in loaded.values():
         model.close()
@@ -58,7 +58,7 @@ def classify(model, images, outputs=OUTPUTS):
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_answers_are_alike(models, batch):
-    ours, reference = (classify(models[name], pictures(batch)) for name in NAMES)
+    ours, reference = (classify(models[name], random_images(batch)) for name in NAMES)
     assert reference["activation_maps"].shape == (batch, SIZE // 2, SIZE // 2, 4)
     assert np.ptp(reference["probabilities"]) > 0.1, "a model that tells nothing apart proves nothing"
     for alias in OUTPUTS:
@@ -72,7 +72,7 @@ def test_signatures_are_alike(models):
     assert [models[name].engine for name in NAMES] == list(NAMES)
 
 
-def test_describe_needs_no_picture(model):
+def test_describe_needs_no_image(model):
     card = model.predict("describe", {}, ["card"])["card"]
     assert card.shape == () and card.dtype == object and card.item() == CARD.encode()
 
@@ -92,26 +92,26 @@ def test_a_wrong_shape_is_refused_alike(models, shape):
 
 def test_an_empty_batch_is_refused_alike(models):
     for model in models.values():
-        classify(model, pictures(2))  # an answer that must not come again
+        classify(model, random_images(2))  # an answer that must not come again
         with pytest.raises(InvalidInputError, match=r'input "images" is empty: its shape is \[0,24,24,3\]'):
-            classify(model, pictures(0))
+            classify(model, random_images(0))
 
 
-def test_a_large_batch_answers_as_its_pictures_do(model):
-    images = pictures(64)
+def test_a_large_batch_answers_as_its_images_do(model):
+    images = random_images(64)
     together = classify(model, images)["probabilities"]
     alone = [classify(model, images[index : index + 1])["probabilities"] for index in (0, 31, 63)]
     np.testing.assert_allclose(together[[0, 31, 63]], np.concatenate(alone), atol=1e-5)
 
 
 def test_only_the_outputs_asked_for(model):
-    assert classify(model, pictures(1), ["out_of_distribution"]).keys() == {"out_of_distribution"}
+    assert classify(model, random_images(1), ["out_of_distribution"]).keys() == {"out_of_distribution"}
 
 
 def test_an_answer_stays_when_the_next_one_comes(model):
-    first = classify(model, pictures(1, seed=1))["activation_maps"]
+    first = classify(model, random_images(1, seed=1))["activation_maps"]
     kept = first.copy()
-    classify(model, pictures(1, seed=2))
+    classify(model, random_images(1, seed=2))
     np.testing.assert_array_equal(first, kept)
     card = model.predict("describe", {}, ["card"])["card"]
     card[()] = b"scribbled over"
@@ -119,16 +119,16 @@ def test_an_answer_stays_when_the_next_one_comes(model):
 
 
 def test_pixels_of_any_memory_layout(model):
-    images = pictures(2)
+    images = random_images(2)
     expected = classify(model, images)["probabilities"]
     read_only = np.frombuffer(images.tobytes(), np.uint8).reshape(images.shape)
-    for same in (read_only, np.asfortranarray(images), pictures(2)[::-1][::-1]):
+    for same in (read_only, np.asfortranarray(images), random_images(2)[::-1][::-1]):
         np.testing.assert_allclose(classify(model, same)["probabilities"], expected, atol=1e-6)
 
 
 def test_many_callers_at_once_get_their_own_answers(model):
-    """Single pictures beside large batches, more callers than there are threads."""
-    batches = [pictures(40 if number % 4 == 0 else 1, seed=number) for number in range(24)]
+    """Single images beside large batches, more callers than there are threads."""
+    batches = [random_images(40 if number % 4 == 0 else 1, seed=number) for number in range(24)]
     expected = [classify(model, batch)["probabilities"] for batch in batches]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda batch: classify(model, batch)["probabilities"], batches))
@@ -322,9 +322,9 @@ def test_wide_integers_keep_their_width(tmp_path):
     assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]
 
 
-def test_the_default_engine_is_openvino(picture_path, caplog):
+def test_the_default_engine_is_openvino(image_path, caplog):
     with caplog.at_level(logging.WARNING, "portable_model_server"):
-        assert create_engine(None, THREADS).load(picture_path).engine == "openvino"
+        assert create_engine(None, THREADS).load(image_path).engine == "openvino"
     assert not caplog.records
 
 
@@ -358,11 +358,11 @@ def test_an_unknown_engine():
         create_engine("caffe", THREADS)
 
 
-def test_a_closed_model_refuses(picture_path, engine):
-    model = engine.load(picture_path)
+def test_a_closed_model_refuses(image_path, engine):
+    model = engine.load(image_path)
     model.close()
     for name, inputs, output in (
-        ("serving_default", {"images": pictures(1)}, "probabilities"),
+        ("serving_default", {"images": random_images(1)}, "probabilities"),
         ("describe", {}, "card"),
     ):
         with pytest.raises(EngineError, match="closed"):
@@ -429,8 +429,8 @@ print((time.process_time() - cpu) / (time.perf_counter() - wall))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_four_callers_use_no_more_cpus_than_the_limit(tmp_path, picture_path, name):
-    assert float(run_python(SHARE_OF_CPU, picture_path, name, home=tmp_path)) < 1.5
+def test_four_callers_use_no_more_cpus_than_the_limit(tmp_path, image_path, name):
+    assert float(run_python(SHARE_OF_CPU, image_path, name, home=tmp_path)) < 1.5
 
 
 # Denies and prints at once whatever could leave the process; the telemetry starts threads and processes of its own,
@@ -458,8 +458,8 @@ print("tensorflow" in sys.modules)
 """
 
 
-def test_openvino_tells_nobody(tmp_path, picture_path):
-    assert run_python(WATCH + PREDICT, picture_path, home=tmp_path).splitlines() == ["openvino []", "False"]
+def test_openvino_tells_nobody(tmp_path, image_path):
+    assert run_python(WATCH + PREDICT, image_path, home=tmp_path).splitlines() == ["openvino []", "False"]
     assert not list(tmp_path.iterdir()), "its telemetry leaves an identifier in the home folder"
 
 

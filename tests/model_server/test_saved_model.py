@@ -86,7 +86,7 @@ def test_signatures(graph):
     definition = graph.signature_def["serving_default"]
     definition.method_name = "tensorflow/serving/predict"
     images = definition.inputs["images"]
-    images.name, images.dtype = "pictures:0", UINT8
+    images.name, images.dtype = "images:0", UINT8
     for size in (-1, 24, 24, 3):
         images.tensor_shape.dim.add(size=size)
     definition.outputs["scalar"].name, definition.outputs["scalar"].dtype = "out:1", FLOAT
@@ -99,7 +99,7 @@ def test_signatures(graph):
     assert set(found) == {"serving_default"}
     signature = found["serving_default"]
     assert signature.method_name == "tensorflow/serving/predict"
-    assert signature.inputs == {"images": TensorInfo("pictures:0", UINT8, (-1, 24, 24, 3))}
+    assert signature.inputs == {"images": TensorInfo("images:0", UINT8, (-1, 24, 24, 3))}
     assert signature.outputs == {"scalar": TensorInfo("out:1", FLOAT, ()), "any": TensorInfo("out:2", STRING, None)}
     assert signature.proto == definition
     definition.method_name = "changed"

@@ -9,18 +9,18 @@ import pytest
 from PIL import Image
 
 from tests.training.scans import phantom
-from training import run
 from training.data import DataSet, find
 from training.data.groups import Groups, by_patient
 from training.evaluate import evaluate
-from training.recipes import TWO_PHASE, Options, options
+from training.train import run
+from training.train.recipes import TWO_PHASE, Options, options
 
 TINY = options(TWO_PHASE, "small", None, side=32, epochs=3, batch_size=8)
 
 
 @pytest.fixture(scope="session")
 def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
-    """72 training and 48 test pictures, two of each patient."""
+    """72 training and 48 test images, two of each patient."""
     return find(phantom(tmp_path_factory.mktemp("data") / "phantom", training=36, testing=24))
 
 
@@ -40,9 +40,9 @@ def trained_run(phantom_data: DataSet, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def audited(phantom_data: DataSet) -> Groups:
-    """As if an audit had found copies: of a training picture in two test patients, and one between two more.
+    """As if an audit had found copies: of a training image in two test patients, and one between two more.
 
-    Four test pictures belong together with a training picture, and one is the copy of another test picture.
+    Four test images belong together with a training image, and one is the copy of another test image.
     """
     alone = by_patient(phantom_data)
     groups, copies = dict(alone.groups), dict(alone.copies)
@@ -72,7 +72,7 @@ def evaluated_run(
 @pytest.fixture(scope="session")
 def squares(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     """Two classes of squares that anything can tell apart, without a manifest; one name has a bar in it."""
-    folder = tmp_path_factory.mktemp("squares") / "some pictures"
+    folder = tmp_path_factory.mktemp("squares") / "some images"
     rng = np.random.default_rng(0)
     for split, count in (("Training", 16), ("Testing", 6)):
         for level, name in ((40, "dark|black"), (200, "bright")):

@@ -1,4 +1,4 @@
-"""Copies planted in a data set: what becomes of pictures on their way from one collection into another."""
+"""Copies planted in a data set: what becomes of images on their way from one collection into another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +91,7 @@ def plant(folder: Path, each: int, seed: int = 0) -> dict[str, list[tuple[str, s
         by kind: the originals and their copies, as paths in the data set.
     """
     rng = np.random.default_rng(seed)
-    # one of a patient's two pictures, which are neighbouring slices
+    # one of a patient's two images, which are neighbouring slices
     originals = sorted(path for path in folder.glob("*/*/*.jpg") if int(path.stem[-4:]) % 2 == 0)
     chosen = iter(rng.permutation(len(originals)))
     planted: dict[str, list[tuple[str, str]]] = {}

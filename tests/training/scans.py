@@ -1,4 +1,4 @@
-"""A small phantom on disk, for the tests that need one, and its pictures as arrays."""
+"""A small phantom on disk, for the tests that need one, and its images as arrays."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,10 @@ def phantom(
 
 
 def manifest(folder: Path) -> list[dict]:
-    return json.loads((folder / "manifest.json").read_text())["pictures"]
+    return json.loads((folder / "manifest.json").read_text())["images"]
 
 
-def picture(folder: Path, file: str) -> np.ndarray:
+def image(folder: Path, file: str) -> np.ndarray:
     """uint8 (size, size)."""
     return np.asarray(Image.open(folder / file))
 

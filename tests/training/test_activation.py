@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from training import networks
 from training.evaluate.activation import activation_maps
-from training.recipes import ORIGINAL_HEAD
+from training.train import networks
+from training.train.recipes import ORIGINAL_HEAD
 
 
 @pytest.fixture(scope="module")

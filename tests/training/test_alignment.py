@@ -1,4 +1,4 @@
-"""Views and alignment on pictures whose place in one another is known."""
+"""Views and alignment on images whose place in one another is known."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def scene() -> np.ndarray:
     return np.clip(inside * (120 + 60 * field / np.abs(field).max()), 0, 255).astype(np.uint8)
 
 
-def points(picture: np.ndarray) -> np.ndarray:
-    return head(picture.astype(np.float32))
+def points(image: np.ndarray) -> np.ndarray:
+    return head(image.astype(np.float32))
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -42,12 +42,12 @@ def test_the_head_looks_alike_wherever_it_lies(scene: np.ndarray) -> None:
     np.testing.assert_allclose(one, other, atol=0.01)
 
 
-def test_a_view_without_the_top_ends_where_the_picture_does(scene: np.ndarray) -> None:
+def test_a_view_without_the_top_ends_where_the_image_does(scene: np.ndarray) -> None:
     corners = matrix(View(NO_TOP), points(scene)) @ np.array([[0, 0, 1], [1, 1, 1]]).T
     np.testing.assert_allclose(corners[:2].T, [[0.12, 0], [1, 1]])
 
 
-def test_nothing_bright_is_a_head_as_large_as_the_picture() -> None:
+def test_nothing_bright_is_a_head_as_large_as_the_image() -> None:
     black = np.zeros((SIDE, SIDE), np.float32)
     np.testing.assert_allclose(np.ptp(head(black), axis=0), 1)
     assert np.isfinite(np.linalg.inv(matrix(View(HEAD, False, 12.0), head(black)))).all()
@@ -68,12 +68,12 @@ def test_candidates_are_each_pair_once_in_its_best_views() -> None:
 
 
 def agreed(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> float:
-    """How far two pictures agree, taken up from a rough map."""
+    """How far two images agree, taken up from a rough map."""
     pair = Candidates(*np.array([[0], [1], [0], [0]]))
     return float(agreement(pair, np.stack([first, second]), start[None])[0])
 
 
-def test_a_picture_that_was_turned_and_stretched_agrees_once_aligned(scene: np.ndarray) -> None:
+def test_a_image_that_was_turned_and_stretched_agrees_once_aligned(scene: np.ndarray) -> None:
     larger = Image.fromarray(scene).resize((400, 360), Image.Resampling.BICUBIC).rotate(5, Image.Resampling.BICUBIC)
     other = np.asarray(larger.crop((8, 6, 396, 352)).resize((SIDE, SIDE), Image.Resampling.BOX))
     assert agreed(other, scene, np.eye(3)) > 0.96
@@ -92,6 +92,6 @@ def test_the_same_outline_with_other_detail_does_not_agree(scene: np.ndarray) ->
     assert agreed(other, scene, np.eye(3)) < 0.9
 
 
-def test_a_flat_picture_is_no_copy_of_another() -> None:
+def test_a_flat_image_is_no_copy_of_another() -> None:
     flat = np.full((SIDE, SIDE), 80, np.uint8)
     assert agreed(flat, flat, np.eye(3)) == -1

@@ -88,7 +88,7 @@ def test_what_testing_shares_with_training_is_counted(audited: Audited) -> None:
     seen = sum(audited.groups.copies[file] in trained for file in audited.data.testing)
     assert seen > EACH
     assert sum(each["seen"] for each in audited.document["Testing"].values()) == seen
-    assert sum(each["pictures"] for each in audited.document["Testing"].values()) == len(audited.data.testing)
+    assert sum(each["images"] for each in audited.document["Testing"].values()) == len(audited.data.testing)
 
 
 def test_the_groups_it_writes_are_those_that_splits_keep(audited: Audited) -> None:
@@ -102,13 +102,13 @@ def test_the_groups_it_writes_are_those_that_splits_keep(audited: Audited) -> No
 def test_the_report_shows_copies_and_contradictions(audited: Audited) -> None:
     page = (audited.out / "report.html").read_text()
     assert f"{audited.document['superfluous']:,} are copies of others" in page
-    for picture in ("doubtful.png", "contradictory.png"):
-        assert picture in page
-        with Image.open(audited.out / picture) as image:
+    for file in ("doubtful.png", "contradictory.png"):
+        assert file in page
+        with Image.open(audited.out / file) as image:
             assert image.width > 300
 
 
-def test_a_patients_pictures_are_one_group_but_no_copies(phantom_data: data.DataSet, tmp_path: Path) -> None:
+def test_a_patients_images_are_one_group_but_no_copies(phantom_data: data.DataSet, tmp_path: Path) -> None:
     groups = audit(phantom_data, tmp_path)
     for file, other in combinations(phantom_data.training, 2):
         same = phantom_data.patients[file] == phantom_data.patients[other]
@@ -127,8 +127,8 @@ def measured(number: int, border: float, brightness: float) -> Measured:
 def test_a_frame_of_one_class_is_a_shortcut_and_chance_is_none(step: float, found: bool) -> None:
     rng = np.random.default_rng(0)
     labels, groups = rng.integers(4, size=400), np.arange(400) // 2
-    pictures = [measured(i, rng.normal(20, 5) + step * (labels[i] == 2), rng.normal(60, 10)) for i in range(400)]
-    told = {each["sees"]: each for each in shortcuts(pictures, labels, groups)}
+    images = [measured(i, rng.normal(20, 5) + step * (labels[i] == 2), rng.normal(60, 10)) for i in range(400)]
+    told = {each["sees"]: each for each in shortcuts(images, labels, groups)}
     assert set(told) == {"border", "size and format", "brightness", "all of these"}
     assert all(each["chance"] == 0.25 for each in told.values())
     assert (told["border"]["interval"][0] > 0.35) == found
@@ -142,10 +142,10 @@ def test_copies_do_not_help_a_shortcut() -> None:
     rng = np.random.default_rng(0)
     classes, levels = rng.integers(2, size=60), rng.uniform(0, 200, 60)
     groups = np.repeat(np.arange(60), 8)
-    pictures = [measured(i, 10, levels[group] + rng.normal(0, 0.1)) for i, group in enumerate(groups)]
+    images = [measured(i, 10, levels[group] + rng.normal(0, 0.1)) for i, group in enumerate(groups)]
 
     def brightness(kept: np.ndarray) -> float:
-        told = {each["sees"]: each for each in shortcuts(pictures, classes[groups], kept)}
+        told = {each["sees"]: each for each in shortcuts(images, classes[groups], kept)}
         return told["brightness"]["balanced_accuracy"]
 
     assert brightness(np.arange(len(groups))) > 0.9
@@ -153,7 +153,7 @@ def test_copies_do_not_help_a_shortcut() -> None:
 
 
 def test_the_command_says_what_it_found(audited: Audited, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """On some of its pictures: two of each class and split, and one copy of each in Training."""
+    """On some of its images: two of each class and split, and one copy of each in Training."""
     caplog.set_level("INFO")
     folder = tmp_path / "data"
     for file in (*audited.data.training, *audited.data.testing):
@@ -166,13 +166,13 @@ def test_the_command_says_what_it_found(audited: Audited, tmp_path: Path, caplog
         shutil.copy(first, folder / "Training" / name / "again.jpg")
     assert main([str(folder), str(tmp_path / "out")]) == 0
     said = caplog.text
-    assert "2 of 12 test pictures have a copy in Training" in said
+    assert "2 of 12 test images have a copy in Training" in said
     assert "0 clusters have labels that contradict" in said
     assert "by border: " in said
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {AUDIT, GROUPS_FILE, "report.html"}
 
 
-def test_an_unreadable_picture_is_named_and_nothing_is_written(
+def test_an_unreadable_image_is_named_and_nothing_is_written(
     phantom_data: data.DataSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(phantom_data.folder, tmp_path / "data"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from training import calibrate
+from training.train import calibrate
 
 
 @pytest.mark.parametrize("truth", [0.5, 1.0, 3.0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.training.commands import assert_same
-from training.checkpoint import Checkpoint, CheckpointError, Epoch, require_same
+from training.train.checkpoint import Checkpoint, CheckpointError, Epoch, require_same
 
 IDENTITY = {"model": "tiny", "seed": 0, "phases": [{"epochs": 2}]}
 EPOCH = Epoch(1, "all", 0.001, 1.0, 0.5, 1.5, 0.25, 0.1)

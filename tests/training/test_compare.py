@@ -1,4 +1,4 @@
-"""A comparison of two networks where the test pictures cannot be read: killed, taken up again, and its table."""
+"""A comparison of two networks where the test images cannot be read: killed, taken up again, and its table."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import run
 from training.compare import COMPARISON, Plan, compare
 from training.compare.__main__ import main
 from training.compare.table import Row, chosen, draw, front
 from training.data import DataSet, find
 from training.data.groups import by_patient
-from training.recipes import TWO_PHASE, options
+from training.train import run
+from training.train.recipes import TWO_PHASE, options
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("small", "MobileNet")
@@ -34,10 +34,10 @@ def row(model: str, accuracy: float, milliseconds: float, half: float = 0.02) ->
 
 @pytest.fixture(scope="module")
 def unreadable(phantom_data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> DataSet:
-    """The phantom with test pictures that are none: whoever looks at one fails."""
+    """The phantom with test images that are none: whoever looks at one fails."""
     folder = Path(copytree(phantom_data.folder, tmp_path_factory.mktemp("unreadable") / "data"))
     for file in phantom_data.testing:
-        (folder / file).write_bytes(b"no picture")
+        (folder / file).write_bytes(b"no image")
     return find(folder)
 
 
@@ -56,7 +56,7 @@ def document(compared: Path) -> dict:
 
 def test_every_network_has_a_row_that_its_runs_bear_out(document: dict, compared: Path) -> None:
     assert [each["model"] for each in document["rows"]] == list(MODELS)
-    assert (document["pictures"], document["seeds"], document["trials"]) == (10, [0, 1], 1)
+    assert (document["images"], document["seeds"], document["trials"]) == (10, [0, 1], 1)
     for each in document["rows"]:
         cards = [run.read_card(compared / each["model"] / f"seed-{seed}") for seed in (0, 1)]
         accuracies = [card.metrics["validation"]["accuracy"] for card in cards]
@@ -80,7 +80,7 @@ def test_the_proposed_run_is_a_whole_one(document: dict, compared: Path) -> None
 def test_the_report_shows_the_table_and_the_front(document: dict, compared: Path) -> None:
     page = (compared / "report.html").read_text()
     assert "phantom" in page
-    assert "the test pictures were not looked at" in page
+    assert "the test images were not looked at" in page
     rows = [re.findall("<td>(.*?)</td>", each) for each in re.findall("<tr>(.*?)</tr>", page)][1:]
     best = document["chosen"]["model"]
     assert [cells[0] for cells in rows] == [f"{name} *" if name == best else name for name in MODELS]
@@ -89,8 +89,8 @@ def test_the_report_shows_the_table_and_the_front(document: dict, compared: Path
         assert [float(part) for part in re.findall(r"[\d.]+", cells[2])] == pytest.approx(percent, abs=0.051)
         assert float(cells[8].removesuffix(" ms")) == pytest.approx(each["milliseconds"], abs=0.051)
         assert float(cells[6]) == pytest.approx(each["multiplications"], abs=0.00051)
-    with Image.open(compared / "front.png") as picture:
-        assert picture.width > 600
+    with Image.open(compared / "front.png") as image:
+        assert image.width > 600
 
 
 def stamps(folder: Path) -> dict[Path, int]:

@@ -1,8 +1,8 @@
 """The phantom has no shortcut: what does not look at the tumour fails, what looks at nothing else succeeds.
 
-Chance is 0.25. On the 480 test pictures here its standard deviation is 0.02, so a limit of 0.33 lies four of them away.
-The tumours themselves change a picture's statistics a little, so those get a wider limit, far from the mask's figure.
-That these classifiers would find a shortcut is tested, too: on the same pictures with one built in.
+Chance is 0.25. On the 480 test images here its standard deviation is 0.02, so a limit of 0.33 lies four of them away.
+The tumours themselves change an image's statistics a little, so those get a wider limit, far from the mask's figure.
+That these classifiers would find a shortcut is tested, too: on the same images with one built in.
 """
 
 from pathlib import Path
@@ -12,18 +12,18 @@ import pytest
 from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
-from tests.training.scans import manifest, mask, phantom, picture
+from tests.training.scans import image, manifest, mask, phantom
 from training.phantom.patient import scan
 
 PLANES = ("axial", "coronal", "sagittal")
 
 
 class Scans:
-    """A phantom's pictures (n, size, size), masks, and what the manifest says of each."""
+    """A phantom's images (n, size, size), masks, and what the manifest says of each."""
 
     def __init__(self, folder: Path) -> None:
         entries = manifest(folder)
-        self.pixels = np.stack([picture(folder, entry["file"]) for entry in entries]).astype(np.float32)
+        self.pixels = np.stack([image(folder, entry["file"]) for entry in entries]).astype(np.float32)
         self.masks = np.stack([mask(folder, entry["file"]) for entry in entries])
         self.classes = np.array([entry["class"] for entry in entries])
         self.planes = np.array([PLANES.index(entry["plane"]) for entry in entries])

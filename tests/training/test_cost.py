@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from brain_tumor.card import Card
-from brain_tumor.contract import CARD_ASSET, MODEL_NAME
-from training import card, networks, run, serving
+from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
+from brain_tumor.metadata import ModelMetadata
+from training import card, serving
 from training.compare import cost
+from training.train import networks, run
 
 
 def network(*stack: layers.Layer) -> keras.Model:
@@ -56,10 +57,10 @@ def version(source: Path) -> Path:
 def test_the_converted_model_describes_itself_with_the_whole_card(version: Path, source: Path) -> None:
     """What the run's card documents is in the SavedModel's assets and in the signature that the server answers."""
     told = run.read_card(source)
-    kept = Card.from_json((version / CARD_ASSET).read_text())
+    kept = ModelMetadata.from_json((version / METADATA_ASSET).read_text())
     described = tf.saved_model.load(str(version)).signatures["describe"]()["card"].numpy().decode()
     assert told.documentation["intended_use"]
-    for one in (kept, Card.from_json(described)):
+    for one in (kept, ModelMetadata.from_json(described)):
         assert (one.documentation, one.metrics, one.training) == (told.documentation, told.metrics, told.training)
         assert (one.name, one.temperature) == (MODEL_NAME, told.temperature)
 
@@ -76,11 +77,11 @@ def test_size_is_that_of_all_files(version: Path) -> None:
     assert cost.size(version) == sum(path.stat().st_size for path in version.rglob("*") if path.is_file()) / 1e6
 
 
-def test_a_picture_takes_milliseconds_on_the_model_server(version: Path) -> None:
+def test_a_image_takes_milliseconds_on_the_model_server(version: Path) -> None:
     assert 0.05 < cost.milliseconds(version, 32) < 1000
 
 
-def test_a_picture_that_the_server_refuses_ends_it(version: Path) -> None:
+def test_a_image_that_the_server_refuses_ends_it(version: Path) -> None:
     with pytest.raises(serving.ServingError, match=r"the model server does not answer: INVALID_ARGUMENT"):
         cost.milliseconds(version, 31)
 

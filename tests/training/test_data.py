@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
 from tests.training.scans import phantom
 from training import data
 from training.data.groups import Groups, by_patient, load
@@ -19,7 +19,7 @@ from training.data.split import hold_out
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of grey squares, four pictures each in Training, two in Testing."""
+    """Two classes of grey squares, four images each in Training, two in Testing."""
     made = tmp_path / "scans"
     for split, count in (("Training", 4), ("Testing", 2)):
         for level, name in ((60, "dark"), (180, "bright")):
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory: pytest.TempPathFactory) -> data.DataSet:
-    """A phantom: 12 training patients a class, two pictures each."""
+    """A phantom: 12 training patients a class, two images each."""
     return data.find(phantom(tmp_path_factory.mktemp("data") / "some", training=48, size=32))
 
 
@@ -45,9 +45,9 @@ def test_what_is_found_is_sorted_and_complete(folder: Path) -> None:
     assert found.patients == {}
 
 
-def test_what_is_hidden_or_no_picture_is_left_out(folder: Path) -> None:
+def test_what_is_hidden_or_no_image_is_left_out(folder: Path) -> None:
     before = data.find(folder)
-    (folder / "Training" / "dark" / "notes.txt").write_text("no picture")
+    (folder / "Training" / "dark" / "notes.txt").write_text("no image")
     (folder / "Training" / "dark" / "._0.png").write_text("what some systems leave behind")
     (folder / "Training" / "dark" / "folder.png").mkdir()
     (folder / "Training" / ".ipynb_checkpoints").mkdir()
@@ -118,7 +118,7 @@ def break_the_manifest(folder: Path) -> None:
 
 
 def add_a_stray(folder: Path) -> None:
-    (folder / "manifest.json").write_text(json.dumps({"data": "phantom", "pictures": []}))
+    (folder / "manifest.json").write_text(json.dumps({"data": "phantom", "images": []}))
 
 
 @pytest.mark.parametrize(
@@ -126,16 +126,16 @@ def add_a_stray(folder: Path) -> None:
     [
         (shutil.rmtree, "there is no folder .*scans: it is not there"),
         (make_it_a_file, "there is no folder .*scans: it is a file; unpack it"),
-        (remove_testing, "scans has no folder Testing: it must hold Training/CLASS/PICTURE"),
+        (remove_testing, "scans has no folder Testing: it must hold Training/CLASS/IMAGE"),
         (write_small, "scans/testing must be called Testing: rename it"),
         (put_it_one_level_down, "scans is above the data set: name .*scans/archive$"),
         (remove_a_class, "Testing has no class folder dark, which Training has"),
         (misspell_a_class, "Training has darks where .*Testing has dark: rename one"),
-        (empty_a_class, r"Training/bright has no picture \(\.bmp"),
+        (empty_a_class, r"Training/bright has no image \(\.bmp"),
         (leave_one_class, "two or more class folders, not 1"),
         (leave_no_class, "two or more class folders, not 0"),
         (break_the_manifest, "not a manifest"),
-        (add_a_stray, r"does not fit the pictures beside it: Testing/bright/0\.png .* --check names them all"),
+        (add_a_stray, r"does not fit the images beside it: Testing/bright/0\.png .* --check names them all"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_explained(spoil, message: str, folder: Path) -> None:
@@ -156,11 +156,11 @@ def test_a_split_is_not_taken_for_the_data_set(folder: Path, monkeypatch: pytest
 def test_a_manifest_may_name_some_patients_or_none(folder: Path) -> None:
     found = data.find(folder)
     files = [*found.training, *found.testing]
-    pictures = [{"file": file} for file in files]
-    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "pictures": pictures}))
+    images = [{"file": file} for file in files]
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": images}))
     assert data.find(folder).patients == {}
     same = [{"file": file, "patient": "7"} for file in files[:2]]
-    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "pictures": [*same, *pictures[2:]]}))
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": [*same, *images[2:]]}))
     named = data.find(folder)
     assert (named.name, named.patients) == ("mine", dict.fromkeys(files[:2], "7"))
     numbers = by_patient(named).of(files).tolist()
@@ -177,7 +177,7 @@ def test_reading_is_the_gateways_preprocessing(folder: Path) -> None:
         np.testing.assert_array_equal(one, preprocessor.from_bytes((folder / file).read_bytes())[0])
 
 
-def test_an_unreadable_picture_is_named(folder: Path) -> None:
+def test_an_unreadable_image_is_named(folder: Path) -> None:
     (folder / "Training" / "dark" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     with pytest.raises(data.DataError, match=r"cannot read .*dark/2\.png"):
         data.read(folder, list(data.find(folder).training), Preprocessor(16, 16))
@@ -205,7 +205,7 @@ def test_without_an_audit_patients_belong_together_and_nothing_is_a_copy(patient
         assert len(together) == 2
 
 
-def test_without_a_manifest_every_picture_stands_alone(folder: Path) -> None:
+def test_without_a_manifest_every_image_stands_alone(folder: Path) -> None:
     found = data.find(folder)
     assert sorted(by_patient(found).groups.values()) == list(range(12))
 
@@ -220,11 +220,11 @@ def test_an_audits_groups_come_back_as_they_were_saved(folder: Path, tmp_path: P
     assert saved.of([]).dtype == np.int64
 
 
-def change_a_picture(folder: Path, groups: Path) -> None:
+def change_a_image(folder: Path, groups: Path) -> None:
     Image.new("L", (20, 20), 9).save(folder / "Testing" / "dark" / "0.png")
 
 
-def rename_a_picture(folder: Path, groups: Path) -> None:
+def rename_a_image(folder: Path, groups: Path) -> None:
     (folder / "Testing" / "dark" / "0.png").rename(folder / "Testing" / "dark" / "9.png")
 
 
@@ -242,7 +242,7 @@ def leave_the_copies_out(folder: Path, groups: Path) -> None:
     groups.write_text(json.dumps(document))
 
 
-def forget_a_picture(folder: Path, groups: Path) -> None:
+def forget_a_image(folder: Path, groups: Path) -> None:
     document = json.loads(groups.read_text())
     document["copies"].popitem()
     groups.write_text(json.dumps(document))
@@ -251,9 +251,9 @@ def forget_a_picture(folder: Path, groups: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (change_a_picture, "belongs to other pictures than .*scans: run python -m training.audit again"),
-        (rename_a_picture, "belongs to other pictures"),
-        (forget_a_picture, "belongs to other pictures"),
+        (change_a_image, "belongs to other images than .*scans: run python -m training.audit again"),
+        (rename_a_image, "belongs to other images"),
+        (forget_a_image, "belongs to other images"),
         (remove_the_groups, "cannot read .*groups.json: .*; make it with python -m training.audit"),
         (write_something_else, "is not what python -m training.audit writes"),
         (leave_the_copies_out, "is not what python -m training.audit writes"),
@@ -272,7 +272,7 @@ def test_validation_keeps_patients_whole_and_classes_in_proportion(patients: dat
     fitted, held = hold_out(patients, groups, 0.25, seed=3)
     assert sorted([*fitted, *held]) == list(patients.training)
     assert not {patients.patients[file] for file in fitted} & {patients.patients[file] for file in held}
-    assert np.bincount(patients.labels(held)).tolist() == [6, 6, 6, 6]  # 3 of 12 patients a class, two pictures each
+    assert np.bincount(patients.labels(held)).tolist() == [6, 6, 6, 6]  # 3 of 12 patients a class, two images each
     assert hold_out(patients, groups, 0.25, seed=3) == (fitted, held)
     assert hold_out(patients, groups, 0.25, seed=4) != (fitted, held)
 
@@ -287,16 +287,16 @@ def test_a_group_is_whole_even_across_patients_and_classes(patients: data.DataSe
         assert set(patients.labels(fitted)) == set(patients.labels(held)) == {0, 1, 2, 3}
 
 
-def test_pictures_that_stand_alone_are_split_by_class(folder: Path) -> None:
+def test_images_that_stand_alone_are_split_by_class(folder: Path) -> None:
     found = data.find(folder)
     fitted, held = hold_out(found, by_patient(found), 0.25, seed=0)
     assert Counter(Path(file).parent.name for file in fitted) == {"bright": 3, "dark": 3}
     assert Counter(Path(file).parent.name for file in held) == {"bright": 1, "dark": 1}
 
 
-@pytest.mark.parametrize("pictures", [2, 3])
-def test_a_class_of_few_pictures_is_on_both_sides(pictures: int, folder: Path) -> None:
-    for index in range(pictures, 4):
+@pytest.mark.parametrize("images", [2, 3])
+def test_a_class_of_few_images_is_on_both_sides(images: int, folder: Path) -> None:
+    for index in range(images, 4):
         (folder / "Training" / "dark" / f"{index}.png").unlink()
     found = data.find(folder)
     for seed in range(10):
@@ -309,11 +309,11 @@ def test_a_class_of_one_group_cannot_spare_one(folder: Path) -> None:
     found = data.find(folder)
     alone = by_patient(found)
     groups = {file: -1 if "/dark/" in file else number for file, number in alone.groups.items()}
-    with pytest.raises(data.DataError, match=r"Training/dark needs pictures of two or more patients"):
+    with pytest.raises(data.DataError, match=r"Training/dark needs images of two or more patients"):
         hold_out(found, Groups(groups, alone.copies, audited=True), 0.25, seed=0)
 
 
-def test_a_large_cluster_stays_with_the_pictures_to_fit(patients: data.DataSet) -> None:
+def test_a_large_cluster_stays_with_the_images_to_fit(patients: data.DataSet) -> None:
     """Where the split would else hold out that cluster alone, whatever the seed."""
     alone = by_patient(patients)
     glioma = [file for file in patients.training if "/glioma/" in file]
@@ -328,15 +328,15 @@ def test_an_audit_that_parts_a_patient_is_refused(patients: data.DataSet, tmp_pa
     alone = by_patient(patients)
     file = patients.training[0]
     Groups(alone.groups | {file: -1}, alone.copies, audited=True).save(tmp_path / "groups.json", patients.fingerprint())
-    with pytest.raises(data.DataError, match=r"parts the pictures of patient .*: run python -m training.audit again"):
+    with pytest.raises(data.DataError, match=r"parts the images of patient .*: run python -m training.audit again"):
         load(tmp_path / "groups.json", patients)
 
 
-def test_pictures_without_room_are_refused_before_they_are_read(folder: Path) -> None:
+def test_images_without_room_are_refused_before_they_are_read(folder: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(data.DataError, match=r"no room for 1 MB of decoded pictures in .* let TMPDIR name another"):
+        with pytest.raises(data.DataError, match=r"no room for 1 MB of decoded images in .* let TMPDIR name another"):
             data.read(folder, ["Training/dark/0.png"], Preprocessor(600, 600))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

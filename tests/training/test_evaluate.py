@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from brain_tumor.card import Card
-from training import run
+from brain_tumor.metadata import ModelMetadata
 from training.data import DataSet, find
 from training.data.groups import Groups, by_patient
 from training.evaluate import EVALUATION, evaluate, unseen
 from training.evaluate.__main__ import main
-from training.evaluate.strangers import strangers_flagged
-from training.outliers import MEASURED, training_outliers
-from training.recipes import Options
+from training.evaluate.ood import strangers_flagged
+from training.train import run
+from training.train.ood import MEASURED, training_outliers
+from training.train.recipes import Options
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +43,11 @@ def copy(trained_run: Path, tmp_path: Path) -> Path:
 
 def test_everything_is_written(evaluated_run: Path) -> None:
     names = {path.name for path in (evaluated_run / "evaluation").iterdir()}
-    pictures = {"confusion.png", "roc.png", "reliability.png", "mistakes.png"}
-    assert names == {EVALUATION, "report.html", "predictions.csv", *pictures}
-    for name in pictures:
-        with Image.open(evaluated_run / "evaluation" / name) as picture:
-            assert picture.width > 300
+    images = {"confusion.png", "roc.png", "reliability.png", "mistakes.png"}
+    assert names == {EVALUATION, "report.html", "predictions.csv", *images}
+    for name in images:
+        with Image.open(evaluated_run / "evaluation" / name) as image:
+            assert image.width > 300
 
 
 def test_the_card_has_the_figures_and_keeps_the_rest(evaluated_run: Path, trained_run: Path, evaluation: dict) -> None:
@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_the_predictions(
     for rows, figures in ((predictions, evaluation["test"]), (kept, evaluation["deduplicated_test"])):
         truth, answers = ([row[name] for row in rows] for name in ("truth", "answer"))
         assert figures["accuracy"] == pytest.approx(accuracy_score(truth, answers), abs=1e-4)
-        assert np.sum(figures["confusion_matrix"]) == figures["pictures"] == len(rows)
+        assert np.sum(figures["confusion_matrix"]) == figures["images"] == len(rows)
         assert figures["groups"] == len({row["group"] for row in rows})
         assert figures["tumours"] == sum(name != "notumor" for name in truth)
         for name in phantom_data.class_names:
@@ -78,8 +78,8 @@ def test_the_figures_are_those_of_the_predictions(
 
 def test_copies_are_left_out(evaluation: dict, predictions: list[dict[str, str]], phantom_data: DataSet) -> None:
     raw, honest = evaluation["test"], evaluation["deduplicated_test"]
-    assert (raw["pictures"], raw["groups"]) == (48, 22)  # 24 patients, of which two and again two became one
-    assert (honest["pictures"], honest["groups"]) == (43, 21)
+    assert (raw["images"], raw["groups"]) == (48, 22)  # 24 patients, of which two and again two became one
+    assert (honest["images"], honest["groups"]) == (43, 21)
     assert raw["auroc"] != honest["auroc"]
     left_out = [row["file"] for row in predictions if row["deduplicated"] == "0"]
     assert left_out == [*phantom_data.testing[:4], phantom_data.testing[14]]
@@ -103,7 +103,7 @@ def test_the_report_shows_raw_and_de_duplicated_side_by_side(evaluated_run: Path
     assert "phantom" in page
     rows = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr>(.*?)</tr>", page)]
     table = {row[0]: row[1:] for row in rows if row}
-    for name, title in (("pictures", "pictures"), ("accuracy", "accuracy"), ("macro_f1", "macro f1")):
+    for name, title in (("images", "images"), ("accuracy", "accuracy"), ("macro_f1", "macro f1")):
         for cell, part in zip(table[title], ("test", "deduplicated_test"), strict=True):
             assert float(cell.split(" ")[0]) == evaluation[part][name]
     assert set(table) >= {*MEASURED, "sensitivity, glioma", "AUROC, pituitary", "tumours missed", "test scans"}
@@ -145,7 +145,7 @@ def test_a_run_without_a_mistake_and_without_an_audit(squares_run: Path) -> None
     assert metrics["deduplicated_test"] is None
     assert "tumours" not in metrics["test"]
     page = (squares_run / "evaluation" / "report.html").read_text()
-    assert "every test picture was answered rightly" in page
+    assert "every test image was answered rightly" in page
     assert "No audit was made" in page
     assert not (squares_run / "evaluation" / "mistakes.png").exists()
 
@@ -155,7 +155,7 @@ def groups_of(found: DataSet, groups: dict[str, int], copies: dict[str, int]) ->
     return Groups(alone.groups | groups, alone.copies | copies, audited=True)
 
 
-def test_unseen_are_test_pictures_without_a_training_picture_in_their_group_and_one_of_each_set_of_copies(
+def test_unseen_are_test_images_without_a_training_image_in_their_group_and_one_of_each_set_of_copies(
     squares: DataSet,
 ) -> None:
     first, second, third, fourth = squares.testing[:4]
@@ -169,13 +169,13 @@ def test_unseen_are_test_pictures_without_a_training_picture_in_their_group_and_
     assert unseen(squares, seen_copy).tolist() == [False, True, False, *[True] * 9]
 
 
-def test_training_takes_nothing_from_the_test_pictures(
+def test_training_takes_nothing_from_the_test_images(
     trained_run: Path, phantom_data: DataSet, tiny: Options, tmp_path: Path
 ) -> None:
-    """It gives the same weights where no test picture can be decoded."""
+    """It gives the same weights where no test image can be decoded."""
     folder = Path(copytree(phantom_data.folder, tmp_path / "data"))
     for file in phantom_data.testing:
-        (folder / file).write_bytes(b"no picture")
+        (folder / file).write_bytes(b"no image")
     garbled = find(folder)
     card = run.train(garbled, by_patient(garbled), tiny, tmp_path / "run")
     one, other = (run.load_model(each).get_weights() for each in (trained_run, tmp_path / "run"))
@@ -192,7 +192,7 @@ def test_the_command_says_both_accuracies_and_where_they_lie(
     audited.save(copy / "groups.json", phantom_data.fingerprint())
     with caplog.at_level(logging.INFO):
         assert main([str(copy), str(phantom_data.folder), "--groups", str(copy / "groups.json")]) == 0
-    for name, title in (("test", "48 test pictures"), ("deduplicated_test", "43 of them without copies")):
+    for name, title in (("test", "48 test images"), ("deduplicated_test", "43 of them without copies")):
         accuracy, interval = evaluation[name]["accuracy"], evaluation[name]["intervals"]["accuracy"]
         low, high = (100 * value for value in interval)
         assert f"accuracy on {title}: {100 * accuracy:.2f} % ({low:.2f} to {high:.2f})" in caplog.messages
@@ -246,7 +246,7 @@ def swap_the_classes(folder: Path) -> None:
         (cut_validation, r"holds no validation\.npz of a finished run"),
         (empty_validation, r"holds no validation\.npz of a finished run"),
         (remove_the_card, r"holds no finished run: make one with python -m training\.train"),
-        (swap_the_classes, r"trained on other pictures"),
+        (swap_the_classes, r"trained on other images"),
     ],
 )
 def test_a_run_that_cannot_be_evaluated_is_explained(
@@ -263,8 +263,8 @@ def test_a_run_that_cannot_be_evaluated_is_explained(
     assert not (copy / "evaluation" / EVALUATION).exists()
 
 
-def test_other_pictures_are_refused(copy: Path, squares: DataSet, capsys: pytest.CaptureFixture[str]) -> None:
-    refused([str(copy), str(squares.folder)], "trained on other pictures than .*some pictures", capsys)
+def test_other_images_are_refused(copy: Path, squares: DataSet, capsys: pytest.CaptureFixture[str]) -> None:
+    refused([str(copy), str(squares.folder)], "trained on other images than .*some images", capsys)
 
 
 def test_a_folder_that_is_none_is_not_made(
@@ -281,17 +281,17 @@ def test_a_place_that_cannot_be_written_is_found_first(
     refused([str(copy), str(phantom_data.folder)], "cannot write to .*evaluation", capsys)
 
 
-def test_groups_of_other_pictures_are_refused(
+def test_groups_of_other_images_are_refused(
     copy: Path, phantom_data: DataSet, audited: Groups, capsys: pytest.CaptureFixture[str]
 ) -> None:
     audited.save(copy / "groups.json", "another fingerprint")
     arguments = [str(copy), str(phantom_data.folder), "--groups", str(copy / "groups.json")]
-    refused(arguments, "belongs to other pictures", capsys)
+    refused(arguments, "belongs to other images", capsys)
 
 
 def test_a_test_set_that_training_has_seen_all_of_is_refused(copy: Path, phantom_data: DataSet) -> None:
     groups = groups_of(phantom_data, dict.fromkeys((*phantom_data.training, *phantom_data.testing), 0), {})
-    with pytest.raises(Exception, match=r"every test picture of .* belongs together with a training picture"):
+    with pytest.raises(Exception, match=r"every test image of .* belongs together with a training image"):
         evaluate(copy, phantom_data, groups)
 
 
@@ -300,7 +300,7 @@ def test_an_evaluation_drops_what_the_card_said_of_an_older_one(squares_run: Pat
     document = json.loads((folder / run.CARD).read_text()) | {"documentation": {"limits": ["It took 9 of 9."]}}
     (folder / run.CARD).write_text(json.dumps(document))
     assert evaluate(folder, squares, by_patient(squares)).documentation == {}
-    assert Card.from_json((folder / run.CARD).read_text()).documentation == {}
+    assert ModelMetadata.from_json((folder / run.CARD).read_text()).documentation == {}
 
 
 def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""From pictures to a served model in one command, and that it goes on where it was stopped."""
+"""From images to a served model in one command, and that it goes on where it was stopped."""
 
 import json
 import logging
@@ -7,16 +7,16 @@ from shutil import copytree
 
 import pytest
 
-from brain_tumor.card import Card
-from brain_tumor.contract import CARD_ASSET
-from training import run
+from brain_tumor.contract import METADATA_ASSET
+from brain_tumor.metadata import ModelMetadata
 from training.data import DataSet
 from training.experiment import EXPERIMENT
 from training.experiment.__main__ import main
 from training.experiment.estimate import StepTimes, seconds_left, words
 from training.experiment.served import check
-from training.recipes import TWO_PHASE, options, with_epochs
 from training.serving import ServingError
+from training.train import run
+from training.train.recipes import TWO_PHASE, options, with_epochs
 
 OPTIONS = ("--models", "small", "--size", "32", "--epochs", "1", "--seeds", "1", "--trials", "0")
 
@@ -42,15 +42,15 @@ def test_every_stage_leaves_its_results(out: Path, document: dict, phantom_data:
     assert (final / "card.md").exists()
     assert card.training["fingerprint"] == document["fingerprint"] == phantom_data.fingerprint()
     assert card.training["audited"]
-    assert card.metrics["deduplicated_test"]["pictures"] <= card.metrics["test"]["pictures"]
+    assert card.metrics["deduplicated_test"]["images"] <= card.metrics["test"]["images"]
     assert any("balanced accuracy" in limit for limit in card.documentation["limits"])
 
 
 def test_the_served_model_is_the_evaluated_one_with_its_whole_card(out: Path, document: dict) -> None:
     assert document["version"] == "models/brain-tumor/1"
-    assert document["served"]["pictures"] == 48
+    assert document["served"]["images"] == 48
     assert document["served"]["largest_difference"] < 1e-3
-    kept = Card.from_json((out / document["version"] / CARD_ASSET).read_text())
+    kept = ModelMetadata.from_json((out / document["version"] / METADATA_ASSET).read_text())
     card = run.read_card(out / document["run"])
     assert (kept.metrics, kept.documentation) == (card.metrics, card.documentation)
 

@@ -1,4 +1,4 @@
-"""What a data set holds, as numbers and on a page: known pictures give known numbers, and a planted flaw is named."""
+"""What a data set holds, as numbers and on a page: known images give known numbers, and a planted flaw is named."""
 
 import csv
 import importlib.util
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
 from tests.training.scans import phantom
 from training import data
 from training.data import DataError, DataSet
@@ -34,25 +34,25 @@ def grey(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
 
 
 def write(folder: Path, classes: dict[str, list[Image.Image]], suffix: str = ".png", testing: int = 4) -> Path:
-    """A data set without a manifest; the first ``testing`` pictures of each class go to Testing."""
-    for name, pictures in classes.items():
-        for index, picture in enumerate(pictures):
+    """A data set without a manifest; the first ``testing`` images of each class go to Testing."""
+    for name, images in classes.items():
+        for index, image in enumerate(images):
             path = folder / ("Testing" if index < testing else "Training") / name / f"{index:02d}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
+            image.save(path)
     return folder
 
 
-def framed(picture: np.ndarray) -> Image.Image:
-    """The picture with a white frame of two pixels."""
-    white = np.full_like(picture, 255)
-    white[2:-2, 2:-2] = picture[2:-2, 2:-2]
+def framed(image: np.ndarray) -> Image.Image:
+    """The image with a white frame of two pixels."""
+    white = np.full_like(image, 255)
+    white[2:-2, 2:-2] = image[2:-2, 2:-2]
     return Image.fromarray(white)
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> Path:
-    """20 plain pictures of three sizes, and 20 of one size, of which all but two have a white frame."""
+    """20 plain images of three sizes, and 20 of one size, of which all but two have a white frame."""
     plain = [Image.fromarray(grey(i, width=(30, 50, 50, 70)[i % 4])) for i in range(20)]
     white = [Image.fromarray(grey(i)) if i in (100, 119) else framed(grey(i)) for i in range(100, 120)]
     return write(tmp_path_factory.mktemp("frames"), {"plain": plain, "white": white})
@@ -66,7 +66,7 @@ def explored(frames: Path, tmp_path_factory) -> tuple[dict, Path]:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
-def test_a_pictures_numbers_are_numpys(mode: str, tmp_path: Path) -> None:
+def test_a_images_numbers_are_numpys(mode: str, tmp_path: Path) -> None:
     colours = np.random.default_rng(5).integers(0, 256, (100, 140, 3), dtype=np.uint8)
     colours[:50] //= 10  # some black
     path = tmp_path / "a.png"
@@ -82,7 +82,7 @@ def test_a_pictures_numbers_are_numpys(mode: str, tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_turned_picture_is_measured_upright(tmp_path: Path) -> None:
+def test_a_turned_image_is_measured_upright(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6  # EXIF orientation: to be turned by 90 degrees
@@ -91,7 +91,7 @@ def test_a_turned_picture_is_measured_upright(tmp_path: Path) -> None:
     assert (numbers.width, numbers.height, numbers.format) == (40, 60, "JPEG")
 
 
-def test_averages_are_numpys_over_pictures_as_a_model_sees_them(frames: Path) -> None:
+def test_averages_are_numpys_over_images_as_a_model_sees_them(frames: Path) -> None:
     found = data.find(frames)
     survey = measure(found, found.training[:1])
     preprocessor = Preprocessor(SIDE, SIDE)
@@ -157,7 +157,7 @@ def test_a_white_frame_in_one_class_is_found(explored) -> None:
     assert classes["white"]["means"]["border brightness"] == pytest.approx(255 * 15 / 16)
     assert summary["pairs"]["border brightness"]["white"]["share"] == pytest.approx(0.5 + 0.5 * 15 / 16, abs=1e-4)
     assert summary["pairs"]["border brightness"]["white"]["notable"]
-    # Half of the pictures are white: their average is half a frame above that of all.
+    # Half of the images are white: their average is half a frame above that of all.
     for name in ("plain", "white"):
         assert summary["averages"][name]["border_difference"] > 80
         assert summary["averages"][name]["border_difference"] > 5 * summary["averages"][name]["border_by_chance"]
@@ -166,13 +166,13 @@ def test_a_white_frame_in_one_class_is_found(explored) -> None:
     assert "Classes stand out in border brightness" in page
 
 
-def test_the_report_shows_every_figure_and_a_row_a_picture_is_kept(explored, frames: Path) -> None:
+def test_the_report_shows_every_figure_and_a_row_a_image_is_kept(explored, frames: Path) -> None:
     summary, out = explored
     page = (out / "report.html").read_text()
     assert {path.stem for path in out.glob("*.png")} == FIGURES == set(re.findall(r'<img src="([^"]+)\.png"', page))
     assert json.loads((out / "explore.json").read_text()) == summary
     assert summary["fingerprint"] == data.find(frames).fingerprint()
-    with (out / "pictures.csv").open(newline="") as stream:
+    with (out / "images.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     found = data.find(frames)
     assert [row["file"] for row in rows] == [*found.training, *found.testing]
@@ -184,7 +184,7 @@ def test_the_report_shows_every_figure_and_a_row_a_picture_is_kept(explored, fra
 def test_the_same_data_and_seed_write_the_same_files(explored, frames: Path, tmp_path: Path) -> None:
     _, out = explored
     explore(data.find(frames), tmp_path, seed=1)
-    for name in ("explore.json", "pictures.csv", "report.html"):
+    for name in ("explore.json", "images.csv", "report.html"):
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
@@ -199,20 +199,20 @@ def test_another_seed_shows_other_samples(frames: Path) -> None:
             assert set(chosen) <= {file for file in files if Path(file).parent.name == name}
 
 
-def test_many_classes_of_all_kinds_of_pictures_make_a_report(tmp_path: Path) -> None:
+def test_many_classes_of_all_kinds_of_images_make_a_report(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     kinds = [("L", ".jpg", 16, 16), ("RGB", ".webp", 16, 300), ("RGBA", ".png", 90, 20), ("P", ".png", 64, 64)]
     kinds += [("I;16", ".tif", 32, 40), ("L", ".bmp", 30, 30)]
     for index, (mode, suffix, height, width) in enumerate(kinds):
         pixels = grey(index, height, width)
-        picture = Image.fromarray(pixels.astype(np.uint16) * 9 if mode == "I;16" else pixels)
-        write(folder, {f"class {index}": [picture if mode == "I;16" else picture.convert(mode)] * 2}, suffix, testing=1)
+        image = Image.fromarray(pixels.astype(np.uint16) * 9 if mode == "I;16" else pixels)
+        write(folder, {f"class {index}": [image if mode == "I;16" else image.convert(mode)] * 2}, suffix, testing=1)
     summary = explore(data.find(folder), tmp_path / "out", seed=0)
-    assert summary["pictures"] == {"Training": 6, "Testing": 6}
+    assert summary["images"] == {"Training": 6, "Testing": 6}
     found = [next(iter(each["formats"])) for each in summary["classes"]["Training"].values()]
     assert found == ["JPEG L", "WEBP RGB", "PNG RGBA", "PNG P", "TIFF I;16", "BMP L"]
     assert summary["looked_up"]["format and mode"] == 1
-    assert not any(each["notable"] for row in summary["pairs"].values() for each in row.values())  # one picture each
+    assert not any(each["notable"] for row in summary["pairs"].values() for each in row.values())  # one image each
 
 
 def test_the_command_explores_a_phantom(tmp_path: Path) -> None:
@@ -222,21 +222,21 @@ def test_the_command_explores_a_phantom(tmp_path: Path) -> None:
     assert (summary["data"], summary["seed"]) == ("phantom", 3)
     assert set(summary["pairs"]) == set(MEASURES)
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Every picture is 48 x 48 pixels" in page
+    assert "Every image is 48 x 48 pixels" in page
     assert "Every file is JPEG L" in page
     assert "none has a frame in another colour" in page
 
 
-def break_a_picture(path: Path) -> None:
+def break_a_image(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
 
 
-def shrink_a_picture(path: Path) -> None:
+def shrink_a_image(path: Path) -> None:
     Image.new("L", (8, 8)).save(path)
 
 
-@pytest.mark.parametrize("spoil", [break_a_picture, shrink_a_picture])
-def test_a_picture_that_cannot_be_used_is_named(spoil, tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("spoil", [break_a_image, shrink_a_image])
+def test_a_image_that_cannot_be_used_is_named(spoil, tmp_path: Path, capsys) -> None:
     folder = write(tmp_path / "data", {name: [Image.fromarray(grey(i)) for i in range(6)] for name in ("a", "b")})
     spoil(folder / "Testing" / "b" / "02.png")
     with pytest.raises(DataError, match=r"cannot read .*Testing/b/02\.png"):

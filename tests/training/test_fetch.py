@@ -25,13 +25,13 @@ _COMMAND = [sys.executable, "-m", "training.data"]
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return phantom(tmp_path_factory.mktemp("fetch") / "pictures", size=32)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantom(tmp_path_factory.mktemp("fetch") / "images", size=32)
 
 
 @pytest.fixture(scope="module")
-def zipped(pictures: Path) -> bytes:
-    return archive(pictures)
+def zipped(images: Path) -> bytes:
+    return archive(images)
 
 
 @pytest.fixture
@@ -90,21 +90,21 @@ def fetched(zipped: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Fetched(run(running, home, "kaggle/1", PYTHONPATH=str(home)), home, running)
 
 
-def test_a_version_is_fetched(fetched: Fetched, pictures: Path) -> None:
+def test_a_version_is_fetched(fetched: Fetched, images: Path) -> None:
     assert fetched.done.returncode == 0, fetched.done.stderr
     head, *_, together, last = fetched.done.stdout.splitlines()
     assert head.split("  ")[0] == "Kaggle brain-tumor-mri-dataset, version 1"
     assert together.split() == ["together", "24", "24"]
     assert Path(last) == cached(fetched.home) / "versions/1"
-    found, original = find(Path(last)), find(pictures)
+    found, original = find(Path(last)), find(images)
     assert (found.training, found.testing) == (original.training, original.testing)
     assert found.fingerprint() == original.fingerprint()
     assert found.name == "Kaggle brain-tumor-mri-dataset, version 1"
-    entries = json.loads((Path(last) / "manifest.json").read_text())["pictures"]
+    entries = json.loads((Path(last) / "manifest.json").read_text())["images"]
     assert {each["file"]: each["sha256"] for each in entries} == hash_files(
-        pictures, original.training + original.testing
+        images, original.training + original.testing
     )
-    assert "warning: Training/glioma has 6 pictures, not the 1321 known" in fetched.done.stderr
+    assert "warning: Training/glioma has 6 images, not the 1321 known" in fetched.done.stderr
 
 
 def test_no_account_is_needed_and_the_version_is_pinned(fetched: Fetched) -> None:
@@ -127,7 +127,7 @@ def test_what_is_in_the_cache_is_not_asked_for_again(fetched: Fetched) -> None:
     before = len(fetched.hub.requests)
     again = run(fetched.hub, fetched.home, "kaggle/1", "--check")
     assert (again.returncode, again.stdout) == (0, fetched.done.stdout)
-    assert "48 pictures are what" in again.stderr
+    assert "48 images are what" in again.stderr
     assert len(fetched.hub.requests) == before
 
 
@@ -202,10 +202,10 @@ def test_a_log_in_page_is_no_archive(served: Hub, tmp_path: Path) -> None:
     assert not (cached(tmp_path) / "1.archive").exists()
 
 
-def test_another_layout_is_told_and_where_it_lies(served: Hub, pictures: Path, tmp_path: Path) -> None:
+def test_another_layout_is_told_and_where_it_lies(served: Hub, images: Path, tmp_path: Path) -> None:
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as made:
-        made.write(next(pictures.rglob("*.jpg")), "training/glioma/Tr-gl_0000.jpg")
+        made.write(next(images.rglob("*.jpg")), "training/glioma/Tr-gl_0000.jpg")
     served.archives[1] = stream.getvalue()
     said = message(run(served, tmp_path, "kaggle/1"))
     assert "training must be called Training" in said
@@ -291,7 +291,7 @@ def test_what_cannot_be_asked_for_is_refused(
 
 
 @pytest.mark.parametrize("version", COUNTS)
-def test_the_known_numbers_of_pictures_do_not_surprise(version: int) -> None:
+def test_the_known_numbers_of_images_do_not_surprise(version: int) -> None:
     files = {
         split: tuple(f"{split}/{name}/{i}.jpg" for name, n in zip(CLASSES, counts, strict=True) for i in range(n))
         for split, counts in COUNTS[version].items()

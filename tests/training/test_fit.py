@@ -15,33 +15,32 @@ from scipy.special import log_softmax, logsumexp
 from tests.processes import ROOT
 from tests.training.commands import ENVIRONMENT, assert_same, train_here
 from tests.training.scans import phantom
-from training import networks
-from training.checkpoint import Checkpoint
-from training.fit import Accuracy, DivergedError, fit, loss
-from training.input_pipeline import Pictures
-from training.recipes import Options, Phase, options
-from training.train import main
+from training.train import main, networks
+from training.train.checkpoint import Checkpoint
+from training.train.fit import Accuracy, DivergedError, fit, loss
+from training.train.input_pipeline import Images
+from training.train.recipes import Options, Phase, options
 
 SIDE = 32
 CLASSES = 3
 
 
-def pictures(count: int, seed: int) -> Pictures:
+def images(count: int, seed: int) -> Images:
     """Noise whose brightness tells the class, nearly."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     pixels = rng.integers(0, 120, (count, SIDE, SIDE, 3)) + 50 * labels[:, None, None, None]
-    return Pictures(pixels.astype(np.uint8), labels)
+    return Images(pixels.astype(np.uint8), labels)
 
 
 @pytest.fixture(scope="module")
-def scans() -> Pictures:
-    return pictures(30, 0)
+def scans() -> Images:
+    return images(30, 0)
 
 
 @pytest.fixture(scope="module")
-def validation() -> Pictures:
-    return pictures(12, 1)
+def validation() -> Images:
+    return images(12, 1)
 
 
 def short(**changes: object) -> Options:
@@ -86,7 +85,7 @@ def test_accuracy_leaves_strangers_out() -> None:
 
 
 def test_a_phase_ends_when_patience_is_over_and_the_best_epochs_weights_stay(
-    scans: Pictures, validation: Pictures, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    scans: Images, validation: Images, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Phase("all", 9, 0.003, backbone=True, batch_normalization=False, cosine=False)
     then = replace(first, name="then", epochs=1)
@@ -116,7 +115,7 @@ def test_a_phase_ends_when_patience_is_over_and_the_best_epochs_weights_stay(
     assert_same(model.get_weights(), again.get_weights())
 
 
-def test_without_patience_the_last_epochs_weights_stay(scans: Pictures, validation: Pictures, tmp_path: Path) -> None:
+def test_without_patience_the_last_epochs_weights_stay(scans: Images, validation: Images, tmp_path: Path) -> None:
     only = Phase("all", 3, 0.003, backbone=True, batch_normalization=False, cosine=False)
     validation = replace(validation, labels=(validation.labels + 1) % CLASSES)
     model = network()
@@ -131,7 +130,7 @@ def test_without_patience_the_last_epochs_weights_stay(scans: Pictures, validati
 
 
 def test_a_loss_that_is_no_number_ends_the_fit_and_is_not_kept(
-    scans: Pictures, validation: Pictures, tmp_path: Path
+    scans: Images, validation: Images, tmp_path: Path
 ) -> None:
     absurd = Phase("all", 3, 1e30, backbone=True, batch_normalization=True, cosine=False)
     with pytest.raises(DivergedError, match="the loss is no number after epoch 1: try a lower --learning-rate"):
@@ -169,7 +168,7 @@ def test_mixed_precision_ends_in_a_float32_model(data: Path, tmp_path: Path) -> 
     assert keras.config.dtype_policy().name == "float32"  # as before
 
 
-def test_mixed_precision_computes_in_it(scans: Pictures) -> None:
+def test_mixed_precision_computes_in_it(scans: Images) -> None:
     keras.utils.set_random_seed(0)
     half = networks.build("small", SIDE, CLASSES, precision="mixed_bfloat16")
     assert half.layers[2].compute_dtype == "bfloat16"
@@ -186,10 +185,10 @@ import numpy as np
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.training.test_fit import network, pictures, short
-from training.checkpoint import Checkpoint
-from training.fit import fit
-scans, validation, folder = pictures(30, 0), pictures(12, 1), Path(sys.argv[1])
+from tests.training.test_fit import network, images, short
+from training.train.checkpoint import Checkpoint
+from training.train.fit import fit
+scans, validation, folder = images(30, 0), images(12, 1), Path(sys.argv[1])
 models = []
 for seed in (0, 5):
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():

@@ -1,4 +1,4 @@
-"""Batches: the pixels are the gateway's, seed and epoch give the order, and pictures move within bounds."""
+"""Batches: the pixels are the gateway's, seed and epoch give the order, and images move within bounds."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ import tensorflow as tf
 
 import converter.verify
 import gateway.prediction
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
 from tests.training.scans import phantom
 from training import data
-from training.input_pipeline import Pictures, augment, training_batches, validation_batches
-from training.recipes import Augmentation
+from training.train.input_pipeline import Images, augment, training_batches, validation_batches
+from training.train.recipes import Augmentation
 
 AS_THEY_ARE = Augmentation(mirror=False)
 RECIPES = Augmentation(mirror=True, rotation=8, zoom=0.08, shift=0.04, brightness=0.1, contrast=0.1)
@@ -26,14 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scans(folder: Path) -> Pictures:
-    """24 pictures, in the order of the data set's files."""
+def scans(folder: Path) -> Images:
+    """24 images, in the order of the data set's files."""
     found = data.find(folder)
-    return Pictures(data.read(folder, list(found.training), Preprocessor(SIDE, SIDE)), found.labels(found.training))
+    return Images(data.read(folder, list(found.training), Preprocessor(SIDE, SIDE)), found.labels(found.training))
 
 
 def batches(
-    scans: Pictures,
+    scans: Images,
     augmentation: Augmentation = RECIPES,
     epochs: range = range(1),
     seed: int = 0,
@@ -53,19 +53,19 @@ def assert_equal(one: list[tuple[np.ndarray, np.ndarray]], other: list[tuple[np.
 def shown(made: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]]:
     """Every scan among the batches with its class, sorted."""
     return sorted(
-        (picture.tobytes(), int(target.argmax()))
+        (image.tobytes(), int(target.argmax()))
         for pixels, targets in made
-        for picture, target in zip(pixels, targets, strict=True)
+        for image, target in zip(pixels, targets, strict=True)
         if target.any()
     )
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "lanczos"])
-def test_the_pictures_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
+def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
     preprocessor = Preprocessor(SIDE, SIDE, resampling)
     found = data.find(folder)
     files = list(found.training)
-    scans = Pictures(data.read(folder, files, preprocessor), found.labels(files))
+    scans = Images(data.read(folder, files, preprocessor), found.labels(files))
     expected = [preprocessor.from_bytes((folder / file).read_bytes())[0] for file in files]
     every = sorted(zip([each.tobytes() for each in expected], found.labels(files).tolist(), strict=True))
     assert shown(batches(scans, AS_THEY_ARE)) == every
@@ -77,7 +77,7 @@ def test_training_gateway_and_converter_have_one_preprocessing() -> None:
     assert gateway.prediction.Preprocessor is converter.verify.Preprocessor is data.Preprocessor is Preprocessor
 
 
-def test_batches_are_bytes_and_targets_one_hot(scans: Pictures) -> None:
+def test_batches_are_bytes_and_targets_one_hot(scans: Images) -> None:
     assert scans.steps(10) == 3
     assert scans.steps(12) == 2
     made = batches(scans)
@@ -88,40 +88,40 @@ def test_batches_are_bytes_and_targets_one_hot(scans: Pictures) -> None:
         assert set(targets.sum(1)) == {1.0}
 
 
-def test_every_epoch_shows_every_picture_once_in_another_order(scans: Pictures) -> None:
+def test_every_epoch_shows_every_image_once_in_another_order(scans: Images) -> None:
     made = batches(scans, AS_THEY_ARE, range(2))
     assert len(made) == 6
     assert shown(made[:3]) == shown(made[3:])
-    assert len({picture for picture, _ in shown(made[:3])}) == 24
-    orders = [[picture.tobytes() for pixels, _ in half for picture in pixels] for half in (made[:3], made[3:])]
+    assert len({image for image, _ in shown(made[:3])}) == 24
+    orders = [[image.tobytes() for pixels, _ in half for image in pixels] for half in (made[:3], made[3:])]
     assert orders[0] != orders[1]
 
 
-def test_validation_shows_every_picture_once_in_order(scans: Pictures) -> None:
-    many = Pictures(np.tile(scans.pixels, (3, 1, 1, 1)), np.tile(scans.labels, 3))  # more than a batch
+def test_validation_shows_every_image_once_in_order(scans: Images) -> None:
+    many = Images(np.tile(scans.pixels, (3, 1, 1, 1)), np.tile(scans.labels, 3))  # more than a batch
     made = list(validation_batches(many, CLASSES).as_numpy_iterator())
     assert len(made) == 2
     np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in made]), many.pixels)
     np.testing.assert_array_equal(np.concatenate([targets for _, targets in made]).argmax(1), many.labels)
 
 
-def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(scans: Pictures) -> None:
+def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(scans: Images) -> None:
     strangers = 255 - scans.pixels[:5]
     whole = batches(scans, epochs=range(4), strangers=strangers)
     assert_equal(whole[6:], batches(scans, epochs=range(2, 4), strangers=strangers))
 
 
-def test_another_seed_gives_other_batches_and_the_same_one_the_same(scans: Pictures) -> None:
+def test_another_seed_gives_other_batches_and_the_same_one_the_same(scans: Images) -> None:
     one, same, other = (batches(scans, AS_THEY_ARE, seed=seed) for seed in (7, 7, 8))
     assert_equal(one, same)
     assert any((left[0] != right[0]).any() for left, right in zip(one, other, strict=True))
 
 
-def test_the_largest_seed_is_one(scans: Pictures) -> None:
+def test_the_largest_seed_is_one(scans: Images) -> None:
     assert len(batches(scans, seed=2**32 - 2)) == 3
 
 
-def test_an_eighth_as_many_strangers_have_no_class(scans: Pictures) -> None:
+def test_an_eighth_as_many_strangers_have_no_class(scans: Images) -> None:
     strangers = np.arange(10, 13, dtype=np.uint8)[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), np.uint8)
     made = batches(scans, AS_THEY_ARE, epochs=range(4), batch_size=16, strangers=strangers)
     assert [len(pixels) for pixels, _ in made[:2]] == [18, 9]  # an eighth of 16 and of 8
@@ -129,14 +129,14 @@ def test_an_eighth_as_many_strangers_have_no_class(scans: Pictures) -> None:
     for pixels, targets in made:
         alien = targets.sum(1) == 0
         assert alien.sum() == len(pixels) - round(len(pixels) / 1.125)
-        for picture in pixels[alien]:
-            assert picture.min() == picture.max()
-            seen.add(int(picture[0, 0, 0]))
+        for image in pixels[alien]:
+            assert image.min() == image.max()
+            seen.add(int(image[0, 0, 0]))
     assert seen == {10, 11, 12}
     assert shown(made[:2]) == shown(batches(scans, AS_THEY_ARE))
 
 
-def test_even_the_smallest_batch_has_a_stranger(scans: Pictures) -> None:
+def test_even_the_smallest_batch_has_a_stranger(scans: Images) -> None:
     made = batches(scans, AS_THEY_ARE, batch_size=23, strangers=scans.pixels)
     assert [int((targets.sum(1) == 0).sum()) for _, targets in made] == [3, 1]
 
@@ -146,7 +146,7 @@ def turned(pixels: np.ndarray, augmentation: Augmentation, seed: int = 0) -> np.
 
 
 def dots(count: int, x: int, y: int, side: int = 64) -> np.ndarray:
-    """Black pictures with one bright dot of 3 by 3 around (x, y)."""
+    """Black images with one bright dot of 3 by 3 around (x, y)."""
     pixels = np.zeros((count, side, side, 3), np.uint8)
     pixels[:, y - 1 : y + 2, x - 1 : x + 2] = 240
     return pixels
@@ -160,29 +160,29 @@ def places(pixels: np.ndarray) -> np.ndarray:
     return np.stack([(grey.sum(1) * across).sum(1) / mass, (grey.sum(2) * across).sum(1) / mass], 1)
 
 
-def test_without_augmentation_nothing_changes(scans: Pictures) -> None:
+def test_without_augmentation_nothing_changes(scans: Images) -> None:
     np.testing.assert_array_equal(turned(scans.pixels, AS_THEY_ARE), scans.pixels)
 
 
 @pytest.mark.parametrize("augmentation", [RECIPES, Augmentation(mirror=False, brightness=0.2)])
-def test_augmented_pictures_are_pictures_by_their_seed(scans: Pictures, augmentation: Augmentation) -> None:
+def test_augmented_images_are_images_by_their_seed(scans: Images, augmentation: Augmentation) -> None:
     made = turned(scans.pixels, augmentation)
     assert (made.dtype, made.shape) == (np.uint8, scans.pixels.shape)
     assert (made != scans.pixels).any((1, 2, 3)).mean() > 0.8  # few changes are too small to be seen
     np.testing.assert_array_equal(made, turned(scans.pixels, augmentation))
     assert (made != turned(scans.pixels, augmentation, seed=1)).any()
-    # Each picture has a change of its own.
+    # Each image has a change of its own.
     same = turned(np.repeat(scans.pixels[:1], 8, 0), augmentation)
-    assert len({picture.tobytes() for picture in same}) == 8
+    assert len({image.tobytes() for image in same}) == 8
 
 
-def test_half_of_the_pictures_are_mirrored_left_to_right(scans: Pictures) -> None:
+def test_half_of_the_images_are_mirrored_left_to_right(scans: Images) -> None:
     pixels = np.tile(scans.pixels, (20, 1, 1, 1))
     made = turned(pixels, Augmentation(mirror=True))
     kept = (made == pixels).all((1, 2, 3))
     mirrored = (made == pixels[:, :, ::-1]).all((1, 2, 3))
     assert (kept ^ mirrored).all()
-    assert 0.42 < mirrored.mean() < 0.58  # 480 pictures: 3.5 standard deviations
+    assert 0.42 < mirrored.mean() < 0.58  # 480 images: 3.5 standard deviations
 
 
 MARGIN = 0.3  # pixels; what rounding to bytes moves a centre of mass by
@@ -212,7 +212,7 @@ def test_a_zoom_stays_within_its_share_and_reaches_it() -> None:
     after = places(turned(dots(300, 12, 20), Augmentation(mirror=False, zoom=0.2))) - 31.5
     scales = after / before
     np.testing.assert_allclose(scales[:, 0], scales[:, 1], atol=0.04)  # heads are not stretched
-    # What is looked up is zoomed by 0.8 to 1.2, so the picture is by the inverse.
+    # What is looked up is zoomed by 0.8 to 1.2, so the image is by the inverse.
     assert 1 / 1.2 - 0.02 < scales.min() < 0.88
     assert 1.2 < scales.max() < 1 / 0.8 + 0.02
 
@@ -239,7 +239,7 @@ def test_brightness_scales_grey_levels_within_its_bounds_and_clips_them() -> Non
     assert turned(np.zeros((300, 8, 8, 3), np.uint8), bright).max() == 0
 
 
-def test_contrast_moves_grey_levels_from_the_pictures_mean_within_its_bounds() -> None:
+def test_contrast_moves_grey_levels_from_the_images_mean_within_its_bounds() -> None:
     pixels = np.full((300, 8, 8, 3), 50, np.uint8)
     pixels[:, 4:] = 150
     made = turned(pixels, Augmentation(mirror=False, contrast=0.2)).astype(int)

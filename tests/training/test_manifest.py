@@ -1,4 +1,4 @@
-"""The command on folders and on the phantom: the manifest it writes, and what it says when the pictures differ."""
+"""The command on folders and on the phantom: the manifest it writes, and what it says when the images differ."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from training.data.__main__ import main
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two classes of grey squares, two pictures each in Training, one in Testing."""
+    """Two classes of grey squares, two images each in Training, one in Testing."""
     made = tmp_path / "scans"
     for split, count in (("Training", 2), ("Testing", 1)):
         for level, name in ((60, "dark"), (180, "bright")):
@@ -47,13 +47,13 @@ def fails(*arguments: object) -> None:
     assert stopped.value.code == 1
 
 
-def test_every_picture_is_named_with_its_hash(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "Training" / "dark" / "notes.txt").write_text("no picture")
+def test_every_image_is_named_with_its_hash(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "Training" / "dark" / "notes.txt").write_text("no image")
     assert main([str(folder)]) == 0
     document = json.loads((folder / "manifest.json").read_text())
     assert document["data"] == "scans"
-    assert len(document["pictures"]) == 6
-    for entry in document["pictures"]:
+    assert len(document["images"]) == 6
+    for entry in document["images"]:
         assert entry["sha256"] == hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest()
         assert entry["file"].split("/")[:2] == [entry["split"], entry["class"]]
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
@@ -79,7 +79,7 @@ def test_a_manifest_that_fits_is_left_as_it_is(folder: Path, caplog: pytest.LogC
     assert main([str(folder)]) == 0
     assert main([str(folder), "--check"]) == 0
     assert (folder / "manifest.json").stat() == before
-    assert "6 pictures are what" in caplog.text
+    assert "6 images are what" in caplog.text
 
 
 def spoil(folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_is_missing_changed_or_new_is_named(
         "new: Training/bright/more.png",
     ]
     said = capsys.readouterr()
-    assert "(1 missing, 1 changed, 1 new): bring the pictures back, or remove the manifest" in said.err
+    assert "(1 missing, 1 changed, 1 new): bring the images back, or remove the manifest" in said.err
     assert not said.out
     assert (folder / "manifest.json").read_bytes() == before
 
@@ -138,7 +138,7 @@ def test_hashes_are_added_to_a_manifest_without_and_all_else_is_kept(
     old = tmp_path / "old"
     shutil.copytree(made, old)
     document = json.loads((old / "manifest.json").read_text())
-    for entry in document["pictures"]:
+    for entry in document["images"]:
         del entry["sha256"]
     (old / "manifest.json").write_text(json.dumps(document))
     fails(old, "--check")
@@ -183,24 +183,24 @@ def test_a_folder_that_cannot_be_written_is_used_without(folder: Path) -> None:
         '{"data": "x"',
         "[]",
         "{}",
-        '{"data": "x", "pictures": 1}',
-        '{"data": "x", "pictures": [1]}',
-        '{"data": "x", "pictures": [{"patient": 1}]}',
+        '{"data": "x", "images": 1}',
+        '{"data": "x", "images": [1]}',
+        '{"data": "x", "images": [{"patient": 1}]}',
     ],
 )
 def test_what_is_no_manifest_is_told(text: str, folder: Path) -> None:
     (folder / "manifest.json").write_text(text)
-    with pytest.raises(data.DataError, match=r"manifest\.json is not a manifest of pictures: remove it"):
+    with pytest.raises(data.DataError, match=r"manifest\.json is not a manifest of images: remove it"):
         manifest.read(folder / "manifest.json")
 
 
-def test_a_picture_named_twice_is_told(folder: Path) -> None:
-    (folder / "manifest.json").write_text('{"data": "x", "pictures": [{"file": "a"}, {"file": "a"}]}')
-    with pytest.raises(data.DataError, match="names a picture twice"):
+def test_a_image_named_twice_is_told(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"data": "x", "images": [{"file": "a"}, {"file": "a"}]}')
+    with pytest.raises(data.DataError, match="names an image twice"):
         manifest.read(folder / "manifest.json")
 
 
-def test_a_picture_that_cannot_be_read_is_named(folder: Path) -> None:
+def test_a_image_that_cannot_be_read_is_named(folder: Path) -> None:
     with pytest.raises(data.DataError, match=r"cannot read .*dark/9\.png: No such file"):
         manifest.hash_files(folder, ["Training/dark/0.png", "Training/dark/9.png"])
 
@@ -226,14 +226,14 @@ def test_a_check_makes_no_phantom(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"there is no folder {tmp_path / 'made'}" in capsys.readouterr().err
 
 
-def test_a_picture_whose_patient_is_null_has_none(tmp_path: Path) -> None:
+def test_a_image_whose_patient_is_null_has_none(tmp_path: Path) -> None:
     entries = [{"file": f"Training/a/{n}.png", "patient": patient} for n, patient in enumerate((None, 7, "x"))]
-    (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "pictures": entries}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "images": entries}))
     assert manifest.read(tmp_path / "manifest.json").patients() == {"Training/a/1.png": 7, "Training/a/2.png": "x"}
 
 
 def test_a_patient_that_is_neither_text_nor_number_is_refused(tmp_path: Path) -> None:
     entries = [{"file": "Training/a/0.png", "patient": ["x"]}]
-    (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "pictures": entries}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "images": entries}))
     with pytest.raises(data.DataError, match="something other than a text or a number"):
         manifest.read(tmp_path / "manifest.json")

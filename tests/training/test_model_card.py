@@ -10,15 +10,16 @@ from shutil import copytree
 
 import pytest
 
-from brain_tumor.card import Card
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
-from training import card, run
+from brain_tumor.metadata import ModelMetadata
+from training import card
 from training.card.__main__ import main
 from training.card.statements import documentation
-from training.checkpoint import CheckpointError
 from training.data import DataSet
 from training.data.groups import by_patient
 from training.evaluate import EVALUATION, evaluate
+from training.train import run
+from training.train.checkpoint import CheckpointError
 
 # Collins et al. 2024, BMJ 385:e078378, table 2
 TRIPOD_AI = (
@@ -30,7 +31,7 @@ TRIPOD_AI = (
 )
 
 
-def carded(evaluated: Path, folder: Path, audit: object = None) -> tuple[str, Card]:
+def carded(evaluated: Path, folder: Path, audit: object = None) -> tuple[str, ModelMetadata]:
     """The Markdown and the card of a copy of an evaluated run."""
     copytree(evaluated, folder)
     file = None
@@ -79,7 +80,7 @@ def test_every_number_of_the_table_is_the_evaluations(markdown: str, evaluation:
     expected: dict[str, list[list[float]]] = {}
     for part in ("test", "deduplicated_test", "validation"):
         figures = evaluation[part]
-        cells = {"pictures": [figures["pictures"]], "groups": [figures["groups"]]}
+        cells = {"images": [figures["images"]], "groups": [figures["groups"]]}
         for name in ("accuracy", "macro_f1", "expected_calibration_error", "brier", "negative_log_likelihood"):
             cells[name.replace("_", " ")] = [figures[name], *figures["intervals"][name]]
         cells["tumours missed rate"] = [figures["tumours_missed_rate"], *figures["intervals"]["tumours_missed_rate"]]
@@ -111,7 +112,7 @@ def test_the_head_says_the_accuracies_and_that_it_is_a_phantom(markdown: str, ev
     assert head.startswith("# Model card: small on phantom")
     assert RESEARCH_NOTICE in head
     assert PHANTOM_NOTICE in head
-    assert f"Right on {100 * evaluation['test']['accuracy']:.1f} % of 48 test pictures" in head
+    assert f"Right on {100 * evaluation['test']['accuracy']:.1f} % of 48 test images" in head
     assert f"on {100 * evaluation['deduplicated_test']['accuracy']:.1f} % of the 43 that training has not seen" in head
 
 
@@ -143,11 +144,11 @@ def test_what_was_done_is_told_as_the_options_have_it(folder: Path) -> None:
 def test_data_and_groups_are_counted(folder: Path, evaluation: dict) -> None:
     told = run.read_card(folder)
     data, groups = told.documentation["data"], told.documentation["groups"]
-    assert "Synthetic phantom pictures" in data
-    assert "62 pictures to fit, 10 held out of Training to validate, 48 to test" in data
+    assert "Synthetic phantom images" in data
+    assert "62 images to fit, 10 held out of Training to validate, 48 to test" in data
     assert told.training["fingerprint"] in data
     assert "31 groups to fit and 5 to validate; no group is parted between these. 22 groups to test." in groups
-    assert "5 test pictures belong together with a training picture or are copies of another test picture" in groups
+    assert "5 test images belong together with a training image or are copies of another test image" in groups
     assert "43 remain without them" in groups
 
 
@@ -155,8 +156,8 @@ def test_limits_say_phantom_first_and_count_the_tumours_missed(folder: Path, eva
     limits = run.read_card(folder).documentation["limits"]
     assert "phantom" in limits[0]
     test = evaluation["test"]
-    assert f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test pictures for none." in limits
-    assert not [limit for limit in limits if "Copies of training pictures" in limit]
+    assert f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test images for none." in limits
+    assert not [limit for limit in limits if "Copies of training images" in limit]
 
 
 def well_formed(markdown: str) -> bool:
@@ -184,14 +185,14 @@ def test_two_classes_without_an_audit_and_with_a_bar_in_a_name(squares_run: Path
     markdown, told = carded(squares_run, tmp_path / "run")
     assert well_formed(markdown)
     assert r"sensitivity, dark\|black" in markdown
-    assert "# Model card: small on some pictures" in markdown
+    assert "# Model card: small on some images" in markdown
     assert PHANTOM_NOTICE not in markdown
     assert "mistakes.png" not in markdown
     assert tables(markdown)[0][0] == ["figure", "Testing, raw", "Validation"]
     assert "copies were not looked for" in told.documentation["groups"]
-    assert "Copies of training pictures may be among the test pictures" in markdown
-    assert not [limit for limit in told.documentation["limits"] if "tumours in the test pictures" in limit]
-    assert "The folder some pictures" in told.documentation["data"]
+    assert "Copies of training images may be among the test images" in markdown
+    assert not [limit for limit in told.documentation["limits"] if "tumours in the test images" in limit]
+    assert "The folder some images" in told.documentation["data"]
 
 
 def test_what_the_audit_found_is_among_the_limits(evaluated_run: Path, folder: Path, tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_what_the_audit_found_is_among_the_limits(evaluated_run: Path, folder: P
         (b"[]", r"is not what python -m training\.audit writes"),
         (None, r"cannot read .*audit\.json: No such file"),
         (b'{"fingerprint": "another"}', r"is not what python -m training\.audit writes"),
-        (b'{"fingerprint": "another", "contradictory": [], "shortcuts": []}', "is the audit of other pictures"),
+        (b'{"fingerprint": "another", "contradictory": [], "shortcuts": []}', "is the audit of other images"),
     ],
 )
 def test_an_audit_that_cannot_be_used_is_explained(

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from training import networks
-from training.recipes import ORIGINAL_HEAD, PLAIN_HEAD
+from training.train import networks
+from training.train.recipes import ORIGINAL_HEAD, PLAIN_HEAD
 
 
 def preprocess_input(name: str):
@@ -64,13 +64,13 @@ def test_an_unknown_model_is_refused_with_suggestions() -> None:
         networks.build("xceptoin", 71, 4)
 
 
-def test_a_picture_too_small_for_a_backbone_is_refused() -> None:
+def test_a_image_too_small_for_a_backbone_is_refused() -> None:
     with pytest.raises(networks.NetworkError, match="InceptionV3 cannot be built"):
         networks.build("InceptionV3", 32, 4)
 
 
 @pytest.mark.parametrize("name", ["Xception", "EfficientNetB1"])
-def test_a_backbone_gets_pictures_of_the_size_it_is_made_for(name: str) -> None:
+def test_a_backbone_gets_images_of_the_size_it_is_made_for(name: str) -> None:
     assert getattr(keras.applications, name)(weights=None).input_shape[1] == networks.default_side(name)
 
 

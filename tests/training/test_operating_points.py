@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.evaluate.operating_points import ANY_TUMOUR, operating_points
-from training.figures_of_merit import Answers
+from training.metrics import Answers
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.scans import manifest, mask, phantom, picture
+from tests.training.scans import image, manifest, mask, phantom
 from training.phantom.__main__ import main
 from training.phantom.dataset import DatasetError, Plan, write
 
@@ -25,17 +25,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_command_writes_the_same_bytes_with_two_workers(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "training.phantom", tmp_path / "out", "--patients", "24", "12", "--size", "48"]
     done = subprocess.run([*command, "--masks", "--workers", "2"], capture_output=True, text=True, check=True)
-    assert "72 pictures" in done.stdout
+    assert "72 images" in done.stdout
     assert "100%" in done.stderr
     assert contents(tmp_path / "out") == contents(data)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_another_seed_gives_other_pictures(data: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_other_images(data: Path, tmp_path: Path) -> None:
     other, first = contents(phantom(tmp_path / "other", seed=1)), contents(data)
-    pictures = [name for name in other if name.endswith(".jpg") and name in first]
-    assert len(pictures) == 48
-    assert not any(other[name] == first[name] for name in pictures)
+    images = [name for name in other if name.endswith(".jpg") and name in first]
+    assert len(images) == 48
+    assert not any(other[name] == first[name] for name in images)
 
 
 def test_layout_and_names_are_those_of_the_kaggle_set(data: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_tumour_can_be_seen(data: Path) -> None:
     """Its pixels differ from the rest of the same head more than the noise does."""
     contrast = []
     for entry in manifest(data):
-        pixels, tumour = picture(data, entry["file"]).astype(float), mask(data, entry["file"])
+        pixels, tumour = image(data, entry["file"]).astype(float), mask(data, entry["file"])
         head = (pixels > 30) & ~tumour
         if tumour.any():
             contrast.append(abs(pixels[tumour].mean() - np.median(pixels[head])) / pixels[head].std())
@@ -85,12 +85,12 @@ def test_a_tumour_can_be_seen(data: Path) -> None:
 
 
 def test_two_slices_of_a_patient_show_the_same_head(data: Path) -> None:
-    pictures = {entry["file"]: picture(data, entry["file"]).astype(float).ravel() for entry in manifest(data)}
-    files = sorted(pictures)
+    images = {entry["file"]: image(data, entry["file"]).astype(float).ravel() for entry in manifest(data)}
+    files = sorted(images)
     same, different = [], []
     for index in range(0, len(files) - 6, 2):
-        same.append(np.corrcoef(pictures[files[index]], pictures[files[index + 1]])[0, 1])
-        different.append(np.corrcoef(pictures[files[index]], pictures[files[index + 6]])[0, 1])  # same plane
+        same.append(np.corrcoef(images[files[index]], images[files[index + 1]])[0, 1])
+        different.append(np.corrcoef(images[files[index]], images[files[index + 6]])[0, 1])  # same plane
     assert np.mean(same) > np.mean(different) + 0.1
 
 

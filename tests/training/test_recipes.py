@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from training import networks, recipes
-from training.fit import compile_for
-from training.recipes import Augmentation, Phase
+from training.train import networks, recipes
+from training.train.fit import compile_for
+from training.train.recipes import Augmentation, Phase
 
 SIDE = 32
 CLASSES = 3

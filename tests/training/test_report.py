@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.published import published
+from brain_tumor.atomic import atomic_file
 from training.report import Report, new_figure
 
 
@@ -10,7 +10,7 @@ def test_a_page_shows_its_parts_in_order_and_keeps_its_figures_beside_it(tmp_pat
     report = Report("Title", tmp_path / "new" / "folder", "phantom")
     report.heading("First")
     report.text("a paragraph with <b>")
-    report.table(["class", "pictures"], [["glioma", 3]], "how many")
+    report.table(["class", "images"], [["glioma", 3]], "how many")
     figure = new_figure()
     figure.subplots().plot([1, 2])
     report.figure(figure, "line", "a line")
@@ -28,7 +28,7 @@ def test_a_file_that_failed_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     try:
-        with published(path) as scratch:
+        with atomic_file(path) as scratch:
             scratch.write_text("half")
             raise OSError
     except OSError:

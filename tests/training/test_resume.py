@@ -17,12 +17,11 @@ import pytest
 from tests.processes import ROOT
 from tests.training.commands import ENVIRONMENT, assert_same, command, train_here, weights
 from tests.training.scans import phantom
-from training import networks
-from training.checkpoint import Checkpoint, Epoch
-from training.fit import fit
-from training.input_pipeline import Pictures
-from training.recipes import Options, Phase, options
-from training.train import main
+from training.train import main, networks
+from training.train.checkpoint import Checkpoint, Epoch
+from training.train.fit import fit
+from training.train.input_pipeline import Images
+from training.train.recipes import Options, Phase, options
 
 # Dropout, augmentation and strangers are part of it; the original recipe's head has more dropout, but no strangers.
 OPTIONS = ["--epochs", "8", "--batch-size", "20"]
@@ -210,22 +209,22 @@ class Stopping(Checkpoint):
             raise KeyboardInterrupt
 
 
-def pictures(count: int, seed: int) -> Pictures:
+def images(count: int, seed: int) -> Images:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, count)
     pixels = rng.integers(0, 120, (count, 32, 32, 3)) + 50 * labels[:, None, None, None]
-    return Pictures(pixels.astype(np.uint8), labels)
+    return Images(pixels.astype(np.uint8), labels)
 
 
 def fitted(folder: Path, made: Options, last: int, seed: int = 0) -> list[np.ndarray]:
     """The weights after a fit in ``folder``; ``last`` stops it after that epoch."""
     keras.utils.set_random_seed(seed)
     model = networks.build("small", 32, 3)
-    scans = pictures(24, 0)
+    scans = images(24, 0)
     checkpoint = Stopping(folder / "checkpoint", last)
     folder.mkdir(exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt):
-        fit(model, made, scans, pictures(12, 1), 255 - scans.pixels, checkpoint, folder)
+        fit(model, made, scans, images(12, 1), 255 - scans.pixels, checkpoint, folder)
     return model.get_weights()
 
 

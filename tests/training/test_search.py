@@ -6,13 +6,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from training.checkpoint import CheckpointError
 from training.compare.search import proposed_rate, search
 from training.data import DataSet
 from training.data.groups import by_patient
-from training.fit import DivergedError
-from training.recipes import TWO_PHASE, options, with_epochs, with_learning_rate
-from training.run import MODEL, read_card
+from training.train.checkpoint import CheckpointError
+from training.train.fit import DivergedError
+from training.train.recipes import TWO_PHASE, options, with_epochs, with_learning_rate
+from training.train.run import MODEL, read_card
 
 TRIALS = 6  # more than the random ones
 # Measured: the small network's loss overflows from a rate between 1e6 and 3e6 on; seed 10 goes on with 0.2 of it.

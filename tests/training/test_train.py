@@ -1,4 +1,4 @@
-"""The command itself, on a phantom of 96 pictures: what it writes, what it refuses, and that it repeats itself."""
+"""The command itself, on a phantom of 96 images: what it writes, what it refuses, and that it repeats itself."""
 
 import csv
 import json
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.card import Card
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ModelMetadata
 from tests.processes import ROOT
 from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom
-from training import data as pictures
+from training import data as images
 from training.data.groups import by_patient
 from training.train import main
 
@@ -45,13 +45,13 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, output: dict[s
 
 
 @pytest.fixture(scope="module")
-def card(trained: Path) -> Card:
-    return Card.from_json((trained / "model.json").read_text())
+def card(trained: Path) -> ModelMetadata:
+    return ModelMetadata.from_json((trained / "model.json").read_text())
 
 
 @pytest.fixture
 def squares(tmp_path: Path) -> Path:
-    """Two classes of grey squares, four pictures each in Training, two in Testing."""
+    """Two classes of grey squares, four images each in Training, two in Testing."""
     folder = tmp_path / "squares"
     for split, count in (("Training", 4), ("Testing", 2)):
         for level, name in ((60, "dark"), (180, "bright")):
@@ -89,12 +89,12 @@ def test_a_finished_run_holds_its_results_and_no_checkpoint(trained: Path) -> No
 def test_it_says_how_it_goes_and_what_came_out(trained: Path, output: dict[str, str]) -> None:
     assert "Epoch 2/2" in output["out"]
     assert "val_accuracy" in output["out"]
-    assert "62 pictures to fit, 10 to validate" in output["err"]
-    assert "accuracy on 10 validation pictures" in output["err"]
+    assert "62 images to fit, 10 to validate" in output["err"]
+    assert "accuracy on 10 validation images" in output["err"]
     assert str(trained / "model.keras") in output["err"]
 
 
-def test_the_card_says_what_was_trained_and_how(card: Card, data: Path) -> None:
+def test_the_card_says_what_was_trained_and_how(card: ModelMetadata, data: Path) -> None:
     assert card.class_names == ("glioma", "meningioma", "notumor", "pituitary")
     assert (card.height, card.width, card.resampling, card.scaling, card.name) == (32, 32, "bilinear", "none", "")
     assert card.explains
@@ -102,24 +102,24 @@ def test_the_card_says_what_was_trained_and_how(card: Card, data: Path) -> None:
     assert set(card.versions) == {"python", "keras", "tensorflow", "numpy"}
     training = card.training
     assert (training["data"], training["audited"], training["epochs"]) == ("phantom", False, 2)
-    assert training["fingerprint"] == pictures.find(data).fingerprint()
-    assert training["pictures"] == {"fitted": 62, "validated": 10}
-    assert training["groups"] == {"fitted": 31, "validated": 5}  # two pictures a patient
+    assert training["fingerprint"] == images.find(data).fingerprint()
+    assert training["images"] == {"fitted": 62, "validated": 10}
+    assert training["groups"] == {"fitted": 31, "validated": 5}  # two images a patient
     options = training["options"]
     assert (options["model"], options["weights"], options["recipe"], options["seed"]) == ("small", None, "two-phase", 0)
     assert [phase["epochs"] for phase in options["phases"]] == [2]
 
 
-def test_the_runs_file_says_which_pictures_were_fitted_and_validated(trained: Path, data: Path) -> None:
+def test_the_runs_file_says_which_images_were_fitted_and_validated(trained: Path, data: Path) -> None:
     run = json.loads((trained / "run.json").read_text())
-    found = pictures.find(data)
+    found = images.find(data)
     assert sorted(run["fitted"] + run["validated"]) == list(found.training)
     patients = [{found.patients[file] for file in run[part]} for part in ("fitted", "validated")]
     assert not patients[0] & patients[1]
     assert {Path(file).parent.name for file in run["validated"]} == set(found.class_names)
 
 
-def test_what_the_model_says_of_validation_is_kept(trained: Path, card: Card, data: Path) -> None:
+def test_what_the_model_says_of_validation_is_kept(trained: Path, card: ModelMetadata, data: Path) -> None:
     preprocessor = Preprocessor(card.height, card.width, card.resampling)
     with np.load(trained / "validation.npz") as kept:
         batch = np.concatenate([preprocessor.from_bytes((data / file).read_bytes()) for file in kept["files"]])
@@ -127,11 +127,11 @@ def test_what_the_model_says_of_validation_is_kept(trained: Path, card: Card, da
         np.testing.assert_allclose(kept["logits"], logits, rtol=1e-5, atol=1e-6)
         assert kept["labels"].tolist() == [card.class_names.index(Path(file).parent.name) for file in kept["files"]]
         accuracy = (kept["logits"].argmax(1) == kept["labels"]).mean()
-    assert card.metrics["validation"]["pictures"] == 10
+    assert card.metrics["validation"]["images"] == 10
     assert card.metrics["validation"]["accuracy"] == round(float(accuracy), 4)
 
 
-def test_the_epochs_are_a_table_and_a_picture(trained: Path) -> None:
+def test_the_epochs_are_a_table_and_a_image(trained: Path) -> None:
     with (trained / "epochs.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["epoch"], row["phase"]) for row in rows] == [("1", "all"), ("2", "all")]
@@ -189,7 +189,7 @@ def test_another_run_does_not_go_into_its_folder(
     assert contents(trained) == before
 
 
-def test_a_run_on_other_pictures_is_another_run(
+def test_a_run_on_other_images_is_another_run(
     data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = shutil.copytree(data, tmp_path / "other")
@@ -212,12 +212,12 @@ def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: 
     for split in ("Training", "Testing"):
         for name in ("glioma", "notumor"):
             shutil.copytree(data / split / name, two / split / name)
-    found = pictures.find(two)
+    found = images.find(two)
     groups = tmp_path / "groups.json"
     by_patient(found).save(groups, found.fingerprint())
     options = ["--groups", str(groups), "--recipe", "original", "--epochs", "1", "--seed", "7"]
     train_here(two, tmp_path / "run", *options, "--resampling", "box", "--label-smoothing", "0.1", "--batch-size", "8")
-    card = Card.from_json((tmp_path / "run" / "model.json").read_text())
+    card = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text())
     assert card.class_names == ("glioma", "notumor")
     assert card.resampling == "box"
     assert not card.explains  # a hidden layer
@@ -277,7 +277,7 @@ def empty_a_class(folder: Path) -> None:
         path.unlink()
 
 
-def leave_one_picture(folder: Path) -> None:
+def leave_one_image(folder: Path) -> None:
     for path in list((folder / "Training" / "bright").iterdir())[1:]:
         path.unlink()
 
@@ -286,10 +286,10 @@ def leave_one_picture(folder: Path) -> None:
     ("spoil", "message"),
     [
         (remove_all, "there is no folder"),
-        (rename_a_split, "has no folder Training: it must hold Training/CLASS/PICTURE and Testing/CLASS/PICTURE"),
+        (rename_a_split, "has no folder Training: it must hold Training/CLASS/IMAGE and Testing/CLASS/IMAGE"),
         (rename_a_class, "has Dark: rename one"),
-        (empty_a_class, "bright has no picture"),
-        (leave_one_picture, "bright needs pictures of two or more patients"),
+        (empty_a_class, "bright has no image"),
+        (leave_one_image, "bright needs images of two or more patients"),
     ],
 )
 def test_data_that_cannot_be_used_are_explained(
@@ -300,13 +300,11 @@ def test_data_that_cannot_be_used_are_explained(
     assert not list((tmp_path / "run").glob("*"))
 
 
-def test_an_unreadable_picture_is_named_and_nothing_is_written(
+def test_an_unreadable_image_is_named_and_nothing_is_written(
     squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (squares / "Training" / "dark" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    refused(
-        [str(squares), str(tmp_path / "run"), "--size", "32"], "Training/dark/2.png: The picture is damaged", capsys
-    )
+    refused([str(squares), str(tmp_path / "run"), "--size", "32"], "Training/dark/2.png: The image is damaged", capsys)
     assert not list((tmp_path / "run").iterdir())
 
 
@@ -324,7 +322,7 @@ def test_a_folder_that_cannot_be_written_is_found_first(
     [
         (None, "groups.json: No such file or directory; make it with python -m training.audit"),
         ("[]", "is not what python -m training.audit writes"),
-        ('{"fingerprint": "", "groups": {}, "copies": {}}', "belongs to other pictures"),
+        ('{"fingerprint": "", "groups": {}, "copies": {}}', "belongs to other images"),
     ],
 )
 def test_groups_that_do_not_fit_are_refused(

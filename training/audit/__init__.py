@@ -1,6 +1,6 @@
-"""What is wrong with a data set: pictures that it holds twice, labels that contradict, shortcuts to the class.
+"""What is wrong with a data set: images that it holds twice, labels that contradict, shortcuts to the class.
 
-What it finds decides how the pictures are split, and which test pictures are honest ones.
+What it finds decides how the images are split, and which test images are honest ones.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from training.atomic import write_json
 from training.audit import page
 from training.audit.alignment import COPIED, agreement
 from training.audit.candidates import candidates
@@ -22,7 +23,6 @@ from training.audit.shortcuts import shortcuts
 from training.data import TESTING, TRAINING, DataSet
 from training.data.groups import GROUPS_FILE, Groups
 from training.explore.measure import measure
-from training.published import write_json
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ AUDIT = "audit.json"
 
 @dataclass(frozen=True)
 class Copy:
-    """Two pictures, as places in the list of files, that show the same; agreement is 1 where pixels are equal."""
+    """Two images, as places in the list of files, that show the same; agreement is 1 where pixels are equal."""
 
     first: int
     second: int
@@ -43,24 +43,24 @@ def audit(data: DataSet, out: Path) -> Groups:
     """Look for copies and shortcuts; writes ``groups.json``, ``report.html`` and, last, ``audit.json`` into ``out``.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: an image cannot be read.
     """
     started = time.monotonic()
     files = [*data.training, *data.testing]
     copies = find_copies(fingerprints(data.folder, files))
     groups = groups_of(data, files, [(copy.first, copy.second) for copy in copies])
     log.info("%d pairs of copies; what gives the classes away ...", len(copies))
-    pictures = measure(replace(data, testing=())).pictures
+    images = measure(replace(data, testing=())).images
     found = {
         "data": data.name,
         "fingerprint": data.fingerprint(),
-        "pictures": {TRAINING: len(data.training), TESTING: len(data.testing)},
+        "images": {TRAINING: len(data.training), TESTING: len(data.testing)},
         "copies": [
             {"first": files[copy.first], "second": files[copy.second], "kind": copy.kind, "agreement": copy.agreement}
             for copy in copies
         ],
         **_counts(data, groups),
-        "shortcuts": shortcuts(pictures, data.labels(data.training), groups.of(data.training)),
+        "shortcuts": shortcuts(images, data.labels(data.training), groups.of(data.training)),
         "seconds": 0,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -71,15 +71,15 @@ def audit(data: DataSet, out: Path) -> Groups:
     return groups
 
 
-def find_copies(pictures: Sequence[Fingerprint]) -> list[Copy]:
-    """Pairs of pictures that show the same; of many equal ones, each with the first alone."""
+def find_copies(images: Sequence[Fingerprint]) -> list[Copy]:
+    """Pairs of images that show the same; of many equal ones, each with the first alone."""
     equal = [
-        *_equal([picture.file_hash for picture in pictures], SAME_FILE),
-        *_equal([picture.pixel_hash for picture in pictures], SAME_PIXELS),
+        *_equal([image.file_hash for image in images], SAME_FILE),
+        *_equal([image.pixel_hash for image in images], SAME_PIXELS),
     ]
     known = {copy.second: copy for copy in reversed(equal)}  # a same file is no more than that
-    distinct = np.array([place for place in range(len(pictures)) if place not in known])
-    left = [pictures[place] for place in distinct]
+    distinct = np.array([place for place in range(len(images)) if place not in known])
+    left = [images[place] for place in distinct]
     pairs = candidates(
         np.stack([each.queries.hashes for each in left]), np.stack([each.references.hashes for each in left])
     )
@@ -113,5 +113,5 @@ def _counts(data: DataSet, groups: Groups) -> dict[str, Any]:
         "across_splits": sum(across(each) for each in found),
         "contradictory": [each for each in found if contradictory(each)],
         "superfluous": sum(len(each) - 1 for each in found),
-        TESTING: {name: {"pictures": tested[name], "seen": seen[name]} for name in data.class_names},
+        TESTING: {name: {"images": tested[name], "seen": seen[name]} for name in data.class_names},
     }

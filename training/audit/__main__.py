@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import command, data
+from training import cli, data
 from training.audit import AUDIT, audit
 from training.data.groups import GROUPS_FILE
 
@@ -15,22 +15,22 @@ log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, audit, and say what was found."""
-    parser = command.parser(
+    parser = cli.parser(
         "audit",
         "Find copies, exact and near, within and across Training and Testing, labels that contradict, and what gives "
         "the classes away. Writes OUT/groups.json, which training and evaluation take, and OUT/report.html.",
     )
-    command.add_data(parser)
+    cli.add_data(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the audit's folder")
     args = parser.parse_args(argv)
-    with command.ending(parser, "the same command begins anew"):
+    with cli.ending(parser, "the same command begins anew"):
         found = data.find(args.data)
-        command.check_folder(args.out)
+        cli.check_folder(args.out)
         audit(found, args.out)
         document = json.loads((args.out / AUDIT).read_text(encoding="utf-8"))
         seen = sum(each["seen"] for each in document[data.TESTING].values())
-        log.info("%d clusters of copies, %d pictures too many", len(document["clusters"]), document["superfluous"])
-        log.info("%d of %d test pictures have a copy in Training", seen, len(found.testing))
+        log.info("%d clusters of copies, %d images too many", len(document["clusters"]), document["superfluous"])
+        log.info("%d of %d test images have a copy in Training", seen, len(found.testing))
         log.info("%d clusters have labels that contradict", len(document["contradictory"]))
         for shortcut in document["shortcuts"]:
             percent = (100 * shortcut["balanced_accuracy"], 100 * shortcut["chance"])

@@ -1,6 +1,6 @@
-"""Whether two pictures show the same, pixel by pixel, once one is laid over the other.
+"""Whether two images show the same, pixel by pixel, once one is laid over the other.
 
-Perceptual hashes take many heads for one another. What tells them apart is detail: each picture is reduced to its
+Perceptual hashes take many heads for one another. What tells them apart is detail: each image is reduced to its
 local contrast, one is moved over the other until they agree best (inverse compositional alignment, Baker and Matthews
 2004, over affine maps), and then they must agree in most places, tile by tile: a banner spoils a few.
 """
@@ -17,11 +17,11 @@ from training.audit.candidates import Candidates
 from training.audit.views import Matrix
 from training.workers import cores
 
-# The least agreement of a copy. Unrelated pictures of the phantom reach 0.90, neighbouring slices of a head 0.97.
+# The least agreement of a copy. Unrelated images of the phantom reach 0.90, neighbouring slices of a head 0.97.
 # Copies are above that, but for those that lost detail: what shrank to fewer pixels than a thumbnail has.
 COPIED = 0.94
 _BATCH = 1000  # pairs at a time
-_OVERLAP = 0.5  # the least share of the second picture that lies on the first
+_OVERLAP = 0.5  # the least share of the second image that lies on the first
 _TILES = 8  # a side
 _TEXTURE = 6.0  # the least standard deviation, grey levels, of a tile that says something
 _FEWEST = 8  # tiles that must say something
@@ -35,7 +35,7 @@ _NOTHING: _Aligned = (np.empty(0), np.empty((0, 3, 3)))
 
 @dataclass(frozen=True)
 class _Round:
-    """Side of the pictures (pixels), steps of alignment, and the least correlation to go on with."""
+    """Side of the images (pixels), steps of alignment, and the least correlation to go on with."""
 
     side: int
     steps: int
@@ -50,8 +50,8 @@ def agreement(pairs: Candidates, thumbnails: NDArray[np.uint8], maps: NDArray[np
     """How far each pair agrees at its best: the median of the tiles' correlations, -1 where a look sufficed: (n,).
 
     Args:
-        thumbnails: grey, uint8 (picture, side, side).
-        maps: roughly, where each point of a pair's second picture lies in its first: (n, 3, 3).
+        thumbnails: grey, uint8 (image, side, side).
+        maps: roughly, where each point of a pair's second image lies in its first: (n, 3, 3).
     """
     result = np.full(len(pairs), -1.0)
     left = np.arange(len(pairs))
@@ -68,11 +68,11 @@ def agreement(pairs: Candidates, thumbnails: NDArray[np.uint8], maps: NDArray[np
 def _all_aligned(
     pairs: Candidates, thumbnails: NDArray[np.uint8], maps: NDArray[np.float64], stage: _Round
 ) -> _Aligned:
-    pictures = np.stack([_local_contrast(each, stage.side) for each in thumbnails])
+    images = np.stack([_local_contrast(each, stage.side) for each in thumbnails])
 
     def aligned(batch: slice) -> _Aligned:
         chosen = pairs.only(batch)
-        return _align(pictures[chosen.first], pictures[chosen.second], maps[batch], stage.steps)
+        return _align(images[chosen.first], images[chosen.second], maps[batch], stage.steps)
 
     batches = [slice(start, start + _BATCH) for start in range(0, len(pairs), _BATCH)]
     label = f"comparing at {stage.side} pixels"
@@ -95,7 +95,7 @@ def _local_contrast(thumbnail: NDArray[np.uint8], side: int) -> NDArray[np.float
 def _align(
     firsts: NDArray[np.float32], seconds: NDArray[np.float32], maps: NDArray[np.float64], steps: int
 ) -> _Aligned:
-    """Move each second picture over its first: the best correlation that was met (n,), and the map there (n, 3, 3).
+    """Move each second image over its first: the best correlation that was met (n,), and the map there (n, 3, 3).
 
     Args:
         firsts, seconds: (n, side, side). maps: to begin with.
@@ -106,7 +106,7 @@ def _align(
     if steps:
         down, right = np.gradient(seconds, 1 / (side - 1), axis=(1, 2))
         slopes = np.stack([down, right], -1).reshape(len(seconds), -1, 2)
-        # the change of the second picture by the six numbers of an affine map: (n, pixel, 6)
+        # the change of the second image by the six numbers of an affine map: (n, pixel, 6)
         jacobian = (slopes[..., :, None] * places[None, :, None, :]).reshape(len(seconds), -1, 6)
         normal = np.linalg.inv(jacobian.transpose(0, 2, 1) @ jacobian + np.eye(6))
     best, best_maps, moved = np.full(len(firsts), -1.0), maps.copy(), maps
@@ -133,16 +133,16 @@ def _places(side: int) -> NDArray[np.float32]:
 
 
 def _look(
-    pictures: NDArray[np.float32], maps: NDArray[np.float64], places: NDArray[np.float32]
+    images: NDArray[np.float32], maps: NDArray[np.float64], places: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The mapped places of each picture, bilinearly, 0 outside of it: (n, place), and whether they lie inside."""
-    count, side = pictures.shape[:2]
+    """The mapped places of each image, bilinearly, 0 outside of it: (n, place), and whether they lie inside."""
+    count, side = images.shape[:2]
     found = (places @ maps[:, :2].transpose(0, 2, 1).astype(np.float32)) * (side - 1)
     inside = ((found >= 0) & (found <= side - 1)).all(-1)
     found = np.clip(found, 0, side - 1.001)
     corner = found.astype(np.int32)
     part = found - corner
-    flat = pictures.reshape(-1)
+    flat = images.reshape(-1)
     at = corner[..., 0] * side + corner[..., 1] + (np.arange(count, dtype=np.int32) * side**2)[:, None]
     down, right = part[..., 0], part[..., 1]
     above = flat.take(at) * (1 - right) + flat.take(at + 1) * right

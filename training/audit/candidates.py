@@ -1,4 +1,4 @@
-"""Pairs of pictures that may be copies: those whose perceptual hashes differ in few bits, in some pair of views."""
+"""Pairs of images that may be copies: those whose perceptual hashes differ in few bits, in some pair of views."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _ROWS = 512  # of the table of distances that are held at a time
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of pictures, each once and in the pair of views that makes them most alike; all int64 (n,).
+    """Pairs of images, each once and in the pair of views that makes them most alike; all int64 (n,).
 
     ``first`` is seen through QUERIES[query], ``second`` through REFERENCES[reference].
     """
@@ -36,7 +36,7 @@ def candidates(queries: NDArray[np.uint64], references: NDArray[np.uint64]) -> C
     """Every pair that resembles each other.
 
     Args:
-        queries, references: 64-bit hashes, (picture, view).
+        queries, references: 64-bit hashes, (image, view).
     """
     best = _Rows.none()
     for place, (query, reference) in enumerate(tqdm(PAIRS, desc="candidates", unit="view")):
@@ -67,7 +67,7 @@ class _Rows:
     def of(
         cls, first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.uint8], views: int
     ) -> "_Rows":
-        """Those of one pair of views; a picture does not resemble itself."""
+        """Those of one pair of views; an image does not resemble itself."""
         other = first != second
         count = int(other.sum())
         return cls(
@@ -79,7 +79,7 @@ class _Rows:
 
     @classmethod
     def closest(cls, parts: "list[_Rows]") -> "_Rows":
-        """Each pair once, whichever of its pictures comes first, in the earliest of the views that are closest."""
+        """Each pair once, whichever of its images comes first, in the earliest of the views that are closest."""
         columns = [np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__]
         first, second, distance, _ = columns
         pair = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)

@@ -41,7 +41,7 @@ def groups_of(data: DataSet, files: Sequence[str], copies: Iterable[Pair]) -> Gr
 
 
 def clusters(groups: Groups) -> list[list[str]]:
-    """Pictures that show the same, two or more each, the largest cluster first."""
+    """Images that show the same, two or more each, the largest cluster first."""
     members = defaultdict(list)
     for file, number in groups.copies.items():
         members[number].append(file)
@@ -49,15 +49,15 @@ def clusters(groups: Groups) -> list[list[str]]:
 
 
 def contradictory(cluster: Sequence[str]) -> bool:
-    """Whether copies of one picture lie in folders of several classes."""
+    """Whether copies of one image lie in folders of several classes."""
     return len({class_of(file) for file in cluster}) > 1
 
 
 def across(cluster: Sequence[str]) -> bool:
-    """Whether copies of one picture lie in both splits."""
+    """Whether copies of one image lie in both splits."""
     return len({PurePosixPath(file).parts[0] for file in cluster}) > 1
 
 
 def class_of(file: str) -> str:
-    """The class folder of a picture's relative path."""
+    """The class folder of an image's relative path."""
     return PurePosixPath(file).parent.name

@@ -1,4 +1,4 @@
-"""What the audit keeps of each picture: hashes of its content, a thumbnail, and hashes of its appearance."""
+"""What the audit keeps of each image: hashes of its content, a thumbnail, and hashes of its appearance."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 from tqdm import tqdm
 
-from brain_tumor.picture import PictureError, decode
+from brain_tumor.image import ImageError, decode
 from training.audit.views import QUERIES, REFERENCES, View, head, matrix, sample
 from training.data import DataError
 from training.workers import cores, workers
@@ -25,7 +25,7 @@ _SMOOTHED = SIDE / _HASHED / 2  # standard deviation, pixels, before a thumbnail
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """One picture.
+    """One image.
 
     Attributes:
         file_hash, pixel_hash: SHA-256 of the file, and of its decoded pixels and their shape.
@@ -41,25 +41,25 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture's views: each one's 64-bit perceptual hash, uint64 (view,), and its place, float64 (view, 3, 3)."""
+    """An image's views: each one's 64-bit perceptual hash, uint64 (view,), and its place, float64 (view, 3, 3)."""
 
     hashes: NDArray[np.uint64]
     places: NDArray[np.float64]
 
 
 def fingerprints(folder: Path, files: Sequence[str]) -> list[Fingerprint]:
-    """Read every picture once, on every core.
+    """Read every image once, on every core.
 
     Raises:
-        DataError: a picture cannot be read; the message names it.
+        DataError: an image cannot be read; the message names it.
     """
     with workers(cores()) as pool:
         made = pool.imap(partial(fingerprint, folder), files, chunksize=16)
-        return list(tqdm(made, total=len(files), desc="fingerprints", unit="picture"))
+        return list(tqdm(made, total=len(files), desc="fingerprints", unit="image"))
 
 
 def fingerprint(folder: Path, file: str) -> Fingerprint:
-    """Of one picture.
+    """Of one image.
 
     Raises:
         DataError: it cannot be read.
@@ -67,7 +67,7 @@ def fingerprint(folder: Path, file: str) -> Fingerprint:
     try:
         data = (folder / file).read_bytes()
         image = decode(data)
-    except (PictureError, OSError) as error:
+    except (ImageError, OSError) as error:
         raise DataError(f"cannot read {folder / file}: {error}") from None
     pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
     thumbnail = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
 from training.audit.clusters import NEAR, SAME_FILE, SAME_PIXELS, across, class_of
 from training.data import TESTING, DataSet
 from training.data.layout import SPLITS
@@ -16,7 +16,7 @@ from training.report import Report, new_figure, share, share_with_interval
 _BOTH = "across both"
 _SHOWN = 8  # pairs in a figure
 _LISTED = 20  # clusters in a table
-_SIDE = 160  # of the pictures shown, pixels
+_SIDE = 160  # of the images shown, pixels
 
 
 def write(data: DataSet, found: dict[str, Any], out: Path) -> Path:
@@ -35,7 +35,7 @@ def write(data: DataSet, found: dict[str, Any], out: Path) -> Path:
 def _copies(report: Report, data: DataSet, found: dict[str, Any]) -> None:
     report.heading("Copies")
     report.text(
-        f"Of {sum(found['pictures'].values()):,} pictures {found['superfluous']:,} are copies of others: the same "
+        f"Of {sum(found['images'].values()):,} images {found['superfluous']:,} are copies of others: the same "
         "file, the same pixels, or nearly the same once turned, mirrored, rescaled, relit or rid of a banner. "
         "Splits keep copies together; the de-duplicated test figures leave out what Training holds."
     )
@@ -44,12 +44,12 @@ def _copies(report: Report, data: DataSet, found: dict[str, Any]) -> None:
     report.table(
         ["pairs found", *places],
         [[kind, *(kinds[kind, place] for place in places)] for kind in (SAME_FILE, SAME_PIXELS, NEAR)],
-        "Of many equal pictures each is counted with the first alone.",
+        "Of many equal images each is counted with the first alone.",
     )
     report.table(
-        ["class", "test pictures", "with a copy in Training"],
+        ["class", "test images", "with a copy in Training"],
         [
-            [name, each["pictures"], f"{each['seen']} ({share(each['seen'] / each['pictures'])})"]
+            [name, each["images"], f"{each['seen']} ({share(each['seen'] / each['images'])})"]
             for name, each in found[TESTING].items()
         ],
         "How much of the test a network has seen while it learnt.",
@@ -71,19 +71,19 @@ def _copies(report: Report, data: DataSet, found: dict[str, Any]) -> None:
 def _clusters(report: Report, found: dict[str, Any]) -> None:
     report.heading("Clusters")
     if not found["clusters"]:
-        report.text("No picture has a copy.")
+        report.text("No image has a copy.")
         return
     report.text(
         f"{len(found['clusters']):,} clusters of copies; {found['across_splits']:,} lie in both splits, and in "
         f"{len(found['contradictory']):,} the labels contradict. A cluster is what copies of copies connect; a very "
-        "large one can be a chain of pictures of which the ends differ."
+        "large one can be a chain of images of which the ends differ."
     )
     sizes = Counter(len(each) for each in found["clusters"])
     report.table(
-        ["pictures in a cluster", "clusters"], sorted(sizes.items()), "All pictures with a copy are in groups.json."
+        ["images in a cluster", "clusters"], sorted(sizes.items()), "All images with a copy are in groups.json."
     )
     report.table(
-        ["largest clusters", "pictures", "first three"],
+        ["largest clusters", "images", "first three"],
         [[number, len(each), ", ".join(each[:3])] for number, each in enumerate(found["clusters"][:_LISTED], 1)],
     )
 

@@ -10,11 +10,11 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from training.data import DataError
 from training.explore.measure import Measured
-from training.figures_of_merit import Answers, Figures, intervals, rounded
+from training.metrics import Answers, Figures, intervals, rounded
 
 _FOLDS = 5
 _TREES = 200
-_LEAVES = 5  # pictures in a leaf at least
+_LEAVES = 5  # images in a leaf at least
 
 # What each classifier sees; a word is given as its place among all such words.
 SHORTCUTS: dict[str, Callable[[Measured], Sequence[float | str]]] = {
@@ -25,23 +25,21 @@ SHORTCUTS: dict[str, Callable[[Measured], Sequence[float | str]]] = {
 TOGETHER = "all of these"
 
 
-def shortcuts(
-    pictures: Sequence[Measured], labels: NDArray[np.int64], groups: NDArray[np.int64]
-) -> list[dict[str, Any]]:
+def shortcuts(images: Sequence[Measured], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[dict[str, Any]]:
     """Each shortcut's balanced accuracy, with a 95 % interval, next to chance: on folds that keep groups whole.
 
     Args:
-        pictures: of Training. labels, groups: int64 (n,).
+        images: of Training. labels, groups: int64 (n,).
 
     Raises:
         DataError: a class has fewer than two groups.
     """
     classes = sorted(set(labels.tolist()))
-    columns = {name: _columns([of(picture) for picture in pictures]) for name, of in SHORTCUTS.items()}
+    columns = {name: _columns([of(image) for image in images]) for name, of in SHORTCUTS.items()}
     columns[TOGETHER] = np.concatenate(list(columns.values()), axis=1)
     least = min(len(set(groups[labels == each].tolist())) for each in classes)
     if least < 2:
-        raise DataError("a class of Training has a single group of pictures: nothing can be learnt from it")
+        raise DataError("a class of Training has a single group of images: nothing can be learnt from it")
     folds = StratifiedGroupKFold(min(_FOLDS, least), shuffle=True, random_state=0)
     splits = list(folds.split(labels, labels, groups))
     found = []

@@ -1,7 +1,7 @@
-"""The ways in which a picture is looked at, so that a copy that was turned, mirrored or given a banner looks alike.
+"""The ways in which an image is looked at, so that a copy that was turned, mirrored or given a banner looks alike.
 
-A view is a square cut out of a picture: the whole of it, less its upper or lower edge, or the head alone; as it is, or
-turned back by some angle. A copy and its original agree in some pair of views, and the two views say how one picture
+A view is a square cut out of an image: the whole of it, less its upper or lower edge, or the head alone; as it is, or
+turned back by some angle. A copy and its original agree in some pair of views, and the two views say how one image
 lies in the other.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-# (3, 3): homogeneous coordinates (row, column, 1) to others. Rows and columns go from 0 to 1 over a picture or a view.
+# (3, 3): homogeneous coordinates (row, column, 1) to others. Rows and columns go from 0 to 1 over an image or a view.
 Matrix = NDArray[np.float64]
 
 _EDGE = 0.12  # share of the height that is cut off with a banner
@@ -25,22 +25,22 @@ WHOLE, NO_TOP, NO_BOTTOM, HEAD = "whole", "no top", "no bottom", "head"
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at a picture: mirrored left to right or not, then turned by degrees, then cut."""
+    """One way to look at an image: mirrored left to right or not, then turned by degrees, then cut."""
 
     kind: str
     mirrored: bool = False
     angle: float = 0.0
 
 
-# A banner over a picture goes with the edge of both; one beside it, with the edge of the longer picture alone.
+# A banner over an image goes with the edge of both; one beside it, with the edge of the longer image alone.
 KINDS = ((WHOLE, WHOLE), (HEAD, HEAD), (NO_TOP, NO_TOP), (NO_BOTTOM, NO_BOTTOM), (NO_TOP, WHOLE), (NO_BOTTOM, WHOLE))
 REFERENCES = tuple(View(kind) for kind in (WHOLE, HEAD, NO_TOP, NO_BOTTOM))
-# Right angles come from exports, small ones from augmentation; those go with whole pictures and heads.
+# Right angles come from exports, small ones from augmentation; those go with whole images and heads.
 QUERIES = (
     *(View(view.kind, *turn) for view in REFERENCES for turn in product((False, True), (0, 90, 180, 270))),
     *(View(view.kind, *turn) for view in REFERENCES[:2] for turn in product((False, True), (-18, -12, -6, 6, 12, 18))),
 )
-# Which view of one picture is compared with which of another: places in QUERIES and REFERENCES.
+# Which view of one image is compared with which of another: places in QUERIES and REFERENCES.
 PAIRS = tuple(
     (query, reference)
     for (query, seen), (reference, other) in product(enumerate(QUERIES), enumerate(REFERENCES))
@@ -49,7 +49,7 @@ PAIRS = tuple(
 
 
 def head(grey: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Where the largest bright part of a picture lies: (n, 2), or the whole picture where nothing is bright.
+    """Where the largest bright part of an image lies: (n, 2), or the whole image where nothing is bright.
 
     Args:
         grey: (side, side).
@@ -61,7 +61,7 @@ def head(grey: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def matrix(view: View, points: NDArray[np.float64]) -> Matrix:
-    """From the view to the picture.
+    """From the view to the image.
 
     Args:
         points: of the head, as ``head`` gives them.
@@ -79,7 +79,7 @@ def matrix(view: View, points: NDArray[np.float64]) -> Matrix:
 
 
 def _turn(view: View) -> Matrix:
-    """From the mirrored and turned picture to the picture, around its centre."""
+    """From the mirrored and turned image to the image, around its centre."""
     angle = np.deg2rad(view.angle)
     turn = np.eye(3)
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
@@ -89,10 +89,10 @@ def _turn(view: View) -> Matrix:
 
 
 def sample(grey: NDArray[np.float32], view: Matrix, side: int) -> NDArray[np.float32]:
-    """The view as a picture: float32 (side, side).
+    """The view as an image: float32 (side, side).
 
     Args:
-        grey: the picture, square.
+        grey: the image, square.
     """
     pixels = view.copy()
     pixels[:2, :2] *= (len(grey) - 1) / (side - 1)

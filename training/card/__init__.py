@@ -7,18 +7,18 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
-from brain_tumor.card import Card
-from training import run
+from brain_tumor.atomic import atomic_file
+from brain_tumor.metadata import ModelMetadata
 from training.card.statements import documentation
-from training.checkpoint import CheckpointError
 from training.evaluate import figure_rows, operating_point_rows
-from training.published import published
 from training.report import share
+from training.train import run
+from training.train.checkpoint import CheckpointError
 
 CARD = "card.md"
 
 
-def write(folder: Path, audit_file: Path | None) -> Card:
+def write(folder: Path, audit_file: Path | None) -> ModelMetadata:
     """Write ``folder/card.md`` from the files of an evaluated run, and put its statements into the run's card.
 
     Args:
@@ -53,7 +53,7 @@ def write(folder: Path, audit_file: Path | None) -> Card:
         document=card.documentation,
         **_drawings(folder),
     )
-    with published(folder / CARD) as scratch:
+    with atomic_file(folder / CARD) as scratch:
         scratch.write_text(text, encoding="utf-8")
     run.write_card(card, folder)
     return card
@@ -69,7 +69,7 @@ def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
-def _audit(path: Path | None, card: Card) -> dict[str, Any] | None:
+def _audit(path: Path | None, card: ModelMetadata) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
@@ -81,5 +81,5 @@ def _audit(path: Path | None, card: Card) -> dict[str, Any] | None:
     if not isinstance(audit, dict) or not {"fingerprint", "contradictory", "shortcuts"} <= audit.keys():
         raise CheckpointError(f"{path} is not what python -m training.audit writes")
     if audit["fingerprint"] != card.training["fingerprint"]:
-        raise CheckpointError(f"{path} is the audit of other pictures than those of this run")
+        raise CheckpointError(f"{path} is the audit of other images than those of this run")
     return audit

@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from brain_tumor.card import PHANTOM, Card
-from training.figures_of_merit import HEALTHY
+from brain_tumor.metadata import PHANTOM, ModelMetadata
+from training.metrics import HEALTHY
 from training.report import share, share_with_interval
 
 INTENDED_USE = (
-    "Research on the classification of brain MRI pictures, and teaching and testing of how such a classifier is built, "
+    "Research on the classification of brain MRI images, and teaching and testing of how such a classifier is built, "
     "served and scaled."
 )
 OUT_OF_SCOPE = (
-    "Diagnosis, triage, treatment, or any other decision about a person. Pictures that are no brain MRI, whole volumes, other "
+    "Diagnosis, triage, treatment, or any other decision about a person. Images that are no brain MRI, whole volumes, other "
     "sequences or planes than those in the data, children, and findings other than the classes."
 )
 
 
-def documentation(card: Card, audit: dict[str, Any] | None) -> dict[str, Any]:
+def documentation(card: ModelMetadata, audit: dict[str, Any] | None) -> dict[str, Any]:
     """What goes into the card: use, data, groups, limits, and the items of TRIPOD+AI by name.
 
     Args:
@@ -32,62 +32,62 @@ def documentation(card: Card, audit: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _data(card: Card) -> str:
+def _data(card: ModelMetadata) -> str:
     training, test = card.training, card.metrics["test"]
-    pictures = training["pictures"]
+    images = training["images"]
     source = (
-        "Synthetic phantom pictures that this project makes; no scan of a person is among them."
+        "Synthetic phantom images that this project makes; no scan of a person is among them."
         if training["data"] == PHANTOM
-        else f"The folder {training['data']}, in the layout of the Kaggle data set Brain Tumor MRI. The pictures of that data set "
-        "come from several sources, without patient identifiers, demographics or acquisition parameters; of other pictures in "
+        else f"The folder {training['data']}, in the layout of the Kaggle data set Brain Tumor MRI. The images of that data set "
+        "come from several sources, without patient identifiers, demographics or acquisition parameters; of other images in "
         "this layout, nothing is known here."
     )
     return (
-        f"{source} {pictures['fitted']} pictures to fit, {pictures['validated']} held out of Training to validate, "
-        f"{test['pictures']} to test. SHA-256 over names and contents: {training['fingerprint']}."
+        f"{source} {images['fitted']} images to fit, {images['validated']} held out of Training to validate, "
+        f"{test['images']} to test. SHA-256 over names and contents: {training['fingerprint']}."
     )
 
 
-def _groups(card: Card) -> str:
+def _groups(card: ModelMetadata) -> str:
     training, test, deduplicated = card.training["groups"], card.metrics["test"], card.metrics["deduplicated_test"]
     counts = (
         f"{training['fitted']} groups to fit and {training['validated']} to validate; no group is parted between these. "
         f"{test['groups']} groups to test."
     )
     kept = (
-        "A group holds the pictures of one patient where a manifest names patients, and the copies of these, exact or near, that "
+        "A group holds the images of one patient where a manifest names patients, and the copies of these, exact or near, that "
         "the audit found."
         if card.training["audited"]
-        else "A group of fitting and validation holds the pictures of one patient where a manifest names patients, and one picture "
+        else "A group of fitting and validation holds the images of one patient where a manifest names patients, and one image "
         "elsewhere; copies were not looked for when these were parted, and may stand on both sides."
     )
     if deduplicated is None:
-        return f"{kept} {counts} Copies were not looked for among the test pictures."
+        return f"{kept} {counts} Copies were not looked for among the test images."
     return (
-        f"{kept} {counts} {test['pictures'] - deduplicated['pictures']} test pictures belong together with a training "
-        f"picture or are copies of another test picture; {deduplicated['pictures']} remain without them."
+        f"{kept} {counts} {test['images'] - deduplicated['images']} test images belong together with a training "
+        f"image or are copies of another test image; {deduplicated['images']} remain without them."
     )
 
 
-def _limits(card: Card, audit: dict[str, Any] | None) -> list[str]:
+def _limits(card: ModelMetadata, audit: dict[str, Any] | None) -> list[str]:
     test = card.metrics["test"]
     limits = [
         "One data set, split by its publisher: nothing here measures how the model does at another hospital, on another "
         "scanner, or on other patients.",
-        "The pictures are single slices exported as ordinary pictures: grey levels, size and annotation depend on who exported "
+        "The images are single slices exported as ordinary images: grey levels, size and annotation depend on who exported "
         "them, and a network can learn that in place of the anatomy.",
         "Age, sex, ethnicity and scanner are not known, so fairness between groups of people cannot be assessed.",
-        "The out-of-distribution score was tested on pictures that are no scans; other organs, other sequences and rare findings "
+        "The out-of-distribution score was tested on images that are no scans; other organs, other sequences and rare findings "
         "were not tried.",
     ]
     limits.append(
         "The figures on validation are optimistic: the epoch that was kept, the temperature and the threshold, and where networks "
-        "and learning rates were compared these, too, were chosen on the same pictures."
+        "and learning rates were compared these, too, were chosen on the same images."
     )
     if HEALTHY in card.class_names:
-        limits.append(f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test pictures for none.")
+        limits.append(f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test images for none.")
     if card.metrics["deduplicated_test"] is None:
-        limits.append("Copies of training pictures may be among the test pictures; they were not looked for.")
+        limits.append("Copies of training images may be among the test images; they were not looked for.")
     if audit is not None:
         limits += _audited(audit)
     if card.training["data"] == PHANTOM:
@@ -109,7 +109,7 @@ def _audited(audit: dict[str, Any]) -> list[str]:
     return found
 
 
-def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
+def _tripod(card: ModelMetadata, audit: dict[str, Any] | None) -> dict[str, str]:
     """The items of the TRIPOD+AI statement (Collins et al. 2024, BMJ 385:e078378), numbered and named as there."""
     training, metrics = card.training, card.metrics
     options, test = training["options"], metrics["test"]
@@ -120,24 +120,24 @@ def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
         for phase in options["phases"]
     )
     none = "Not available: the data set says nothing of it."
-    absent = "Not applicable: synthetic pictures." if phantom else none
+    absent = "Not applicable: synthetic images." if phantom else none
     return {
-        "1 Title": f"Classification of brain MRI pictures into {', '.join(card.class_names)}; development and internal test.",
+        "1 Title": f"Classification of brain MRI images into {', '.join(card.class_names)}; development and internal test.",
         "2 Abstract": "The head of this card.",
         "3 Background": "Diagnostic classification of single slices; no clinical pathway is addressed. Health inequalities: not known.",
-        "4 Objectives": "Development of a classifier, and its evaluation on the test pictures of the same data set.",
+        "4 Objectives": "Development of a classifier, and its evaluation on the test images of the same data set.",
         "5 Data": _data(card),
         "6 Participants": absent,
         "7 Data preparation": (
             f"Decoded to RGB, resized to {card.width} x {card.height} pixels ({card.resampling}), as the gateway does it; "
             f"augmentation while fitting: {_changes(options['augmentation'])}."
         ),
-        "8 Outcome": "The class folder a picture lies in; who assessed it, and how, is not known."
+        "8 Outcome": "The class folder an image lies in; who assessed it, and how, is not known."
         if not phantom
         else "The lesion that was drawn into the synthetic head.",
-        "9 Predictors": "The pixels of one picture, and nothing else.",
-        "10 Sample size": "All pictures of the data set; no calculation was made.",
-        "11 Missing data": "None: a picture that cannot be read stops the training.",
+        "9 Predictors": "The pixels of one image, and nothing else.",
+        "10 Sample size": "All images of the data set; no calculation was made.",
+        "11 Missing data": "None: an image that cannot be read stops the training.",
         "12 Analytical methods": (
             f"{options['model']}, {'pretrained on ImageNet' if options['weights'] else 'from random weights'}, recipe "
             f"{options['recipe']} ({phases}), batch {options['batch_size']}, {options['optimizer']}, label smoothing "
@@ -149,7 +149,7 @@ def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
         "14 Fairness": "Not assessed: nothing is known of the people scanned." if not phantom else absent,
         "15 Model output": (
             f"Probabilities calibrated by one temperature ({card.temperature:g}, fitted on validation), and an energy score with a "
-            "threshold that 99 % of the validation pictures stay below."
+            "threshold that 99 % of the validation images stay below."
         ),
         "16 Training versus evaluation": _groups(card),
         "17 Ethical approval": absent,
@@ -157,18 +157,18 @@ def _tripod(card: Card, audit: dict[str, Any] | None) -> dict[str, str]:
         "19 Patient and public involvement": "None.",
         "20 Participants (results)": absent,
         "21 Model development": (
-            f"{training['pictures']['fitted']} pictures to fit and {training['pictures']['validated']} to validate; "
+            f"{training['images']['fitted']} images to fit and {training['images']['validated']} to validate; "
             f"{training['epochs']} epochs in {training['seconds']} s."
         ),
         "22 Model specification": f"The .keras file and the SavedModel: {training['parameters']} parameters.",
         "23 Model performance": (
-            f"Accuracy {accuracy} on {test['pictures']} test pictures; all figures "
+            f"Accuracy {accuracy} on {test['images']} test images; all figures "
             "with intervals, raw and de-duplicated, are in this card."
         ),
         "24 Model updating": "None; a new version is a new card.",
-        "25 Interpretation": "The figures hold for this data set's own test pictures and their faults.",
+        "25 Interpretation": "The figures hold for this data set's own test images and their faults.",
         "26 Limitations": " ".join(_limits(card, audit)),
-        "27 Usability": f"Not for: {OUT_OF_SCOPE} A picture that is flagged as out of distribution should not be classified at all.",
+        "27 Usability": f"Not for: {OUT_OF_SCOPE} An image that is flagged as out of distribution should not be classified at all.",
     }
 
 

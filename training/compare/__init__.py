@@ -10,16 +10,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from training import run
+from training.atomic import write_json
 from training.compare import cost
 from training.compare.search import search
 from training.compare.table import Row, chosen, report
 from training.data import DataSet
 from training.data.groups import Groups
-from training.figures_of_merit import Answers, intervals
-from training.published import write_json
-from training.recipes import Options, with_epochs, with_learning_rate
+from training.metrics import Answers, intervals
 from training.serving import convert
+from training.train import run
+from training.train.recipes import Options, with_epochs, with_learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def compare(found: DataSet, groups: Groups, plan: Plan, out: Path) -> dict[str, 
     best = chosen(rows)
     final = out / best.model / f"seed-{plan.seeds[0]}"
     document = {
-        "pictures": len(run.read_validation(final).files),
+        "images": len(run.read_validation(final).files),
         "seeds": list(plan.seeds),
         "trials": plan.trials,
         "rows": [asdict(row) for row in rows],
@@ -87,7 +87,7 @@ def compare(found: DataSet, groups: Groups, plan: Plan, out: Path) -> dict[str, 
 
 def _row(options: Options, rate: float, groups: Groups, runs: Sequence[Path]) -> Row:
     kept = [run.read_validation(each) for each in runs]
-    right = np.stack([each.logits.argmax(1) == each.labels for each in kept])  # (seed, picture)
+    right = np.stack([each.logits.argmax(1) == each.labels for each in kept])  # (seed, image)
     mean = right.mean(0)
     answers = Answers((), np.empty((mean.size, 0)), kept[0].labels, groups.of(kept[0].files))
     low, high = intervals(answers, lambda _, weights: {"accuracy": float(mean @ weights / weights.sum())})["accuracy"]

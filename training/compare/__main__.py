@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import command, data
+from training import cli, data
 from training.compare import Plan, compare
 
 log = logging.getLogger(__name__)
@@ -36,26 +36,26 @@ def plan_of(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan:
     names = list(dict.fromkeys(filter(None, args.models.split(","))))
     if not names:
         parser.error("--models names no network")
-    candidates = [command.training_options(parser, args, name) for name in names]
+    candidates = [cli.training_options(parser, args, name) for name in names]
     return Plan(candidates, range(args.seed, args.seed + args.seeds), args.trials, args.trial_epochs)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line, compare, and print the table."""
-    parser = command.parser(
+    parser = cli.parser(
         "compare", "Train several networks by several seeds, and set their accuracy on validation against their cost."
     )
-    command.add_data(parser)
-    command.add_groups(parser)
+    cli.add_data(parser)
+    cli.add_groups(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the comparison's folder")
     add_comparison(parser)
-    command.add_training(parser)
+    cli.add_training(parser)
     args = parser.parse_args(argv)
-    with command.ending(parser, "the same command goes on from here"):
+    with cli.ending(parser, "the same command goes on from here"):
         plan = plan_of(parser, args)
         found = data.find(args.data)
-        groups = command.groups_of(args, found)
-        command.check_folder(args.out)
+        groups = cli.groups_of(args, found)
+        cli.check_folder(args.out)
         document = compare(found, groups, plan, args.out)
         for row in document["rows"]:
             mean = sum(row["accuracies"]) / len(row["accuracies"])

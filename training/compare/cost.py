@@ -9,11 +9,11 @@ import numpy as np
 
 from training.serving import served
 
-_WARM, _MEASURED = 5, 40  # pictures, one at a time
+_WARM, _MEASURED = 5, 40  # images, one at a time
 
 
 def multiplications(model: keras.Model) -> float:
-    """Multiply-accumulates for one picture, in 10^9: those of convolutions and dense layers, which are nearly all."""
+    """Multiply-accumulates for one image, in 10^9: those of convolutions and dense layers, which are nearly all."""
     total = 0
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.SeparableConv2D):
@@ -34,16 +34,16 @@ def size(version: Path) -> float:
 
 
 def milliseconds(version: Path, side: int) -> float:
-    """The median time of one picture, asked for alone, from a portable model server on this machine by gRPC.
+    """The median time of one image, asked for alone, from a portable model server on this machine by gRPC.
 
     Raises:
         ServingError: the server does not start, or does not answer.
     """
-    picture = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
     times = []
     with served(version) as model:
         for _ in range(_WARM + _MEASURED):
             started = time.perf_counter()
-            model.probabilities(picture)
+            model.probabilities(image)
             times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[_WARM:])

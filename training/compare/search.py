@@ -9,12 +9,12 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from training import run
-from training.checkpoint import CheckpointError, require_same
 from training.data import DataSet
 from training.data.groups import Groups
-from training.fit import DivergedError
-from training.recipes import Options, with_learning_rate
+from training.train import run
+from training.train.checkpoint import CheckpointError, require_same
+from training.train.fit import DivergedError
+from training.train.recipes import Options, with_learning_rate
 
 log = logging.getLogger(__name__)
 

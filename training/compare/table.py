@@ -18,9 +18,9 @@ class Row:
 
     Attributes:
         accuracies: on validation, one for each seed.
-        low, high: the 95 % interval of their mean, for these seeds: pictures are drawn, not seeds.
-        multiplications: 10^9 multiply-accumulates a picture. megabytes: of the SavedModel, 10^6 bytes.
-        milliseconds: of one picture on the model server. side: of the pictures, pixels.
+        low, high: the 95 % interval of their mean, for these seeds: images are drawn, not seeds.
+        multiplications: 10^9 multiply-accumulates an image. megabytes: of the SavedModel, 10^6 bytes.
+        milliseconds: of one image on the model server. side: of the images, pixels.
     """
 
     model: str
@@ -72,7 +72,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     axes.set_xscale("log")
     for set_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         set_formatter(LogFormatter())  # 1.2, not 1.2 x 10^0
-    axes.set(xlabel="milliseconds a picture on the model server (logarithmic)", ylabel="validation accuracy")
+    axes.set(xlabel="milliseconds an image on the model server (logarithmic)", ylabel="validation accuracy")
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
@@ -83,8 +83,8 @@ def report(document: dict[str, Any], rows: Sequence[Row], data: str, out: Path) 
     best = document["chosen"]["model"]
     page = Report("Comparison", out, data)
     page.text(
-        f"Mean accuracy over {len(document['seeds'])} seeds on the same {document['pictures']} validation pictures; "
-        "the test pictures were not looked at. Intervals hold 95 % and come from a bootstrap over whole groups."
+        f"Mean accuracy over {len(document['seeds'])} seeds on the same {document['images']} validation images; "
+        "the test images were not looked at. Intervals hold 95 % and come from a bootstrap over whole groups."
     )
     if document["trials"]:
         page.text(f"Each network has the learning rate that did best in {document['trials']} short trials.")

@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 HANDLE = "masoudnickparvar/brain-tumor-mri-dataset"
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
-# Pictures of each version by split and class, in the order of CLASSES, as counted when this was written.
+# Images of each version by split and class, in the order of CLASSES, as counted when this was written.
 COUNTS: Mapping[int, Mapping[str, tuple[int, ...]]] = {
     1: {TRAINING: (1321, 1339, 1595, 1457), TESTING: (300, 306, 405, 300)},
     2: {TRAINING: (1400,) * 4, TESTING: (400,) * 4},
 }
-_ARCHIVE_BYTES = 160_000_000  # about, of either version; its pictures take as much again
+_ARCHIVE_BYTES = 160_000_000  # about, of either version; its images take as much again
 _DEADLINE = (10.0, 60.0)  # seconds to connect, and between two pieces of the answer
 _AGAIN = "run the same command again"
 _BY_HAND = f"or fetch https://www.kaggle.com/datasets/{HANDLE} by hand, unpack it, and name its folder"
@@ -82,16 +82,14 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 def surprises(version: int, found: DataSet) -> list[str]:
-    """Where what was fetched has other numbers of pictures than were counted before, in words."""
+    """Where what was fetched has other numbers of images than were counted before, in words."""
     said = []
     for split, files in ((TRAINING, found.training), (TESTING, found.testing)):
         expected = dict(zip(CLASSES, COUNTS[version][split], strict=True))
         for name in sorted({*expected, *found.class_names}):
             count = sum(file.startswith(f"{split}/{name}/") for file in files)
             if count != expected.get(name, 0):
-                said.append(
-                    f"{split}/{name} has {count} pictures, not the {expected.get(name, 0)} known of this version"
-                )
+                said.append(f"{split}/{name} has {count} images, not the {expected.get(name, 0)} known of this version")
     return said
 
 

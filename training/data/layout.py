@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from brain_tumor.picture import SUFFIXES
+from brain_tumor.image import SUFFIXES
 from training.errors import TrainingError
 
 TRAINING, TESTING = "Training", "Testing"
 SPLITS = (TRAINING, TESTING)
-_LAYOUT = "it must hold Training/CLASS/PICTURE and Testing/CLASS/PICTURE"
+_LAYOUT = "it must hold Training/CLASS/IMAGE and Testing/CLASS/IMAGE"
 
 
 class DataError(TrainingError):
@@ -15,13 +15,13 @@ class DataError(TrainingError):
 
 
 def look(folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """List what ``folder`` holds; no picture is opened. What is hidden (.name) or no picture is left out.
+    """List what ``folder`` holds; no image is opened. What is hidden (.name) or no image is left out.
 
     Returns:
-        the class names, sorted, and by split the pictures' paths relative to ``folder``, sorted.
+        the class names, sorted, and by split the images' paths relative to ``folder``, sorted.
 
     Raises:
-        DataError: a folder is missing, misnamed or one level off, or a class has no picture in a split.
+        DataError: a folder is missing, misnamed or one level off, or a class has no image in a split.
     """
     if not folder.is_dir():
         what = "a file; unpack it, and name the folder" if folder.exists() else "not there"
@@ -41,7 +41,7 @@ def look(folder: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
             raise DataError(f"{folder / split} has no class folder {', '.join(lacks)}, which {other} has")
     if len(names) < 2:
         raise DataError(f"{folder / TRAINING} must hold two or more class folders, not {len(names)}: {_LAYOUT}")
-    files = {split: tuple(_pictures(folder, split, names)) for split in SPLITS}
+    files = {split: tuple(_images(folder, split, names)) for split in SPLITS}
     return names, files
 
 
@@ -60,14 +60,14 @@ def _holds(folder: Path, split: str) -> bool:
     return any(path.name == split and path.is_dir() for path in folder.iterdir())
 
 
-def _pictures(folder: Path, split: str, names: tuple[str, ...]) -> list[str]:
+def _images(folder: Path, split: str, names: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for name in names:
         inside = folder / split / name
-        pictures = [p for p in _visible(inside) if p.suffix.lower() in SUFFIXES and not p.is_dir()]
-        if not pictures:
-            raise DataError(f"{inside} has no picture ({', '.join(sorted(SUFFIXES))})")
-        found += [path.relative_to(folder).as_posix() for path in pictures]
+        images = [p for p in _visible(inside) if p.suffix.lower() in SUFFIXES and not p.is_dir()]
+        if not images:
+            raise DataError(f"{inside} has no image ({', '.join(sorted(SUFFIXES))})")
+        found += [path.relative_to(folder).as_posix() for path in images]
     return sorted(found)
 
 

@@ -1,6 +1,6 @@
-"""A file beside the pictures that names each with its SHA-256, so that a changed data set does not pass for the old.
+"""A file beside the images that names each with its SHA-256, so that a changed data set does not pass for the old.
 
-One format for all: ``{"data": NAME, "pictures": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The
+One format for all: ``{"data": NAME, "images": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The
 phantom's entries say more, among it the patient.
 """
 
@@ -14,15 +14,15 @@ from typing import Any
 
 from tqdm import tqdm
 
+from brain_tumor.atomic import atomic_file
 from training.data.layout import DataError
-from training.published import published
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Pictures by relative path: named but not there, there with another content, there but not named; each sorted."""
+    """Images by relative path: named but not there, there with another content, there but not named; each sorted."""
 
     missing: tuple[str, ...]
     changed: tuple[str, ...]
@@ -37,7 +37,7 @@ class Manifest:
     """A manifest as it was read or will be written.
 
     Attributes:
-        name: of the data. entries: by relative path what is said of each picture, in the file's order.
+        name: of the data. entries: by relative path what is said of each image, in the file's order.
         others: what else the file says, such as a phantom's plan.
     """
 
@@ -47,15 +47,15 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether every picture has its hash; older phantoms have none."""
+        """Whether every image has its hash; older phantoms have none."""
         return all("sha256" in entry for entry in self.entries.values())
 
     def patients(self) -> dict[str, Any]:
-        """By relative path, for the pictures whose patient is named."""
+        """By relative path, for the images whose patient is named."""
         return {file: entry["patient"] for file, entry in self.entries.items() if entry.get("patient") is not None}
 
     def compare(self, hashes: Mapping[str, str]) -> Differences:
-        """Hold the pictures that are there to what is said of them; without a hash, only to being there."""
+        """Hold the images that are there to what is said of them; without a hash, only to being there."""
         changed = (
             file
             for file, entry in self.entries.items()
@@ -67,23 +67,23 @@ class Manifest:
         )
 
     def with_hashes(self, hashes: Mapping[str, str]) -> "Manifest":
-        """The same with every picture's hash."""
+        """The same with every image's hash."""
         entries = {file: entry | {"sha256": hashes[file]} for file, entry in self.entries.items()}
         return Manifest(self.name, entries, self.others)
 
     def save(self, path: Path) -> None:
         """Write it; OSError where that cannot be."""
-        with published(path) as scratch:
+        with atomic_file(path) as scratch:
             scratch.write_text(self.as_json(), encoding="utf-8")
 
     def as_json(self) -> str:
         """The file's text."""
-        pictures = list(self.entries.values())
-        return json.dumps({"data": self.name, **self.others, "pictures": pictures}, indent=1) + "\n"
+        images = list(self.entries.values())
+        return json.dumps({"data": self.name, **self.others, "images": images}, indent=1) + "\n"
 
 
 def describe(name: str, hashes: Mapping[str, str]) -> Manifest:
-    """The manifest of the pictures SPLIT/CLASS/PICTURE, from their hashes."""
+    """The manifest of the images SPLIT/CLASS/IMAGE, from their hashes."""
     entries = {}
     for file, sha256 in hashes.items():
         split, class_name, _ = file.split("/")
@@ -95,23 +95,23 @@ def read(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        DataError: it is none, or names a picture twice.
+        DataError: it is none, or names an image twice.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        pictures = list(document.pop("pictures"))
+        images = list(document.pop("images"))
         name = str(document.pop("data"))
-        entries = {str(picture["file"]): dict(picture) for picture in pictures}
+        entries = {str(image["file"]): dict(image) for image in images}
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
-            f"{path} is not a manifest of pictures: remove it, and python -m training.data makes it anew"
+            f"{path} is not a manifest of images: remove it, and python -m training.data makes it anew"
         ) from None
     if not all(isinstance(entry.get("patient"), str | int | None) for entry in entries.values()):
         raise DataError(f"{path} names a patient by something other than a text or a number")
-    if len(entries) < len(pictures):
-        raise DataError(f"{path} names a picture twice: remove it, and python -m training.data makes it anew")
+    if len(entries) < len(images):
+        raise DataError(f"{path} names an image twice: remove it, and python -m training.data makes it anew")
     return Manifest(name, entries, document)
 
 
@@ -130,5 +130,5 @@ def hash_files(folder: Path, files: Iterable[str]) -> dict[str, str]:
 
     listed = list(files)
     with ThreadPoolExecutor() as pool:
-        digests = list(tqdm(pool.map(one, listed), total=len(listed), desc="hashing", unit="picture", leave=False))
+        digests = list(tqdm(pool.map(one, listed), total=len(listed), desc="hashing", unit="image", leave=False))
     return dict(zip(listed, digests, strict=True))

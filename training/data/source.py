@@ -1,11 +1,11 @@
-"""Where pictures come from: Kaggle, the phantom, or a folder; and whether they are what their manifest says."""
+"""Where images come from: Kaggle, the phantom, or a folder; and whether they are what their manifest says."""
 
 import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from brain_tumor.card import PHANTOM
+from brain_tumor.metadata import PHANTOM
 from training.data import DataSet, find, layout, manifest
 from training.data.fetch import COUNTS, fetch, surprises
 from training.data.layout import DataError
@@ -13,7 +13,7 @@ from training.data.layout import DataError
 log = logging.getLogger(__name__)
 
 _KAGGLE = {f"kaggle/{version}": version for version in COUNTS}
-_NAMED = 20  # pictures of each kind of difference; after them only their number
+_NAMED = 20  # images of each kind of difference; after them only their number
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", metavar="SOURCE",
         help=f"{' or '.join(_KAGGLE)}: that version of the Kaggle set, in kagglehub's cache (KAGGLEHUB_CACHE); "
-        f"{PHANTOM}: the synthetic set; or a folder that holds Training/CLASS/PICTURE and Testing/CLASS/PICTURE",
+        f"{PHANTOM}: the synthetic set; or a folder that holds Training/CLASS/IMAGE and Testing/CLASS/IMAGE",
     )  # fmt: skip
 
 
@@ -33,11 +33,11 @@ def ready(
     manifest_file: Path | None = None,
     only_check: bool = False,
 ) -> DataSet:
-    """Fetch or make the pictures, unless they are there, and hold them to their manifest, which is written if need be.
+    """Fetch or make the images, unless they are there, and hold them to their manifest, which is written if need be.
 
     Args:
         out: the phantom's folder. phantom_options: as python -m training.phantom takes them.
-        manifest_file: instead of the one beside the pictures. only_check: write no manifest.
+        manifest_file: instead of the one beside the images. only_check: write no manifest.
 
     Raises:
         DataError: they cannot be had, or are not what the manifest says.
@@ -57,7 +57,7 @@ def ready(
 
 
 def _folder(source: str, out: Path | None, phantom_options: Sequence[str], only_check: bool) -> Path:
-    """Where the pictures lie, once they do."""
+    """Where the images lie, once they do."""
     if source in _KAGGLE:
         return fetch(_KAGGLE[source])
     if source == PHANTOM:
@@ -74,7 +74,7 @@ def _folder(source: str, out: Path | None, phantom_options: Sequence[str], only_
 
 
 def _hold_to_manifest(folder: Path, elsewhere: Path | None, only_check: bool) -> None:
-    """Write the manifest, or compare the pictures with the one that is there."""
+    """Write the manifest, or compare the images with the one that is there."""
     path = elsewhere or folder / manifest.MANIFEST
     known = manifest.read(path) if path.exists() else None
     if known is None and only_check:
@@ -88,13 +88,13 @@ def _hold_to_manifest(folder: Path, elsewhere: Path | None, only_check: bool) ->
         _report(differences)
         counts = ", ".join(f"{len(files)} {kind}" for kind, files in vars(differences).items())
         raise DataError(
-            f"{folder} is not what {path} says ({counts}): bring the pictures back, or remove the manifest to take "
+            f"{folder} is not what {path} says ({counts}): bring the images back, or remove the manifest to take "
             "them as they are"
         )
     if known.complete:
-        log.info("%d pictures are what %s says", len(hashes), path)
+        log.info("%d images are what %s says", len(hashes), path)
     elif only_check:
-        raise DataError(f"{path} has no hash of some pictures: without --check they are added")
+        raise DataError(f"{path} has no hash of some images: without --check they are added")
     else:
         _save(known.with_hashes(hashes), path, needed=elsewhere is not None)
 

@@ -1,4 +1,4 @@
-"""Which training pictures a network learns from, and which it is validated on."""
+"""Which training images a network learns from, and which it is validated on."""
 
 import warnings
 from collections import defaultdict
@@ -12,7 +12,7 @@ from training.data.groups import Groups
 
 
 def hold_out(data: DataSet, groups: Groups, share: float, seed: int) -> tuple[list[str], list[str]]:
-    """Split the training pictures into those to fit and about ``share`` of them to validate on.
+    """Split the training images into those to fit and about ``share`` of them to validate on.
 
     Groups stay whole, classes keep their proportions as far as the groups let them.
 
@@ -25,7 +25,7 @@ def hold_out(data: DataSet, groups: Groups, share: float, seed: int) -> tuple[li
     for name in data.class_names:
         if len(members[name]) < 2:
             raise DataError(
-                f"{data.folder / TRAINING / name} needs pictures of two or more patients that are no copies of one "
+                f"{data.folder / TRAINING / name} needs images of two or more patients that are no copies of one "
                 "another, one to validate on"
             )
     folds = min(round(1 / share), *(len(each) for each in members.values()))
@@ -37,7 +37,7 @@ def hold_out(data: DataSet, groups: Groups, share: float, seed: int) -> tuple[li
     whole = [split for split in splits if all(len(set(labels[part])) == len(data.class_names) for part in split)]
     if not whole:
         raise DataError(
-            f"{data.folder / TRAINING} cannot be split: nearly all pictures of a class are of one patient, or copies "
+            f"{data.folder / TRAINING} cannot be split: nearly all images of a class are of one patient, or copies "
             "of one another"
         )
     # Not simply the first fold: the largest groups go there, however large they are.

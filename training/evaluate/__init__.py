@@ -1,4 +1,4 @@
-"""A finished run against the test pictures: as they are published, and without those that training has seen."""
+"""A finished run against the test images: as they are published, and without those that training has seen."""
 
 import csv
 import logging
@@ -11,20 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from brain_tumor.card import Card
-from brain_tumor.picture import Preprocessor
-from training import calibrate, run
-from training.checkpoint import CheckpointError
+from brain_tumor.atomic import atomic_file
+from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ModelMetadata
+from training.atomic import write_json
 from training.data import DataError, DataSet, read
 from training.data.groups import Groups
 from training.evaluate import drawings
 from training.evaluate.activation import activation_maps
+from training.evaluate.ood import strangers_flagged
 from training.evaluate.operating_points import operating_points
-from training.evaluate.strangers import strangers_flagged
-from training.figures_of_merit import Answers, Figures, rounded, summary
-from training.input_pipeline import PREDICTION_BATCH
-from training.published import published, write_json
+from training.metrics import Answers, Figures, rounded, summary
 from training.report import Report, share
+from training.train import calibrate, run
+from training.train.checkpoint import CheckpointError
+from training.train.input_pipeline import PREDICTION_BATCH
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _WORST = 8  # mistakes that are shown
 
 @dataclass(frozen=True)
 class _Tested:
-    """The test pictures and what the model said of them: logits float32 (n, class), unseen bool (n,)."""
+    """The test images and what the model said of them: logits float32 (n, class), unseen bool (n,)."""
 
     files: Sequence[str]
     pixels: NDArray[np.uint8]
@@ -43,19 +44,19 @@ class _Tested:
     unseen: NDArray[np.bool_]
 
 
-def evaluate(folder: Path, data: DataSet, groups: Groups) -> Card:
+def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
     """Test the run in ``folder``; writes ``folder/evaluation`` and puts the figures into the run's card.
 
     Raises:
         CheckpointError: no finished run, or one of other data or classes.
-        DataError: a test picture cannot be read, or training has seen all of them.
+        DataError: a test image cannot be read, or training has seen all of them.
     """
     card = run.read_card(folder)
     if (card.class_names, card.training.get("fingerprint")) != (data.class_names, data.fingerprint()):
-        raise CheckpointError(f"{folder} was trained on other pictures than {data.folder}: give it those")
+        raise CheckpointError(f"{folder} was trained on other images than {data.folder}: give it those")
     fresh = unseen(data, groups)
     if not fresh.any():
-        raise DataError(f"every test picture of {data.folder} belongs together with a training picture")
+        raise DataError(f"every test image of {data.folder} belongs together with a training image")
     model, kept = run.load_model(folder), run.read_validation(folder)
     files = data.testing
     pixels = read(data.folder, list(files), Preprocessor(card.height, card.width, card.resampling))
@@ -63,7 +64,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> Card:
     answers = _answers(card, logits, data.labels(files), groups.of(files))
     tested = _Tested(files, pixels, logits, answers, fresh)
     validation = _answers(card, kept.logits, kept.labels, groups.of(kept.files))
-    log.info("%d test pictures; intervals by bootstrap ...", len(files))
+    log.info("%d test images; intervals by bootstrap ...", len(files))
     threshold = card.out_of_distribution_threshold or 0.0  # training gives one
     metrics: dict[str, Any] = {
         "validation": summary(validation),
@@ -88,7 +89,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> Card:
 
 
 def unseen(data: DataSet, groups: Groups) -> NDArray[np.bool_]:
-    """Which test pictures no training picture belongs together with, one of each set of copies: bool (n,)."""
+    """Which test images no training image belongs together with, one of each set of copies: bool (n,)."""
     trained = {groups.groups[file] for file in data.training}
     shown: set[int] = set()
     mask = []
@@ -99,7 +100,9 @@ def unseen(data: DataSet, groups: Groups) -> NDArray[np.bool_]:
     return np.array(mask, bool)
 
 
-def _answers(card: Card, logits: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]) -> Answers:
+def _answers(
+    card: ModelMetadata, logits: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> Answers:
     return Answers(card.class_names, softmax(logits.astype(np.float64) / card.temperature, axis=1), labels, groups)
 
 
@@ -111,20 +114,20 @@ def _worst(answers: Answers) -> NDArray[np.int64]:
 
 
 def _report(
-    card: Card, name: str, metrics: Figures, tested: _Tested, maps: NDArray[np.float32] | None, out: Path
+    card: ModelMetadata, name: str, metrics: Figures, tested: _Tested, maps: NDArray[np.float32] | None, out: Path
 ) -> None:
     answers = tested.answers
     report = Report("Evaluation", out, name)
     sets = {"as published": metrics["test"]}
     if metrics["deduplicated_test"] is not None:
         sets["without copies"] = metrics["deduplicated_test"]
-    report.heading("Test pictures, raw and de-duplicated")
+    report.heading("Test images, raw and de-duplicated")
     report.text(
-        "Raw are all test pictures as published. De-duplicated leaves out those that belong together with a training "
-        "picture, and all but one of each set of copies; the honest figure is that one. Intervals hold 95 % and come "
+        "Raw are all test images as published. De-duplicated leaves out those that belong together with a training "
+        "image, and all but one of each set of copies; the honest figure is that one. Intervals hold 95 % and come "
         "from a bootstrap that draws whole groups; one that shrinks to a point only says that no mistake was seen."
         if metrics["deduplicated_test"] is not None
-        else "No audit was made of this data set, so copies of training pictures may be among these."
+        else "No audit was made of this data set, so copies of training images may be among these."
     )
     report.table(["figure", *sets], figure_rows(sets), "value (95 % interval)")
     report.figure(
@@ -135,28 +138,28 @@ def _report(
         "Confusion matrices: counts, shaded by the share of the true class.",
     )
     report.figure(
-        drawings.receiver_operating_characteristics(answers), "roc", "Each class against the rest, all test pictures."
+        drawings.receiver_operating_characteristics(answers), "roc", "Each class against the rest, all test images."
     )
     report.heading("Calibration")
     report.figure(
         drawings.reliability(answers, softmax(tested.logits.astype(np.float64), axis=1)),
         "reliability",
-        f"Confidence and accuracy, all test pictures; the temperature, {card.temperature:g}, was fitted on validation.",
+        f"Confidence and accuracy, all test images; the temperature, {card.temperature:g}, was fitted on validation.",
     )
     report.heading("Operating points")
     report.table(
         ["finds", "sensitivity wanted", "threshold", "sensitivity", "specificity"],
         operating_point_rows(metrics["operating_points"]),
-        "Thresholds chosen on validation, measured on all test pictures.",
+        "Thresholds chosen on validation, measured on all test images.",
     )
-    report.heading("Pictures that are no scans")
+    report.heading("Images that are no scans")
     report.table(
-        ["pictures", "flagged as out of distribution"],
+        ["images", "flagged as out of distribution"],
         [
             *([family, share(rate)] for family, rate in metrics["strangers_flagged"].items()),
             ["test scans", share(metrics["scans_flagged"])],
         ],
-        "The threshold lets 99 % of validation scans pass. None of these kinds of pictures was shown in training.",
+        "The threshold lets 99 % of validation scans pass. None of these kinds of images was shown in training.",
     )
     report.heading("The worst mistakes")
     worst = _worst(answers)
@@ -169,16 +172,16 @@ def _report(
             "The surest wrong answers; below, where the evidence for the answer was found (bright is much).",
         )
     else:
-        report.text("There are none: every test picture was answered rightly.")
+        report.text("There are none: every test image was answered rightly.")
     report.write()
 
 
 def figure_rows(sets: dict[str, Figures]) -> list[list[str]]:
     """Rows of a table: a figure's name, then its value and interval in each of ``sets``."""
     first = next(iter(sets.values()))
-    rows = [[name, *(str(each[name]) for each in sets.values())] for name in ("pictures", "groups")]
+    rows = [[name, *(str(each[name]) for each in sets.values())] for name in ("images", "groups")]
     for name, value in first.items():
-        if name in ("intervals", "confusion_matrix", "pictures", "groups", "tumours", "tumours_missed"):
+        if name in ("intervals", "confusion_matrix", "images", "groups", "tumours", "tumours_missed"):
             continue
         for inner in value if isinstance(value, dict) else [None]:
             title = name.replace("_", " ") if inner is None else f"{name}, {inner}"
@@ -212,7 +215,7 @@ def _with_interval(figures: Figures, name: str, inner: str | None) -> str:
 def _write_predictions(tested: _Tested, path: Path) -> None:
     answers = tested.answers
     strangeness = calibrate.energy(tested.logits)
-    with published(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(
             ["file", "group", "deduplicated", "truth", "answer", *answers.class_names, "out_of_distribution"]

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation."""
+"""The images of an evaluation."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.figures_of_merit import Answers
+from training.metrics import Answers
 from training.report import COLOURS, new_figure, share
 
 _BINS = 10
@@ -51,7 +51,7 @@ def reliability(answers: Answers, uncalibrated: NDArray[np.float64]) -> Figure:
         upper.plot(mean, rate, marker="o", color=colour, label=name)
         lower.hist(confidence, edges, histtype="step", color=colour)
     upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-    lower.set(xlabel="confidence (largest probability)", ylabel="pictures")
+    lower.set(xlabel="confidence (largest probability)", ylabel="images")
     upper.grid(alpha=0.3)
     upper.legend()
     return figure
@@ -80,7 +80,7 @@ def mistakes(
     answers: Answers,
     files: Sequence[str],
 ) -> Figure:
-    """Wrongly answered pictures: above as they are, below with the activation map of the answer where there is one.
+    """Wrongly answered images: above as they are, below with the activation map of the answer where there is one.
 
     Args:
         pixels: uint8 (n, side, side, 3). maps: (n, map height, map width, class).
@@ -106,6 +106,6 @@ def mistakes(
 
 
 def _stretched(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """A map at the picture's size, its negative evidence left out."""
+    """A map at the image's size, its negative evidence left out."""
     positive = np.maximum(values, 0)
     return np.asarray(Image.fromarray(positive).resize((side, side), Image.Resampling.BICUBIC))

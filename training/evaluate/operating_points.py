@@ -1,11 +1,11 @@
-"""Thresholds chosen on validation for a wanted sensitivity, and what they give on the test pictures."""
+"""Thresholds chosen on validation for a wanted sensitivity, and what they give on the test images."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.figures_of_merit import HEALTHY, Answers, Figures
+from training.metrics import HEALTHY, Answers, Figures
 
 _SENSITIVITIES = (0.9, 0.95, 0.99)
 _STEP = 1e-6  # thresholds are cut to it: a sure network's lie close to 0 and to 1
@@ -16,7 +16,7 @@ def operating_points(validation: Answers, test: Answers) -> list[Figures]:
     """For each class against the rest, and any tumour against none: what a threshold on its probability gives.
 
     The threshold is the highest that finds enough on validation; what it gives is measured with it as it is written. A
-    class that validation has no picture of is left out.
+    class that validation has no image of is left out.
     """
     points = []
     for name in [*([ANY_TUMOUR] if HEALTHY in test.class_names else []), *test.class_names]:
@@ -41,7 +41,7 @@ def operating_points(validation: Answers, test: Answers) -> list[Figures]:
 
 
 def _scores(answers: Answers, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The score (n,) that is thresholded, and whether the picture shows what is sought (n,)."""
+    """The score (n,) that is thresholded, and whether the image shows what is sought (n,)."""
     if name == ANY_TUMOUR:
         healthy = answers.class_names.index(HEALTHY)
         return 1 - answers.probabilities[:, healthy], answers.labels != healthy

@@ -1,4 +1,4 @@
-"""The whole way from pictures to a served model, in one folder; what is done already is not done again.
+"""The whole way from images to a served model, in one folder; what is done already is not done again.
 
 OUT/explore, OUT/audit, OUT/compare (with a run for each network and seed), OUT/models (what is served), and, last,
 OUT/experiment.json and OUT/report.html, which say what came out and where.
@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from brain_tumor.card import Card
-from brain_tumor.contract import CARD_ASSET, MODEL_NAME
+from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
+from brain_tumor.metadata import ModelMetadata
 from training import card as model_card
-from training import run
+from training.atomic import write_json
 from training.audit import AUDIT, audit
 from training.compare import Plan, compare
 from training.data import DataError, DataSet
@@ -22,8 +22,8 @@ from training.evaluate import evaluate
 from training.experiment import page
 from training.experiment.served import check
 from training.explore import SUMMARY, explore
-from training.published import write_json
 from training.serving import convert
+from training.train import run
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def experiment(data: DataSet, plan: Plan, out: Path) -> dict[str, Any]:
 
 
 def done(path: Path, data: DataSet) -> bool:
-    """Whether a stage's result is there, and of these pictures."""
+    """Whether a stage's result is there, and of these images."""
     try:
         return bool(json.loads(path.read_text(encoding="utf-8"))["fingerprint"] == data.fingerprint())
     except (OSError, ValueError, KeyError, TypeError):
@@ -75,7 +75,7 @@ def done(path: Path, data: DataSet) -> bool:
 
 
 def known_groups(folder: Path, data: DataSet) -> Groups | None:
-    """What an earlier audit in ``folder`` found, if it was of these pictures and patients."""
+    """What an earlier audit in ``folder`` found, if it was of these images and patients."""
     try:
         return load(folder / GROUPS_FILE, data) if done(folder / AUDIT, data) else None
     except DataError:
@@ -86,13 +86,13 @@ def _stage(name: str, folder: Path) -> None:
     log.info("--- %s: %s", name, folder)
 
 
-def _published(final: Path, card: Card, models: Path) -> Path:
+def _published(final: Path, card: ModelMetadata, models: Path) -> Path:
     """The last version in ``models``, if it is this model with this card, or else a new one."""
     versions = sorted(int(path.name) for path in (models / MODEL_NAME).glob("*") if path.name.isdigit())
     if versions:
         last = models / MODEL_NAME / str(versions[-1])
         with suppress(OSError, ValueError):  # not readable, or no card
-            kept = Card.from_json((last / CARD_ASSET).read_text(encoding="utf-8"))
+            kept = ModelMetadata.from_json((last / METADATA_ASSET).read_text(encoding="utf-8"))
             if (kept.training, kept.metrics, kept.documentation) == (card.training, card.metrics, card.documentation):
                 return last
     return convert(final / run.MODEL, models, versions[-1] + 1 if versions else 1)

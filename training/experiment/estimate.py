@@ -11,22 +11,22 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from training import networks, run
 from training.compare import COST, SEARCH, Plan
-from training.curves import EPOCHS
 from training.data import DataSet
 from training.experiment import done, known_groups
 from training.explore import SUMMARY
-from training.fit import compile_for
-from training.input_pipeline import STRANGERS
-from training.recipes import Options
+from training.train import networks, run
+from training.train.curves import EPOCHS
+from training.train.fit import compile_for
+from training.train.input_pipeline import STRANGERS
+from training.train.recipes import Options
 
 log = logging.getLogger(__name__)
 
 _STEPS = 3  # measured, after one that builds the graph
 _PREDICTION = 0.4  # of a training step: a batch that is only predicted; measured, small and MobileNetV3Small
 _MODEL_SECONDS = 60.0  # to convert a network, and to time it on the model server; measured on 2 cores
-# Seconds a picture, measured on 2 cores with the phantom.
+# Seconds an image, measured on 2 cores with the phantom.
 _EXPLORE, _AUDIT, _READ, _EVALUATE = 0.004, 0.04, 0.001, 0.02
 
 
@@ -40,11 +40,11 @@ class StepTimes:
 
 def stages(data: DataSet, plan: Plan, out: Path) -> dict[str, float]:
     """Seconds that each stage still takes on this machine, by its name; trains each network for a few steps."""
-    pictures = len(data.training) + len(data.testing)
+    images = len(data.training) + len(data.testing)
     validated = round(run.HELD_OUT * len(data.training))
     found = {
-        "explore": 0.0 if done(out / "explore" / SUMMARY, data) else _EXPLORE * pictures,
-        "audit": 0.0 if known_groups(out / "audit", data) else _AUDIT * pictures,
+        "explore": 0.0 if done(out / "explore" / SUMMARY, data) else _EXPLORE * images,
+        "audit": 0.0 if known_groups(out / "audit", data) else _AUDIT * images,
     }
     for options in plan.candidates:
         runs = plan.runs(options, out / "compare")
@@ -95,7 +95,7 @@ def seconds_left(options: Options, times: StepTimes, folder: Path, fitted: int, 
     """What a run in ``folder`` still takes, if it is not stopped early; an epoch that is done is not counted.
 
     Args:
-        fitted, validated: how many pictures.
+        fitted, validated: how many images.
     """
     behind = _epochs_done(folder)
     batches = fitted / options.batch_size, _PREDICTION * validated / options.batch_size

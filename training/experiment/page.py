@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from brain_tumor.card import Card
+from brain_tumor.metadata import ModelMetadata
 from training.report import Report, share_with_interval
 
 
-def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out: Path) -> Path:
+def write(document: dict[str, Any], comparison: dict[str, Any], card: ModelMetadata, out: Path) -> Path:
     """Write ``out/report.html``; returns its path.
 
     Args:
@@ -15,7 +15,7 @@ def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out:
     """
     report = Report("Experiment", out, document["data"])
     run, metrics = document["run"], card.metrics
-    sets = {"test pictures, as published": metrics["test"], "without copies": metrics["deduplicated_test"]}
+    sets = {"test images, as published": metrics["test"], "without copies": metrics["deduplicated_test"]}
     report.heading("What came out")
     report.text(
         f"{len(comparison['rows'])} networks by {len(comparison['seeds'])} seeds were compared on validation; "
@@ -25,7 +25,7 @@ def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out:
     report.table(
         ["figure", *sets],
         [
-            ["pictures", *(each["pictures"] for each in sets.values())],
+            ["images", *(each["images"] for each in sets.values())],
             *(
                 [title, *(share_with_interval(each[name], each["intervals"][name]) for each in sets.values())]
                 for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
@@ -34,13 +34,13 @@ def write(document: dict[str, Any], comparison: dict[str, Any], card: Card, out:
         "Values with 95 % intervals.",
     )
     report.text(
-        f"The served model was asked for {document['served']['pictures']} test pictures; its probabilities differ from "
+        f"The served model was asked for {document['served']['images']} test images; its probabilities differ from "
         f"the evaluation's by {document['served']['largest_difference']:.1e} at most."
     )
     report.heading("Where it lies")
     report.links(
         {
-            "Explore: what is in the pictures": "explore/report.html",
+            "Explore: what is in the images": "explore/report.html",
             "Audit: copies, labels, shortcuts": "audit/report.html",
             "Comparison: accuracy against cost": "compare/report.html",
             "Evaluation of the network that was chosen": f"{run}/evaluation/report.html",

@@ -1,4 +1,4 @@
-"""Whether the served model says of test pictures what the evaluation said of them."""
+"""Whether the served model says of test images what the evaluation said of them."""
 
 import csv
 from pathlib import Path
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from brain_tumor.card import Card
-from brain_tumor.picture import Preprocessor
+from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ModelMetadata
 from training.data import DataSet, read
 from training.evaluate import PREDICTIONS
 from training.serving import ServingError, served
 
-_ASKED = 64  # test pictures, evenly spread
+_ASKED = 64  # test images, evenly spread
 _BATCH = 16
 _TOLERANCE = 1e-3  # of a probability
 
 
-def check(version: Path, run: Path, data: DataSet, card: Card) -> dict[str, Any]:
-    """Serve ``version`` and ask it for test pictures.
+def check(version: Path, run: Path, data: DataSet, card: ModelMetadata) -> dict[str, Any]:
+    """Serve ``version`` and ask it for test images.
 
     Returns:
         how many were asked for, and the largest difference in probability from the evaluation of ``run``.
@@ -35,4 +35,4 @@ def check(version: Path, run: Path, data: DataSet, card: Card) -> dict[str, Any]
     difference = float(np.abs(np.concatenate(answers) - [rows[file] for file in files]).max())
     if difference > _TOLERANCE:
         raise ServingError(f"{version} differs from what was evaluated: by {difference:.2g} in a probability")
-    return {"pictures": len(files), "largest_difference": difference}
+    return {"images": len(files), "largest_difference": difference}

@@ -5,25 +5,26 @@ from pathlib import Path
 
 import numpy as np
 
+from brain_tumor.atomic import atomic_file
+from training.atomic import write_json
 from training.data import DataSet
 from training.data.layout import SPLITS
 from training.explore import page
 from training.explore.measure import Measured, measure
 from training.explore.summary import Summary, summarise
-from training.published import published, write_json
 
-SUMMARY, PICTURES = "explore.json", "pictures.csv"
+SUMMARY, IMAGES = "explore.json", "images.csv"
 _SAMPLES = 4  # of each class and split
 
 
 def explore(data: DataSet, out: Path, seed: int) -> Summary:
-    """Look at every picture of ``data`` once; the same data and seed give the same numbers.
+    """Look at every image of ``data`` once; the same data and seed give the same numbers.
 
-    Writes ``report.html`` with its figures, ``explore.json`` (what is returned) and ``pictures.csv`` (a row a picture)
+    Writes ``report.html`` with its figures, ``explore.json`` (what is returned) and ``images.csv`` (a row an image)
     into ``out``.
 
     Raises:
-        DataError: a picture cannot be read; the message names it.
+        DataError: an image cannot be read; the message names it.
     """
     chosen = choose(data, seed)
     survey = measure(data, {file for classes in chosen.values() for files in classes.values() for file in files})
@@ -35,14 +36,14 @@ def explore(data: DataSet, out: Path, seed: int) -> Summary:
         "samples": chosen,
     }
     out.mkdir(parents=True, exist_ok=True)
-    _write_pictures(survey.pictures, out / PICTURES)
+    _write_images(survey.images, out / IMAGES)
     page.write(data, survey, summary, out)
     write_json(out / SUMMARY, summary)
     return summary
 
 
 def choose(data: DataSet, seed: int) -> dict[str, dict[str, list[str]]]:
-    """A few pictures of each class and split, by these."""
+    """A few images of each class and split, by these."""
     generator = np.random.default_rng(seed)
     chosen: dict[str, dict[str, list[str]]] = {}
     for split, files in zip(SPLITS, (data.training, data.testing), strict=True):
@@ -54,8 +55,8 @@ def choose(data: DataSet, seed: int) -> dict[str, dict[str, list[str]]]:
     return chosen
 
 
-def _write_pictures(pictures: list[Measured], path: Path) -> None:
-    with published(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
+def _write_images(images: list[Measured], path: Path) -> None:
+    with atomic_file(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(Measured._fields)
-        table.writerows(pictures)
+        table.writerows(images)

@@ -41,7 +41,7 @@ def bars(values: dict[str, dict[str, float]], label: str, percent: bool = False)
 
 
 def samples(pixels: dict[str, NDArray[np.uint8]], chosen: dict[str, dict[str, list[str]]]) -> Figure:
-    """A row of pictures a class: those of Training at the left, those of Testing at the right.
+    """A row of images a class: those of Training at the left, those of Testing at the right.
 
     Args:
         pixels: (side, side, 3) by file. chosen: files by split and class.
@@ -65,14 +65,14 @@ def samples(pixels: dict[str, NDArray[np.uint8]], chosen: dict[str, dict[str, li
     return figure
 
 
-def sizes(pictures: Sequence[Measured], names: Sequence[str]) -> Figure:
-    """Width against height, a panel a class; the area of a dot is the share of the class's pictures of that size."""
+def sizes(images: Sequence[Measured], names: Sequence[str]) -> Figure:
+    """Width against height, a panel a class; the area of a dot is the share of the class's images of that size."""
     figure, panels = _grid(len(names), 2.6, sharey=True)
-    limit = 1.1 * max(max(picture.width, picture.height) for picture in pictures)
+    limit = 1.1 * max(max(image.width, image.height) for image in images)
     for axes, name in zip(panels, names, strict=True):
         axes.plot([0, limit], [0, limit], color="grey", linestyle=":", linewidth=1, zorder=0)
         for split in SPLITS:
-            found = [(p.width, p.height) for p in pictures if (p.split, p.class_name) == (split, name)]
+            found = [(p.width, p.height) for p in images if (p.split, p.class_name) == (split, name)]
             points, counts = np.unique(np.array(found), axis=0, return_counts=True)
             colour = SPLIT_COLOURS[split]
             fill = colour if split == TRAINING else "none"
@@ -107,7 +107,7 @@ def distributions(values: dict[str, dict[str, NDArray[np.float64]]], label: str,
             axes.stairs(shares, edges, fill=filled, color=SPLIT_COLOURS[split], alpha=fade, label=split)
         axes.set_title(name)
         axes.grid(alpha=0.3)
-    return _labelled(figure, panels, label, "pictures (%)")
+    return _labelled(figure, panels, label, "images (%)")
 
 
 def averages(found: dict[tuple[str, str], Average], names: Sequence[str]) -> Figure:

@@ -1,4 +1,4 @@
-"""Each picture as a few numbers, and sums over all of them; no more than a few pictures are held at a time."""
+"""Each image as a few numbers, and sums over all of them; no more than a few images are held at a time."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from brain_tumor.picture import FORMATS, PictureError, Preprocessor, decode
+from brain_tumor.image import FORMATS, ImageError, Preprocessor, decode
 from training.data import DataError, DataSet
 
 SIDE = 160  # of the averages and samples, pixels
 BLACK = 16  # grey levels below this are black: JPEG and a scanner's noise leave no exact 0
 FRAME = 0.03  # of the shorter side, rounded, at least a pixel: the width of the border
 _GREY_LEVELS = np.arange(256, dtype=np.float64)
-_CHUNK = 256  # pictures whose results may wait
+_CHUNK = 256  # images whose results may wait
 
 
 class Measured(NamedTuple):
-    """A picture's numbers: sides in pixels, upright, grey levels of 0 to 255, shares of 0 to 1.
+    """An image's numbers: sides in pixels, upright, grey levels of 0 to 255, shares of 0 to 1.
 
     Attributes:
         format, mode: as Pillow names them, of the file.
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 
 
 class Average:
-    """Sums over grey pictures of one size; they are whole numbers, so the order in which pictures come is nothing."""
+    """Sums over grey images of one size; they are whole numbers, so the order in which images come is nothing."""
 
     def __init__(self, side: int = SIDE) -> None:
         self.count = 0
@@ -56,7 +56,7 @@ class Average:
         self._squares = np.zeros((side, side), np.int64)
 
     def add(self, grey: NDArray[np.uint8]) -> None:
-        """Take in a picture: uint8 (side, side)."""
+        """Take in an image: uint8 (side, side)."""
         values = grey.astype(np.int64)
         self.count += 1
         self._sum += values
@@ -64,17 +64,17 @@ class Average:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """(side, side), grey levels; of at least one picture."""
+        """(side, side), grey levels; of at least one image."""
         return self._sum / self.count
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """(side, side), over the pictures, of each pixel."""
+        """(side, side), over the images, of each pixel."""
         return self._squares / self.count - self.mean**2
 
     @classmethod
     def of(cls, parts: Iterable["Average"]) -> "Average":
-        """All pictures of several averages of one side."""
+        """All images of several averages of one side."""
         parts = list(parts)
         whole = cls(len(parts[0]._sum))
         for part in parts:
@@ -86,27 +86,27 @@ class Average:
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look at every picture gave.
+    """What one look at every image gave.
 
     Attributes:
-        pictures: in the data set's order, Training first.
+        images: in the data set's order, Training first.
         averages: by split and class. samples: uint8 (SIDE, SIDE, 3) by relative path.
     """
 
-    pictures: list[Measured]
+    images: list[Measured]
     averages: dict[tuple[str, str], Average]
     samples: dict[str, NDArray[np.uint8]]
 
 
 def measure(data: DataSet, samples: Iterable[str] = ()) -> Survey:
-    """Look at every picture once, and keep ``samples`` as a model sees them.
+    """Look at every image once, and keep ``samples`` as a model sees them.
 
     Raises:
-        DataError: a picture cannot be read; the message names it.
+        DataError: an image cannot be read; the message names it.
     """
     survey = Survey([], {}, dict.fromkeys(samples, np.empty(0, np.uint8)))
     for measured, pixels in _look(data):
-        survey.pictures.append(measured)
+        survey.images.append(measured)
         average = survey.averages.setdefault((measured.split, measured.class_name), Average())
         average.add(np.asarray(Image.fromarray(pixels).convert("L")))
         if measured.file in survey.samples:
@@ -115,10 +115,10 @@ def measure(data: DataSet, samples: Iterable[str] = ()) -> Survey:
 
 
 def measured(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measured, NDArray[np.uint8]]:
-    """One encoded picture's numbers, and the picture as a model sees it: uint8 (height, width, 3).
+    """One encoded image's numbers, and the image as a model sees it: uint8 (height, width, 3).
 
     Raises:
-        PictureError: it cannot be used.
+        ImageError: it cannot be used.
     """
     image = decode(data, preprocessor.max_pixels)
     with Image.open(io.BytesIO(data), formats=list(FORMATS)) as header:
@@ -136,17 +136,17 @@ def measured(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measur
 
 
 def _look(data: DataSet) -> Iterator[tuple[Measured, NDArray[np.uint8]]]:
-    """Every picture in order, decoded by several threads a chunk at a time."""
+    """Every image in order, decoded by several threads a chunk at a time."""
     preprocessor = Preprocessor(SIDE, SIDE)
     files = [*data.training, *data.testing]
 
     def one(file: str) -> tuple[Measured, NDArray[np.uint8]]:
         try:
             return measured((data.folder / file).read_bytes(), file, preprocessor)
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             raise DataError(f"cannot read {data.folder / file}: {error}") from error
 
-    with ThreadPoolExecutor() as pool, tqdm(total=len(files), desc="measuring", unit="picture") as progress:
+    with ThreadPoolExecutor() as pool, tqdm(total=len(files), desc="measuring", unit="image") as progress:
         for start in range(0, len(files), _CHUNK):
             for result in pool.map(one, files[start : start + _CHUNK]):
                 yield result

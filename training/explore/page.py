@@ -13,7 +13,7 @@ from training.report import Report, share
 
 def write(data: DataSet, survey: Survey, summary: Summary, out: Path) -> Path:
     """Write ``out/report.html`` and its figures; returns the page's path."""
-    report = Report("What is in the pictures", out, data.name)
+    report = Report("What is in the images", out, data.name)
     _classes(report, summary)
     _samples(report, survey, summary)
     _sizes(report, survey, summary, data.class_names)
@@ -26,20 +26,20 @@ def write(data: DataSet, survey: Survey, summary: Summary, out: Path) -> Path:
 
 
 def _classes(report: Report, summary: Summary) -> None:
-    counts, total = _group_figures(summary, "pictures"), summary["pictures"]
+    counts, total = _group_figures(summary, "images"), summary["images"]
     largest = max(counts[TRAINING], key=lambda name: counts[TRAINING][name])
     ratio = counts[TRAINING][largest] / min(counts[TRAINING].values())
     report.heading("Classes")
     report.text(
-        f"Training has {total[TRAINING]:,} pictures, Testing {total[TESTING]:,}. In Training the largest class has "
-        f"{ratio:.2f} times the pictures of the smallest. Always answering {largest} would be right for "
+        f"Training has {total[TRAINING]:,} images, Testing {total[TESTING]:,}. In Training the largest class has "
+        f"{ratio:.2f} times the images of the smallest. Always answering {largest} would be right for "
         f"{share(summary['looked_up']['nothing'])} of Testing: an accuracy has to be seen against that."
     )
-    report.figure(drawings.bars(counts, "pictures"), "classes", "Pictures by class and split.")
+    report.figure(drawings.bars(counts, "images"), "classes", "Images by class and split.")
 
 
 def _samples(report: Report, survey: Survey, summary: Summary) -> None:
-    report.heading("Sample pictures")
+    report.heading("Sample images")
     report.figure(
         drawings.samples(survey.samples, summary["samples"]),
         "samples",
@@ -49,11 +49,11 @@ def _samples(report: Report, survey: Survey, summary: Summary) -> None:
 
 
 def _sizes(report: Report, survey: Survey, summary: Summary, names: Iterable[str]) -> None:
-    different = {(picture.width, picture.height) for picture in survey.pictures}
+    different = {(image.width, image.height) for image in survey.images}
     report.heading("Sizes")
     if len(different) == 1:
         width, height = different.pop()
-        report.text(f"Every picture is {width} x {height} pixels: the size tells nothing about the class.")
+        report.text(f"Every image is {width} x {height} pixels: the size tells nothing about the class.")
     else:
         report.text(
             f"There are {len(different):,} different sizes. {_looked_up(summary, 'size')} Resizing hides the size "
@@ -61,15 +61,15 @@ def _sizes(report: Report, survey: Survey, summary: Summary, names: Iterable[str
         )
     report.table(*tables.sizes(summary), "The commonest sizes of each class.")
     report.figure(
-        drawings.sizes(survey.pictures, list(names)),
+        drawings.sizes(survey.images, list(names)),
         "sizes",
         "A dot is a size; its area grows with the share of the class that has it. Dots on the dotted line are square. "
         "Classes whose dots lie elsewhere may come from other sources.",
     )
     report.figure(
-        drawings.distributions(by_class(survey.pictures, "aspect ratio"), "width / height"),
+        drawings.distributions(by_class(survey.images, "aspect ratio"), "width / height"),
         "aspect-ratio",
-        "Aspect ratios; 1 is square. Pictures of another ratio are squeezed to a square for the model.",
+        "Aspect ratios; 1 is square. Images of another ratio are squeezed to a square for the model.",
     )
 
 
@@ -80,7 +80,7 @@ def _brightness(report: Report, survey: Survey, summary: Summary) -> None:
         "the cropping as much as from a tumour: a class that stands out may be recognised by how it was scanned."
     )
     report.figure(
-        drawings.distributions(by_class(survey.pictures, "brightness"), "mean grey level of a picture (0 to 255)"),
+        drawings.distributions(by_class(survey.images, "brightness"), "mean grey level of an image (0 to 255)"),
         "brightness",
         "Mean grey levels. Within a class, Training (filled) and Testing (line) should have one shape.",
     )
@@ -96,19 +96,19 @@ def _border(report: Report, survey: Survey, summary: Summary) -> None:
     report.text(
         f"In Training the border is not black in {share(shares[TRAINING][most])} of {most} and in "
         f"{share(shares[TRAINING][least])} of {least}. Nothing of the disease is there: a model that answers by the "
-        "border answers by how pictures were cropped or framed."
+        "border answers by how images were cropped or framed."
         if any(value for each in shares.values() for value in each.values())
-        else "The border of every picture is black for the most part: none has a frame in another colour."
+        else "The border of every image is black for the most part: none has a frame in another colour."
     )
     report.text(_notable(summary, "border brightness"))
     report.figure(
-        drawings.bars(shares, "pictures (%)", percent=True),
+        drawings.bars(shares, "images (%)", percent=True),
         "border",
-        f"Pictures whose border is not black: more than half of a frame as wide as {share(FRAME, 0)} of the shorter "
+        f"Images whose border is not black: more than half of a frame as wide as {share(FRAME, 0)} of the shorter "
         f"side has a grey level of {BLACK} or more. All bars should be of one height.",
     )
     report.figure(
-        drawings.distributions(by_class(survey.pictures, "border brightness"), "mean grey level of the border"),
+        drawings.distributions(by_class(survey.images, "border brightness"), "mean grey level of the border"),
         "border-brightness",
         "Mean grey levels of the border, of 0 to 255. A little above 0 is noise, or a head that reaches the edge; a "
         "second hill far to the right is a frame, or a tight crop.",
@@ -116,7 +116,7 @@ def _border(report: Report, survey: Survey, summary: Summary) -> None:
 
 
 def _files(report: Report, survey: Survey, summary: Summary) -> None:
-    kinds = {f"{picture.format} {picture.mode}" for picture in survey.pictures}
+    kinds = {f"{image.format} {image.mode}" for image in survey.images}
     report.heading("Files")
     if len(kinds) == 1:
         report.text(f"Every file is {kinds.pop()}: format and mode tell nothing about the class.")
@@ -129,20 +129,20 @@ def _files(report: Report, survey: Survey, summary: Summary) -> None:
         *tables.files(summary), "L is grey, RGB and RGBA are colour without and with transparency, P is a palette."
     )
     report.figure(
-        drawings.distributions(by_class(survey.pictures, "bits per pixel"), "bits of the file per pixel", reach=0.99),
+        drawings.distributions(by_class(survey.images, "bits per pixel"), "bits of the file per pixel", reach=0.99),
         "bits-per-pixel",
-        "How many bits a file spends on a pixel; few are strong compression, or a picture with much black. The largest "
+        "How many bits a file spends on a pixel; few are strong compression, or an image with much black. The largest "
         "hundredth stands in the last bin.",
     )
 
 
 def _averages(report: Report, survey: Survey, summary: Summary, names: Iterable[str]) -> None:
-    report.heading("Average pictures")
+    report.heading("Average images")
     report.text(
-        "An average keeps what the pictures of a class have in common: the outline of heads, and where the class's "
+        "An average keeps what the images of a class have in common: the outline of heads, and where the class's "
         "tumours mostly lie. A difference is worth a look where it is far above what chance gives, which is that of "
-        "pictures drawn at random, as many as the class has. (Pictures of one patient are alike, so where each has "
-        "several, chance gives more: with n pictures a patient, up to the square root of n times as much.)"
+        "images drawn at random, as many as the class has. (Images of one patient are alike, so where each has "
+        "several, chance gives more: with n images a patient, up to the square root of n times as much.)"
     )
     report.table(
         *tables.averages(summary),
@@ -151,9 +151,9 @@ def _averages(report: Report, survey: Survey, summary: Summary, names: Iterable[
     report.figure(
         drawings.averages(survey.averages, list(names)),
         "averages",
-        "Averages by class and split (of how many pictures), and at the right where a class is brighter (red) or "
+        "Averages by class and split (of how many images), and at the right where a class is brighter (red) or "
         "darker (blue) than all together. A frame, writing or a sharp edge should not show in an average; where one "
-        "does, many pictures have it at the same place.",
+        "does, many images have it at the same place.",
     )
 
 
@@ -164,7 +164,7 @@ def _pairs(report: Report, summary: Summary) -> None:
     report.heading("What gives a class away")
     report.text(
         f"Classes stand out in {notable} places of this table (marked *), by more than chance. A classifier can learn "
-        "these instead of the disease: it is then right here, and wrong on pictures from elsewhere."
+        "these instead of the disease: it is then right here, and wrong on images from elsewhere."
         if notable
         else "No class stands out in any of these numbers by itself."
     )
@@ -175,8 +175,8 @@ def _pairs(report: Report, summary: Summary) -> None:
     )
     report.table(
         *tables.pairs(summary),
-        "How often a picture of the class has the larger number than one of another class (Training; equal ones count "
-        "half): 50 % tells nothing. Last column: a picture of Testing against one of Training.",
+        "How often an image of the class has the larger number than one of another class (Training; equal ones count "
+        "half): 50 % tells nothing. Last column: an image of Testing against one of Training.",
     )
 
 
@@ -190,7 +190,7 @@ def _notable(summary: Summary, name: str) -> str:
     if not found:
         return f"No class stands out in {name} by itself (see the last table)."
     return (
-        f"Classes stand out in {name}. How often a picture of Training has more of it than one of another class: "
+        f"Classes stand out in {name}. How often an image of Training has more of it than one of another class: "
         f"{', '.join(found)} (50 % would be no difference)."
     )
 
@@ -199,7 +199,7 @@ def _looked_up(summary: Summary, name: str) -> str:
     """How far a look at one property goes, in a sentence."""
     alone, nothing = summary["looked_up"][name], summary["looked_up"]["nothing"]
     return (
-        f"Answering by {name} alone, without seeing the picture, is right for {share(alone)} of Testing (always "
+        f"Answering by {name} alone, without seeing the image, is right for {share(alone)} of Testing (always "
         f"answering the largest class: {share(nothing)})."
     )
 

@@ -1,4 +1,4 @@
-"""What the pictures' numbers say of the classes, as plain numbers: the content of explore.json."""
+"""What the images' numbers say of the classes, as plain numbers: the content of explore.json."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.data import TESTING, TRAINING
 from training.data.layout import SPLITS
 from training.explore.measure import FRAME, Average, Measured, Survey
-from training.figures_of_merit import auroc
+from training.metrics import auroc
 
 Summary = dict[str, Any]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -28,25 +28,25 @@ MEASURES: dict[str, tuple[str, Callable[[Measured], float]]] = {
     "border contrast": ("standard deviation, grey levels", lambda p: p.border_standard_deviation),
 }
 _COMMONEST = 5  # sizes that are named
-# A class stands out where its pictures have the larger number in 60 % of pairs or 40 %, and chance alone would not
+# A class stands out where its images have the larger number in 60 % of pairs or 40 %, and chance alone would not
 # give that: three standard errors.
 _STANDS_OUT, _STANDARD_ERRORS = 0.1, 3
 
 
 def summarise(survey: Survey, class_names: Sequence[str]) -> Summary:
     """Everything a report says, rounded, with keys in a fixed order."""
-    pictures = survey.pictures
-    split = np.array([picture.split for picture in pictures])
-    label = np.array([class_names.index(picture.class_name) for picture in pictures])
-    values = {name: np.array([of(picture) for picture in pictures], float) for name, (_, of) in MEASURES.items()}
+    images = survey.images
+    split = np.array([image.split for image in images])
+    label = np.array([class_names.index(image.class_name) for image in images])
+    values = {name: np.array([of(image) for image in images], float) for name, (_, of) in MEASURES.items()}
     groups = {
         each: {name: (split == each) & (label == index) for index, name in enumerate(class_names)} for each in SPLITS
     }
     return {
-        "pictures": {each: int((split == each).sum()) for each in SPLITS},
+        "images": {each: int((split == each).sum()) for each in SPLITS},
         "classes": {
             each: {
-                name: _group([pictures[place] for place in np.flatnonzero(mask)], values, mask)
+                name: _group([images[place] for place in np.flatnonzero(mask)], values, mask)
                 for name, mask in masks.items()
             }
             for each, masks in groups.items()
@@ -59,19 +59,19 @@ def summarise(survey: Survey, class_names: Sequence[str]) -> Summary:
             for name, each in values.items()
         },
         "looked_up": {
-            "nothing": looked_up([None] * len(pictures), label, split),
-            "size": looked_up([(picture.width, picture.height) for picture in pictures], label, split),
-            "format and mode": looked_up([(picture.format, picture.mode) for picture in pictures], label, split),
+            "nothing": looked_up([None] * len(images), label, split),
+            "size": looked_up([(image.width, image.height) for image in images], label, split),
+            "format and mode": looked_up([(image.format, image.mode) for image in images], label, split),
         },
         "averages": _averages(survey.averages, class_names),
     }
 
 
-def by_class(pictures: Sequence[Measured], name: str) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """One of ``MEASURES`` of every picture, by split and class."""
+def by_class(images: Sequence[Measured], name: str) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """One of ``MEASURES`` of every image, by split and class."""
     found: dict[str, dict[str, list[float]]] = {split: {} for split in SPLITS}
-    for picture in pictures:
-        found[picture.split].setdefault(picture.class_name, []).append(MEASURES[name][1](picture))
+    for image in images:
+        found[image.split].setdefault(image.class_name, []).append(MEASURES[name][1](image))
     return {split: {of: np.array(each) for of, each in sorted(classes.items())} for split, classes in found.items()}
 
 
@@ -88,7 +88,7 @@ def larger(ours: NDArray[np.float64], others: NDArray[np.float64]) -> dict[str, 
 
 
 def looked_up(keys: Sequence[Hashable], label: NDArray[np.int64], split: NDArray[np.str_]) -> float:
-    """The accuracy on Testing of answering the class that is commonest in Training among pictures of the same key."""
+    """The accuracy on Testing of answering the class that is commonest in Training among images of the same key."""
     seen: dict[Hashable, Counter[int]] = {}
     everything: Counter[int] = Counter()
     for key, of, where in zip(keys, label.tolist(), split, strict=True):
@@ -104,16 +104,16 @@ def _commonest(counts: Counter[int]) -> int:
     return min(counts, key=lambda of: (-counts[of], of))
 
 
-def _group(pictures: list[Measured], values: dict[str, NDArray[np.float64]], mask: NDArray[np.bool_]) -> Summary:
+def _group(images: list[Measured], values: dict[str, NDArray[np.float64]], mask: NDArray[np.bool_]) -> Summary:
     """One class in one split."""
-    sizes = Counter((picture.width, picture.height) for picture in pictures)
-    kinds = Counter(f"{picture.format} {picture.mode}" for picture in pictures)
+    sizes = Counter((image.width, image.height) for image in images)
+    kinds = Counter(f"{image.format} {image.mode}" for image in images)
     return {
-        "pictures": len(pictures),
+        "images": len(images),
         "different_sizes": len(sizes),
         "commonest_sizes": {f"{width}x{height}": n for (width, height), n in _counted(sizes)[:_COMMONEST]},
         "formats": dict(_counted(kinds)),
-        "border_not_black": round(sum(picture.border_black < 0.5 for picture in pictures) / len(pictures), 4),
+        "border_not_black": round(sum(image.border_black < 0.5 for image in images) / len(images), 4),
         "means": {name: round(float(each[mask].mean()), 4) for name, each in values.items()},
         "quantiles": {name: np.quantile(each[mask], QUANTILES).round(4).tolist() for name, each in values.items()},
     }

@@ -13,7 +13,7 @@ _MEDIAN = 2  # its place in QUANTILES
 def sizes(summary: Summary) -> Table:
     """The commonest sizes of each class and split."""
     return ["split, class", "different sizes", "commonest (width x height, share of the class)"], [
-        [title, group["different_sizes"], _listed(group["commonest_sizes"], group["pictures"])]
+        [title, group["different_sizes"], _listed(group["commonest_sizes"], group["images"])]
         for title, group in _groups(summary).items()
     ]
 
@@ -22,7 +22,7 @@ def files(summary: Summary) -> Table:
     """Formats, modes and bytes of each class and split."""
     head = ["split, class", "format and mode (share of the class)", "file size, median (kB)", "bits per pixel, median"]
     return head, [
-        [title, _listed(group["formats"], group["pictures"])]
+        [title, _listed(group["formats"], group["images"])]
         + [f"{group['quantiles'][name][_MEDIAN]:.1f}" for name in ("file size", "bits per pixel")]
         for title, group in _groups(summary).items()
     ]
@@ -36,7 +36,7 @@ def means(summary: Summary, names: list[str]) -> Table:
 
 
 def averages(summary: Summary) -> Table:
-    """How far each class's average picture is from that of all."""
+    """How far each class's average image is from that of all."""
     return ["class", "difference", "by chance", "in the border", "by chance"], [
         [name, *(f"{value:.1f}" for value in each.values())] for name, each in summary["averages"].items()
     ]

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to make; one that exists must be empty")
     parser.add_argument(
         "--patients", type=int, nargs=2, default=(3600, 600), metavar=("TRAINING", "TESTING"),
-        help="synthetic patients of each split, multiples of 12, two pictures each (default: 3600 600)",
+        help="synthetic patients of each split, multiples of 12, two images each (default: 3600 600)",
     )  # fmt: skip
     parser.add_argument("--size", type=int, default=192, help="pixels a side (default: 192)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other patients (default: 0)")
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--workers",
         type=int,
         default=cores(),
-        help="processes; the pictures do not depend on it (default: one a core)",
+        help="processes; the images do not depend on it (default: one a core)",
     )
     args = parser.parse_args(argv)
     if args.workers < 1:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.exit(1, f"{parser.prog}: {error}\n")
     except KeyboardInterrupt:
         parser.exit(130, f"\n{parser.prog}: stopped, nothing written\n")
-    print(f"{count} pictures written to {args.out}")
+    print(f"{count} images written to {args.out}")
     return 0
 
 

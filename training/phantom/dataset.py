@@ -1,4 +1,4 @@
-"""A phantom data set on disk, in the layout of the Kaggle set, with a manifest that says what each picture is."""
+"""A phantom data set on disk, in the layout of the Kaggle set, with a manifest that says what each image is."""
 
 import hashlib
 import io
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from brain_tumor.card import PHANTOM
+from brain_tumor.metadata import PHANTOM
 from training.data import MANIFEST, TESTING, TRAINING
 from training.phantom.lesions import KINDS
-from training.phantom.patient import SLICES, Picture, scan
+from training.phantom.patient import SLICES, ScannedSlice, scan
 from training.phantom.scanner import PLANES
 from training.workers import workers
 
@@ -41,7 +41,7 @@ class Plan:
 
     Attributes:
         training, testing: patients of each split, multiples of 12 (four classes in three planes).
-        size: of the pictures, pixels. masks: whether to write each tumour's mask, too.
+        size: of the images, pixels. masks: whether to write each tumour's mask, too.
     """
 
     training: int
@@ -70,10 +70,10 @@ class Patient:
     split: str
     class_name: str
     plane: str
-    first: int  # the number of the first picture within split and class
+    first: int  # the number of the first image within split and class
 
     def files(self) -> list[str]:
-        """The pictures' paths in the data set."""
+        """The images' paths in the data set."""
         prefix = f"{_SPLITS[self.split]}-{_ABBREVIATIONS[self.class_name]}"
         return [f"{self.split}/{self.class_name}/{prefix}_{self.first + i:04d}.jpg" for i in range(SLICES)]
 
@@ -92,7 +92,7 @@ def write(plan: Plan, out: Path, processes: int) -> int:
     """Make the data set; the same plan gives the same bytes, however many ``processes`` make it.
 
     Returns:
-        how many pictures were written.
+        how many images were written.
 
     Raises:
         DatasetError: ``out`` is not empty or cannot be written; nothing is left behind then.
@@ -100,10 +100,10 @@ def write(plan: Plan, out: Path, processes: int) -> int:
     everyone = patients(plan)
     hashes: dict[str, str] = {}
     with _published(out) as folder:
-        for patient, pictures in zip(everyone, _scans(plan, everyone, processes), strict=True):
-            for file, (picture, mask) in zip(patient.files(), pictures, strict=True):
-                _save(folder / file, picture)
-                hashes[file] = hashlib.sha256(picture).hexdigest()
+        for patient, images in zip(everyone, _scans(plan, everyone, processes), strict=True):
+            for file, (image, mask) in zip(patient.files(), images, strict=True):
+                _save(folder / file, image)
+                hashes[file] = hashlib.sha256(image).hexdigest()
                 if plan.masks:
                     _save((folder / MASKS / file).with_suffix(".png"), mask)
         (folder / MANIFEST).write_text(_manifest(plan, everyone, hashes), encoding="utf-8")
@@ -120,14 +120,14 @@ def _scans(plan: Plan, everyone: list[Patient], count: int) -> Iterator[list[tup
 
 
 def _encoded(plan: Plan, patient: Patient) -> list[tuple[bytes, bytes]]:
-    """Each picture as JPEG and, where the plan wants it, its mask as PNG."""
-    pictures: Iterable[Picture] = scan(plan.seed, patient.number, patient.class_name, patient.plane, plan.size)
+    """Each image as JPEG and, where the plan wants it, its mask as PNG."""
+    images: Iterable[ScannedSlice] = scan(plan.seed, patient.number, patient.class_name, patient.plane, plan.size)
     return [
         (
-            _bytes(picture.pixels, format="JPEG", quality=_JPEG_QUALITY),
-            _bytes(picture.mask.astype(np.uint8) * 255, format="PNG") if plan.masks else b"",
+            _bytes(image.pixels, format="JPEG", quality=_JPEG_QUALITY),
+            _bytes(image.mask.astype(np.uint8) * 255, format="PNG") if plan.masks else b"",
         )
-        for picture in pictures
+        for image in images
     ]
 
 
@@ -143,7 +143,7 @@ def _save(path: Path, data: bytes) -> None:
 
 
 def _manifest(plan: Plan, everyone: list[Patient], hashes: dict[str, str]) -> str:
-    pictures = [
+    images = [
         {
             "file": file,
             "patient": patient.number,
@@ -155,7 +155,7 @@ def _manifest(plan: Plan, everyone: list[Patient], hashes: dict[str, str]) -> st
         for patient in everyone
         for file in patient.files()
     ]
-    return json.dumps({"data": PHANTOM, "plan": asdict(plan), "pictures": pictures}, indent=1) + "\n"
+    return json.dumps({"data": PHANTOM, "plan": asdict(plan), "images": images}, indent=1) + "\n"
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from training.phantom.anatomy import Head
 from training.phantom.lesions import KINDS, Lesion
 from training.phantom.scanner import Scanner, Slice, mask
 
-SLICES = 2  # a patient's pictures
+SLICES = 2  # a patient's images
 _SMALLEST = 0.018  # area of a tumour in its slice, units of 10 cm squared: a disc of 15 mm
 _COARSE = 64  # pixels a side, to measure that area
 _MOST_TRIES = 100_000
 
 
 @dataclass(frozen=True)
-class Picture:
+class ScannedSlice:
     """A slice and what it shows.
 
     Attributes:
@@ -27,8 +27,8 @@ class Picture:
     mask: NDArray[np.bool_]
 
 
-def scan(seed: int, patient: int, class_name: str, plane: str, size: int) -> list[Picture]:
-    """The patient's pictures; the same arguments give the same pixels.
+def scan(seed: int, patient: int, class_name: str, plane: str, size: int) -> list[ScannedSlice]:
+    """The patient's images; the same arguments give the same pixels.
 
     Head, slices and scanner are drawn from a stream of their own, and so is the noise: another class changes the tumour
     and what it displaces, and nothing else. Tumours are drawn until one shows in these slices, so that where a head is
@@ -41,8 +41,8 @@ def scan(seed: int, patient: int, class_name: str, plane: str, size: int) -> lis
     lesion = _lesion_in(series, head, class_name, lesion_rng)
     empty = np.zeros((size, size), np.bool_)
     return [
-        Picture(
-            scanner.picture(head, lesion, cut, size, noise_rng),
+        ScannedSlice(
+            scanner.image(head, lesion, cut, size, noise_rng),
             empty if lesion is None else mask(head, lesion, cut, size),
         )
         for cut in series

@@ -1,4 +1,4 @@
-"""From a head to a picture: the plane that is cut, and everything a scanner adds to it.
+"""From a head to an image: the plane that is cut, and everything a scanner adds to it.
 
 Nothing here knows a class. Slice, field of view, sequence, noise and brightness have one distribution for all.
 """
@@ -17,7 +17,7 @@ from training.phantom.tissue import Floats, Sequence
 PLANES = {"axial": (2, (-0.40, -0.20)), "coronal": (1, (0.03, 0.19)), "sagittal": (0, (-0.09, 0.09))}
 _FIELD_OF_VIEW = {"axial": 2.0, "coronal": 2.05, "sagittal": 2.15}  # units of 10 cm
 _CENTRE = {"axial": (0.0, 0.0, 0.0), "coronal": (0.0, 0.0, -0.08), "sagittal": (0.0, 0.0, -0.08)}
-# Rows: where the picture's right, its down, and the cut's thickness point.
+# Rows: where the image's right, its down, and the cut's thickness point.
 _AXES = {
     "axial": ((1, 0, 0), (0, -1, 0), (0, 0, 1)),
     "coronal": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
@@ -32,8 +32,8 @@ class Slice:
     """One slice's geometry.
 
     Attributes:
-        field_of_view: side of the picture. thickness: of the slice; in units of 10 cm.
-        axes: float32 (3, 3), rows: the picture's right, down, and the thickness. centre: float32 (3,).
+        field_of_view: side of the image. thickness: of the slice; in units of 10 cm.
+        axes: float32 (3, 3), rows: the image's right, down, and the thickness. centre: float32 (3,).
     """
 
     field_of_view: float
@@ -80,7 +80,7 @@ class Scanner:
 
     Attributes:
         noise: deviation, of white matter's signal. bias: float32 (3, 3), the field's strength on a coarse grid.
-        blur: deviation, of the picture's side. brightness: white matter's grey level. gamma: of the display.
+        blur: deviation, of the image's side. brightness: white matter's grey level. gamma: of the display.
     """
 
     sequence: Sequence
@@ -102,7 +102,7 @@ class Scanner:
             rng.uniform(0.85, 1.2),
         )
 
-    def picture(
+    def image(
         self, head: Head, lesion: Lesion | None, cut: Slice, size: int, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         """Scan a slice: uint8 (size, size)."""

@@ -1,20 +1,20 @@
-"""How often pictures that are no scans are found strange."""
+"""How often images that are no scans are found strange."""
 
 import keras
 import numpy as np
 
-from training.calibrate import energy
-from training.outliers import MEASURED
+from training.train.calibrate import energy
+from training.train.ood import MEASURED
 
 _STRANGERS = 200  # of each family
 _SEED = 20
 
 
 def strangers_flagged(model: keras.Model, side: int, threshold: float) -> dict[str, float]:
-    """The share of each family of pictures that are no scans which the threshold flags.
+    """The share of each family of images that are no scans which the threshold flags.
 
     Args:
-        model: to logits. side: of its pictures, pixels.
+        model: to logits. side: of its images, pixels.
     """
     rng = np.random.default_rng(_SEED)
     flagged = {}

@@ -14,8 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from brain_tumor.atomic import atomic_file
 from training.errors import TrainingError
-from training.published import published
 
 _STATE = "state.json"
 
@@ -86,7 +86,7 @@ class Checkpoint:
             "last": last,
             "best": self._best,
         }
-        with published(self._folder / _STATE) as scratch:
+        with atomic_file(self._folder / _STATE) as scratch:
             scratch.write_text(json.dumps(state), encoding="utf-8")
         self.history, self._last = history, last
         for path in self._folder.iterdir():

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
-_ACCEPTED = 0.99  # share of the validation pictures that the threshold lets pass
+_ACCEPTED = 0.99  # share of the validation images that the threshold lets pass
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
@@ -24,7 +24,7 @@ def temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float
 
 
 def negative_log_likelihood(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
-    """The mean over pictures, natural logarithm."""
+    """The mean over images, natural logarithm."""
     return float(-log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean())
 
 
@@ -34,5 +34,5 @@ def energy(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def threshold(logits: NDArray[np.float32]) -> float:
-    """The energy that 99 % of the validation pictures do not exceed."""
+    """The energy that 99 % of the validation images do not exceed."""
     return float(np.quantile(energy(logits), _ACCEPTED))

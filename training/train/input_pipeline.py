@@ -1,6 +1,6 @@
-"""Pictures in memory to batches: order, augmentation and strangers follow from the seed, the epoch and the step alone.
+"""Images in memory to batches: order, augmentation and strangers follow from the seed, the epoch and the step alone.
 
-So a run that was interrupted goes on with the batches it would have had. The pictures themselves come from
+So a run that was interrupted goes on with the batches it would have had. The images themselves come from
 ``training.data.read``, which calls the gateway's own preprocessing.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.recipes import Augmentation
+from training.train.recipes import Augmentation
 
 STRANGERS = 0.125  # strangers to a scan
 PREDICTION_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """One part of the data, read: pixels uint8 (n, side, side, 3), labels int64 (n,)."""
 
     pixels: NDArray[np.uint8]
@@ -31,7 +31,7 @@ class Pictures:
 
 
 def training_batches(
-    scans: Pictures,
+    scans: Images,
     strangers: NDArray[np.uint8] | None,
     classes: int,
     batch_size: int,
@@ -72,8 +72,8 @@ def training_batches(
     return _unsharded(every.prefetch(2))
 
 
-def validation_batches(scans: Pictures, classes: int) -> tf.data.Dataset:
-    """Every picture once, in order and unchanged, with its one-hot target."""
+def validation_batches(scans: Images, classes: int) -> tf.data.Dataset:
+    """Every image once, in order and unchanged, with its one-hot target."""
     side = scans.pixels.shape[1]
     targets = tf.one_hot(scans.labels, classes)
 
@@ -85,10 +85,10 @@ def validation_batches(scans: Pictures, classes: int) -> tf.data.Dataset:
 
 
 def augment(pixels: tf.Tensor, augmentation: Augmentation, seeds: tf.Tensor) -> tf.Tensor:
-    """Move, turn, mirror and relight each picture by its own chance: uint8 (batch, side, side, 3) to the same.
+    """Move, turn, mirror and relight each image by its own chance: uint8 (batch, side, side, 3) to the same.
 
     Args:
-        seeds: int64 (2,); the same ones give the same pictures.
+        seeds: int64 (2,); the same ones give the same images.
     """
     count, side = tf.shape(pixels)[0], pixels.shape[1]
     draws = tf.random.stateless_uniform([7, count], seeds, -1.0, 1.0)
@@ -111,7 +111,7 @@ def augment(pixels: tf.Tensor, augmentation: Augmentation, seeds: tf.Tensor) -> 
 
 
 def _transforms(draws: tf.Tensor, augmentation: Augmentation, side: int) -> tf.Tensor:
-    """float32 (batch, 8): where in the picture each output pixel comes from, around the picture's centre."""
+    """float32 (batch, 8): where in the image each output pixel comes from, around the image's centre."""
     turn, zoom, right, down, mirror = tf.unstack(draws)
     angle = turn * (augmentation.rotation * math.pi / 180)
     scale = 1 + augmentation.zoom * zoom

@@ -1,4 +1,4 @@
-"""Pictures for tests, good, odd and hostile, made here byte by byte."""
+"""Images for tests, good, odd and hostile, made here byte by byte."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from brain_tumor.picture import BrokenPicture, PictureTooLarge, UnknownPictureType, UnusablePicture
+from brain_tumor.image import BrokenImage, ImageTooLarge, UnknownImageType, UnusableImage
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -19,7 +19,7 @@ def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 def plain(
     red: int = 200, green: int = 30, blue: int = 30, size: tuple[int, int] = (64, 48), kind: str = "PNG"
 ) -> bytes:
-    """A picture of one colour; ``FakeModel`` calls a red one glioma, a green one meningioma, a blue one notumor."""
+    """An image of one colour; ``FakeModel`` calls a red one glioma, a green one meningioma, a blue one notumor."""
     return encode(Image.new("RGB", size, (red, green, blue)), kind)
 
 
@@ -61,7 +61,7 @@ def packed_zeros(rows: int, row_bytes: int) -> bytes:
 
 
 def tiff_with_huge_tile(tile: int = 24_000) -> bytes:
-    """A picture of 64x64 pixels in one tile of 576 million."""
+    """An image of 64x64 pixels in one tile of 576 million."""
     data = packed_zeros(tile, tile)
     short, long = 3, 4
     entries = [
@@ -74,7 +74,7 @@ def tiff_with_huge_tile(tile: int = 24_000) -> bytes:
 
 
 def tiff_with_wide_tiles(count: int = 300, side: int = 1 << 20) -> bytes:
-    """A picture 16 pixels wide in tiles of a million, all of them one and the same few bytes."""
+    """An image 16 pixels wide in tiles of a million, all of them one and the same few bytes."""
     data = zlib.compress(bytes(side * 16), 9)
     short, long = 3, 4
     tables = 8 + len(data)
@@ -109,7 +109,7 @@ def gif_with_huge_frame() -> bytes:
 
 
 def many_scans(count: int = 3000) -> bytes:
-    """A progressive JPEG whose last scan is repeated: each one costs a decoder a pass over the whole picture."""
+    """A progressive JPEG whose last scan is repeated: each one costs a decoder a pass over the whole image."""
     data = encode(Image.new("L", (256, 256), 90), "JPEG", progressive=True)
     start = data.rindex(b"\xff\xda")
     scan = data[start:-2]  # without the end-of-image marker
@@ -125,33 +125,33 @@ def corrupt_header() -> bytes:
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="99" height="99"><rect/></svg>'
 PDF = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 
-# name: (bytes, the exception of brain_tumor.picture)
+# name: (bytes, the exception of brain_tumor.image)
 BAD = {
-    "empty": (b"", UnknownPictureType),
-    "text": (b"hello, this is no picture", UnknownPictureType),
-    "html": (b"<!doctype html><title>404</title>", UnknownPictureType),
-    "svg": (SVG, UnknownPictureType),
-    "pdf": (PDF, UnknownPictureType),
-    "run_length_bmp": (bmp_run_length(), UnknownPictureType),
-    "truncated_jpeg": (truncated("JPEG"), BrokenPicture),
-    "truncated_png": (truncated("PNG"), BrokenPicture),
-    "truncated_webp": (truncated("WEBP"), BrokenPicture),
-    "truncated_gif": (truncated("GIF"), BrokenPicture),
-    "gif_cut_in_palette": (truncated("GIF")[:200], BrokenPicture),
-    "png_without_pixels": (png(64, 64, b""), BrokenPicture),
-    "png_with_broken_pixels": (png(64, 64, b"\x00\x01\x02\x03"), BrokenPicture),
-    "corrupt_header": (corrupt_header(), BrokenPicture),
-    "signature_alone": (b"\x89PNG\r\n\x1a\n", BrokenPicture),
-    "many_scans": (many_scans(), BrokenPicture),
-    "many_exif_segments": (many_exif_segments(), BrokenPicture),
-    "one_pixel": (plain(size=(1, 1)), UnusablePicture),
-    "thin": (plain(size=(600, 2)), UnusablePicture),
-    "only_nan": (encode(Image.fromarray(np.full((32, 32), np.nan, np.float32)), "TIFF"), UnusablePicture),
-    "bomb": (bomb(), PictureTooLarge),
-    "huge_sides": (png(2**31 - 1, 2**31 - 1, b""), PictureTooLarge),
-    "huge_gif_frame": (gif_with_huge_frame(), PictureTooLarge),
-    "huge_tiff_tile": (tiff_with_huge_tile(), PictureTooLarge),
-    "wide_tiff_tiles": (tiff_with_wide_tiles(), PictureTooLarge),
+    "empty": (b"", UnknownImageType),
+    "text": (b"hello, this is no image", UnknownImageType),
+    "html": (b"<!doctype html><title>404</title>", UnknownImageType),
+    "svg": (SVG, UnknownImageType),
+    "pdf": (PDF, UnknownImageType),
+    "run_length_bmp": (bmp_run_length(), UnknownImageType),
+    "truncated_jpeg": (truncated("JPEG"), BrokenImage),
+    "truncated_png": (truncated("PNG"), BrokenImage),
+    "truncated_webp": (truncated("WEBP"), BrokenImage),
+    "truncated_gif": (truncated("GIF"), BrokenImage),
+    "gif_cut_in_palette": (truncated("GIF")[:200], BrokenImage),
+    "png_without_pixels": (png(64, 64, b""), BrokenImage),
+    "png_with_broken_pixels": (png(64, 64, b"\x00\x01\x02\x03"), BrokenImage),
+    "corrupt_header": (corrupt_header(), BrokenImage),
+    "signature_alone": (b"\x89PNG\r\n\x1a\n", BrokenImage),
+    "many_scans": (many_scans(), BrokenImage),
+    "many_exif_segments": (many_exif_segments(), BrokenImage),
+    "one_pixel": (plain(size=(1, 1)), UnusableImage),
+    "thin": (plain(size=(600, 2)), UnusableImage),
+    "only_nan": (encode(Image.fromarray(np.full((32, 32), np.nan, np.float32)), "TIFF"), UnusableImage),
+    "bomb": (bomb(), ImageTooLarge),
+    "huge_sides": (png(2**31 - 1, 2**31 - 1, b""), ImageTooLarge),
+    "huge_gif_frame": (gif_with_huge_frame(), ImageTooLarge),
+    "huge_tiff_tile": (tiff_with_huge_tile(), ImageTooLarge),
+    "wide_tiff_tiles": (tiff_with_wide_tiles(), ImageTooLarge),
 }
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.card import RESAMPLINGS
-from brain_tumor.picture import FORMATS, PictureTooLarge, Preprocessor, UnusablePicture, decode
-from tests.brain_tumor import pictures
+from brain_tumor.image import FORMATS, ImageTooLarge, Preprocessor, UnusableImage, decode
+from brain_tumor.metadata import RESAMPLINGS
+from tests.brain_tumor import images
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,18 +19,18 @@ def pixels(data: bytes) -> np.ndarray:
     return np.asarray(decode(data))
 
 
-@pytest.mark.parametrize("name", pictures.BAD)
-def test_bad_picture_is_refused_for_what_it_is(name):
-    data, expected = pictures.BAD[name]
+@pytest.mark.parametrize("name", images.BAD)
+def test_bad_image_is_refused_for_what_it_is(name):
+    data, expected = images.BAD[name]
     with pytest.raises(expected) as caught:
         decode(data)
     assert type(caught.value) is expected
     assert len(str(caught.value)) > 20
 
 
-@pytest.mark.parametrize("name", pictures.ODD)
-def test_odd_picture_becomes_rgb(name):
-    array = pixels(pictures.ODD[name])
+@pytest.mark.parametrize("name", images.ODD)
+def test_odd_image_becomes_rgb(name):
+    array = pixels(images.ODD[name])
     assert array.dtype == np.uint8
     assert array.ndim == 3
     assert array.shape[2] == 3
@@ -39,15 +39,15 @@ def test_odd_picture_becomes_rgb(name):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_decoded(kind):
-    image = pictures.noise()
+    image = images.noise()
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    array = pixels(pictures.encode(image, kind, **options))
+    array = pixels(images.encode(image, kind, **options))
     assert array.shape == (48, 64, 3)
     assert np.abs(array.mean(axis=(0, 1)) - np.asarray(image).mean(axis=(0, 1))).max() < 12
 
 
 def test_sixteen_bit_keeps_its_grey_levels():
-    row = pixels(pictures.sixteen_bit())[0, :, 0].astype(int)
+    row = pixels(images.sixteen_bit())[0, :, 0].astype(int)
     assert row[0] == 0
     assert row[-1] == 255
     assert len(set(row)) > 55
@@ -57,25 +57,25 @@ def test_sixteen_bit_keeps_its_grey_levels():
 def test_sixteen_bit_bright_spot_on_flat_ground_is_seen():
     values = np.full((64, 64), 1000, np.uint16)
     values[30, 30] = 1300
-    array = pixels(pictures.encode(Image.fromarray(values)))
+    array = pixels(images.encode(Image.fromarray(values)))
     assert array[30, 30, 0] == 255
     assert array[0, 0, 0] == 0
 
 
 def test_flat_sixteen_bit_is_black_and_not_an_error():
-    assert pixels(pictures.encode(Image.fromarray(np.full((32, 32), 7, np.uint16)))).max() == 0
+    assert pixels(images.encode(Image.fromarray(np.full((32, 32), 7, np.uint16)))).max() == 0
 
 
 @pytest.mark.parametrize("values", [(-3e38, 3e38), (0.0, 1e-44), (-3e38, -1e-44)])
 def test_extreme_float_values_neither_overflow_nor_vanish(values):
     halves = np.repeat(np.array(values, np.float32), 32)  # (64,)
-    array = pixels(pictures.encode(Image.fromarray(np.tile(halves, (64, 1))), "TIFF"))
+    array = pixels(images.encode(Image.fromarray(np.tile(halves, (64, 1))), "TIFF"))
     assert array[:, :32].max() == 0
     assert array[:, 32:].min() == 255
 
 
-def test_float_picture_with_nan_is_windowed_over_its_finite_values():
-    array = pixels(pictures.float_with_nan())
+def test_float_image_with_nan_is_windowed_over_its_finite_values():
+    array = pixels(images.float_with_nan())
     assert array[0].max() == 0  # NaN shows as the darkest
     assert array.min() == 0
     assert array.max() == 255
@@ -84,55 +84,55 @@ def test_float_picture_with_nan_is_windowed_over_its_finite_values():
 def test_hottest_pixels_do_not_darken_the_rest():
     values = np.linspace(0, 1000, 10_000).reshape(100, 100).astype(np.uint16)
     values[0, :20] = 65_535
-    assert np.median(pixels(pictures.encode(Image.fromarray(values)))) == pytest.approx(127, abs=3)
+    assert np.median(pixels(images.encode(Image.fromarray(values)))) == pytest.approx(127, abs=3)
 
 
 def test_exif_orientation_is_applied():
-    array = pixels(pictures.exif_rotated())
+    array = pixels(images.exif_rotated())
     assert array.shape == (60, 40, 3)
     assert array[:15].mean() > 240
     assert array[30:].mean() < 15
 
 
 def test_damaged_exif_does_not_matter():
-    data = pictures.encode(pictures.noise(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    data = images.encode(images.noise(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert pixels(data).shape == (48, 64, 3)
 
 
 def test_transparency_lies_over_black():
-    array = pixels(pictures.palette_with_alpha())
+    array = pixels(images.palette_with_alpha())
     assert array[:, :18].min() > 200
     assert array[:, 22:].max() == 0
 
 
 def test_first_frame_of_an_animation():
-    assert pixels(pictures.animated_gif())[5, 5].tolist() == [255, 0, 0]
+    assert pixels(images.animated_gif())[5, 5].tolist() == [255, 0, 0]
 
 
 def test_cmyk():
-    red, green, blue = pixels(pictures.ODD["cmyk"])[5, 5]
+    red, green, blue = pixels(images.ODD["cmyk"])[5, 5]
     assert red > 200
     assert green < 60
     assert blue < 60
 
 
 def test_limit_of_pixels_is_exact():
-    data = pictures.plain(size=(64, 48))
+    data = images.plain(size=(64, 48))
     decode(data, max_pixels=64 * 48)
-    with pytest.raises(PictureTooLarge, match="3,071 pixels"):
+    with pytest.raises(ImageTooLarge, match="3,071 pixels"):
         decode(data, max_pixels=64 * 48 - 1)
 
 
 def test_smallest_side_is_exact():
-    decode(pictures.plain(size=(16, 16)))
-    with pytest.raises(UnusablePicture, match="15x16"):
-        decode(pictures.plain(size=(15, 16)))
+    decode(images.plain(size=(16, 16)))
+    with pytest.raises(UnusableImage, match="15x16"):
+        decode(images.plain(size=(15, 16)))
 
 
 def test_a_file_that_claims_to_be_another_kind_by_name_is_read_by_its_content():
     # PPM, which Pillow reads but FORMATS does not list
     data = b"P6 32 32 255\n" + bytes(32 * 32 * 3)
-    with pytest.raises(ValueError, match="not a picture"):
+    with pytest.raises(ValueError, match="not an image"):
         decode(data)
 
 
@@ -140,13 +140,13 @@ def test_bombs_take_little_memory():
     # In a process of its own: the peak of this one is already high.
     code = """
 import resource
-from brain_tumor.picture import PictureError, decode
-from tests.brain_tumor import pictures
+from brain_tumor.image import ImageError, decode
+from tests.brain_tumor import images
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name in ("bomb", "huge_sides", "huge_gif_frame", "huge_tiff_tile", "wide_tiff_tiles", "many_scans"):
     try:
-        decode(pictures.BAD[name][0])
-    except PictureError:
+        decode(images.BAD[name][0])
+    except ImageError:
         pass
     else:
         raise SystemExit(name)
@@ -159,9 +159,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
-def test_preprocessor_resizes_as_the_card_says(resampling):
-    image = pictures.noise((64, 48))
-    batch = Preprocessor(24, 32, resampling).from_bytes(pictures.encode(image))
+def test_preprocessor_resizes_as_the_metadata_says(resampling):
+    image = images.noise((64, 48))
+    batch = Preprocessor(24, 32, resampling).from_bytes(images.encode(image))
     assert batch.shape == (1, 24, 32, 3)
     assert batch.dtype == np.uint8
     expected = np.asarray(image.resize((32, 24), Image.Resampling[resampling.upper()]))
@@ -171,32 +171,30 @@ def test_preprocessor_resizes_as_the_card_says(resampling):
 def test_bilinear_antialiases():
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
-    batch = Preprocessor(32, 32).from_bytes(pictures.encode(Image.fromarray(stripes)))
+    batch = Preprocessor(32, 32).from_bytes(images.encode(Image.fromarray(stripes)))
     assert np.abs(batch.astype(int) - 127).max() <= 6  # nearest neighbours would give 0 and 255
 
 
 def test_preprocessor_holds_the_limit_of_pixels():
-    with pytest.raises(PictureTooLarge):
-        Preprocessor(24, 32, max_pixels=100).from_bytes(pictures.plain())
+    with pytest.raises(ImageTooLarge):
+        Preprocessor(24, 32, max_pixels=100).from_bytes(images.plain())
 
 
 def test_from_path_goes_the_library_s_way(tmp_path):
     path = tmp_path / "scan.png"
-    path.write_bytes(pictures.GLIOMA)
-    np.testing.assert_array_equal(
-        Preprocessor(24, 32).from_path(path), Preprocessor(24, 32).from_bytes(pictures.GLIOMA)
-    )
+    path.write_bytes(images.GLIOMA)
+    np.testing.assert_array_equal(Preprocessor(24, 32).from_path(path), Preprocessor(24, 32).from_bytes(images.GLIOMA))
 
 
 def test_threads_do_not_disturb_each_other():
-    names = list(pictures.ODD) * 4
-    expected = {name: pixels(data) for name, data in pictures.ODD.items()}
+    names = list(images.ODD) * 4
+    expected = {name: pixels(data) for name, data in images.ODD.items()}
     barrier = threading.Barrier(8)
 
     def work(part: int) -> None:
         barrier.wait(10)
         for name in names[part::8]:
-            np.testing.assert_array_equal(pixels(pictures.ODD[name]), expected[name])
+            np.testing.assert_array_equal(pixels(images.ODD[name]), expected[name])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))

@@ -1,4 +1,4 @@
-"""What a classifier is judged by, with intervals that respect which pictures belong together."""
+"""What a classifier is judged by, with intervals that respect which images belong together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Figures = dict[str, Any]  # names to numbers, or to names of classes to numbers
 
 @dataclass(frozen=True)
 class Answers:
-    """A model's answers to pictures whose class is known.
+    """A model's answers to images whose class is known.
 
     Attributes:
         probabilities: calibrated, float64 (n, class). labels: int64 (n,). groups: int64 (n,), see Groups.
@@ -43,7 +43,7 @@ def summary(answers: Answers) -> Figures:
     predicted = answers.probabilities.argmax(1)
     confusion = np.zeros((len(answers.class_names),) * 2, int)
     np.add.at(confusion, (answers.labels, predicted), 1)
-    counts: Figures = {"pictures": len(answers.labels), "groups": len(set(answers.groups.tolist()))}
+    counts: Figures = {"images": len(answers.labels), "groups": len(set(answers.groups.tolist()))}
     if HEALTHY in answers.class_names:
         healthy = answers.class_names.index(HEALTHY)
         counts["tumours"] = int((answers.labels != healthy).sum())
@@ -52,7 +52,7 @@ def summary(answers: Answers) -> Figures:
 
 
 def measure(answers: Answers, weights: NDArray[np.float64]) -> Figures:
-    """The figures of weighted pictures: ``weights`` (n,), how often each one counts. None where one is not defined.
+    """The figures of weighted images: ``weights`` (n,), how often each one counts. None where one is not defined.
 
     Accuracy; macro F1, over the classes that occur; each class's sensitivity, specificity and one-vs-rest AUROC
     (Mann-Whitney); expected calibration error; Brier score (0 to 2, the sum over classes); negative log-likelihood in
@@ -92,7 +92,7 @@ def intervals(answers: Answers, of: Callable[[Answers, NDArray[np.float64]], Fig
     """95 % percentile intervals, [low, high], of every figure: a bootstrap that draws whole groups.
 
     Field and Welsh 2007, "Bootstrapping clustered data". Copies and neighbouring slices say the same
-    thing twice; drawing pictures one by one would take that for evidence.
+    thing twice; drawing images one by one would take that for evidence.
     """
     rng = np.random.default_rng(_SEED)
     names, members = np.unique(answers.groups, return_inverse=True)

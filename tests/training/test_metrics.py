@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn import metrics
+from sklearn import metrics as reference
 
-from training import figures_of_merit
-from training.figures_of_merit import Answers, Figures, auroc, calibration_error, measure, rounded, summary
+from training.metrics import Answers, Figures, auroc, calibration_error, intervals, measure, rounded, summary
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 
@@ -32,14 +31,14 @@ def test_figures_of_answers_are_scikit_learns(weights: np.ndarray) -> None:
     answers = some_answers()
     labels, predicted = answers.labels, answers.probabilities.argmax(1)
     figures = measure(answers, weights)
-    assert figures["accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted, sample_weight=weights))
+    assert figures["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted, sample_weight=weights))
     assert figures["macro_f1"] == pytest.approx(
-        metrics.f1_score(labels, predicted, average="macro", sample_weight=weights)
+        reference.f1_score(labels, predicted, average="macro", sample_weight=weights)
     )
     for index, name in enumerate(NAMES):
         truth, said = labels == index, predicted == index
-        recall = metrics.recall_score(truth, said, sample_weight=weights)
-        specificity = metrics.recall_score(~truth, ~said, sample_weight=weights)
+        recall = reference.recall_score(truth, said, sample_weight=weights)
+        specificity = reference.recall_score(~truth, ~said, sample_weight=weights)
         assert figures["sensitivity"][name] == pytest.approx(recall)
         assert figures["specificity"][name] == pytest.approx(specificity)
 
@@ -49,14 +48,14 @@ def test_figures_of_probabilities_are_scikit_learns(weights: np.ndarray) -> None
     answers = replace(answers, probabilities=answers.probabilities / answers.probabilities.sum(1, keepdims=True))
     figures = measure(answers, weights)
     for index, name in enumerate(NAMES):
-        expected = metrics.roc_auc_score(
+        expected = reference.roc_auc_score(
             answers.labels == index, answers.probabilities[:, index], sample_weight=weights
         )
         assert figures["auroc"][name] == pytest.approx(expected)
-    loss = metrics.log_loss(answers.labels, answers.probabilities, sample_weight=weights)
+    loss = reference.log_loss(answers.labels, answers.probabilities, sample_weight=weights)
     assert figures["negative_log_likelihood"] == pytest.approx(loss)
     each = [
-        metrics.brier_score_loss(answers.labels == index, answers.probabilities[:, index], sample_weight=weights)
+        reference.brier_score_loss(answers.labels == index, answers.probabilities[:, index], sample_weight=weights)
         for index in range(4)
     ]
     assert figures["brier"] == pytest.approx(sum(each))  # one class's is 0 to 1, their sum 0 to 2
@@ -85,9 +84,9 @@ def test_the_confusion_matrix_has_the_truth_in_its_rows_and_tumours_missed_are_c
     labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
     said = np.array([0, 2, 1, 1, 2, 0, 2, 3])
     figures = summary(Answers(NAMES, np.eye(4)[said], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4])))
-    assert figures["confusion_matrix"] == metrics.confusion_matrix(labels, said).tolist()
+    assert figures["confusion_matrix"] == reference.confusion_matrix(labels, said).tolist()
     assert figures["confusion_matrix"] == [[1, 0, 1, 0], [0, 2, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]]
-    assert (figures["pictures"], figures["groups"]) == (8, 5)
+    assert (figures["images"], figures["groups"]) == (8, 5)
     assert (figures["tumours"], figures["tumours_missed"]) == (6, 2)
     assert figures["tumours_missed_rate"] == pytest.approx(2 / 6)
     assert figures["sensitivity"] == {"glioma": 0.5, "meningioma": 1.0, "notumor": 0.5, "pituitary": 0.5}
@@ -106,7 +105,7 @@ def test_what_is_not_defined_is_none() -> None:
         assert figures["intervals"]["sensitivity"][name] is figures["intervals"]["auroc"][name] is None
         assert figures["specificity"][name] is not None
     predicted = some.probabilities.argmax(1)
-    assert figures["macro_f1"] == pytest.approx(metrics.f1_score(some.labels, predicted, average="macro"))
+    assert figures["macro_f1"] == pytest.approx(reference.f1_score(some.labels, predicted, average="macro"))
     one_class = summary(answers.only(answers.labels == 2))
     assert one_class["specificity"]["notumor"] is one_class["tumours_missed_rate"] is None
     nothing = measure(answers.only(np.array([], int)), np.array([]))
@@ -152,7 +151,7 @@ def test_copies_in_one_group_are_no_evidence(of_sixty: Figures) -> None:
     grouped = once.only(np.repeat(np.arange(60), 4))
     alone = summary(replace(grouped, groups=np.arange(240)))
     together = summary(grouped)
-    assert (together["pictures"], together["groups"], alone["groups"]) == (240, 60, 240)
+    assert (together["images"], together["groups"], alone["groups"]) == (240, 60, 240)
     for name in ("accuracy", "macro_f1", "brier"):
         assert together["intervals"][name] == pytest.approx(of_sixty["intervals"][name])
         assert width(alone, name) < 0.6 * width(together, name)  # half as wide, in theory
@@ -166,9 +165,7 @@ def test_groups_need_not_be_numbered_in_order(of_sixty: Figures) -> None:
 
 def test_an_interval_can_be_asked_of_any_figure() -> None:
     answers = some_answers(60)
-    found = figures_of_merit.intervals(
-        answers, lambda _, weights: {"total": weights.sum(), "by": {"a": 1.0, "b": None}}
-    )
+    found = intervals(answers, lambda _, weights: {"total": weights.sum(), "by": {"a": 1.0, "b": None}})
     assert found == {"total": [60, 60], "by": {"a": [1, 1], "b": None}}
 
 

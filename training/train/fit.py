@@ -12,11 +12,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from training import curves, networks
-from training.checkpoint import Checkpoint, Epoch
 from training.errors import TrainingError
-from training.input_pipeline import Pictures, training_batches, validation_batches
-from training.recipes import Options, Phase
+from training.train import curves, networks
+from training.train.checkpoint import Checkpoint, Epoch
+from training.train.input_pipeline import Images, training_batches, validation_batches
+from training.train.recipes import Options, Phase
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ _ENERGY_OF_SCANS, _ENERGY_OF_STRANGERS, _ENERGY_WEIGHT = -7.0, -2.0, 0.1
 def fit(
     model: keras.Model,
     options: Options,
-    scans: Pictures,
-    validation: Pictures,
+    scans: Images,
+    validation: Images,
     strangers: NDArray[np.uint8] | None,
     checkpoint: Checkpoint,
     folder: Path,

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from brain_tumor.card import RESAMPLINGS
-from training import recipes
+from brain_tumor.metadata import RESAMPLINGS
 from training.data import DataSet
 from training.data.groups import Groups, by_patient, load
 from training.errors import TrainingError
+from training.train import recipes
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def add_data(made: argparse.ArgumentParser) -> None:
-    """DATA, a folder of pictures."""
-    made.add_argument("data", type=Path, metavar="DATA", help="holds Training/CLASS/PICTURE and Testing/CLASS/PICTURE")
+    """DATA, a folder of images."""
+    made.add_argument("data", type=Path, metavar="DATA", help="holds Training/CLASS/IMAGE and Testing/CLASS/IMAGE")
 
 
 def add_groups(made: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_training(made: argparse.ArgumentParser) -> None:
     add = made.add_argument
     add("--weights", choices=WEIGHTS, default="none", help="imagenet: fetch pretrained weights (default: none)")
     add("--recipe", choices=recipes.RECIPES, default=recipes.TWO_PHASE, help="(default: %(default)s)")
-    add("--size", type=int, help="the model's picture side, pixels (default: what the model is made for)")
+    add("--size", type=int, help="the model's image side, pixels (default: what the model is made for)")
     add("--resampling", choices=RESAMPLINGS, default="bilinear", help="(default: %(default)s)")
     add("--epochs", type=int, help="of the main phase (default: the recipe's)")
     add(
@@ -113,7 +113,7 @@ def groups_of(args: argparse.Namespace, found: DataSet) -> Groups:
     """The audit's groups, or without an audit the patients.
 
     Raises:
-        DataError: the file is none, or belongs to other pictures.
+        DataError: the file is none, or belongs to other images.
     """
     return load(args.groups, found) if args.groups else by_patient(found)
 

@@ -20,35 +20,37 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from brain_tumor.card import Card, CardError
-from brain_tumor.picture import Preprocessor
-from training import calibrate, data, networks
-from training.checkpoint import Checkpoint, CheckpointError, require_same
+from brain_tumor.atomic import atomic_file
+from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import MetadataError, ModelMetadata
+from training import data
+from training.atomic import write_json
 from training.data.groups import Groups
 from training.data.split import hold_out
-from training.fit import fit
-from training.input_pipeline import PREDICTION_BATCH, Pictures
-from training.outliers import training_outliers
-from training.published import published, write_json
-from training.recipes import PLAIN_HEAD, Options
+from training.train import calibrate, networks
+from training.train.checkpoint import Checkpoint, CheckpointError, require_same
+from training.train.fit import fit
+from training.train.input_pipeline import PREDICTION_BATCH, Images
+from training.train.ood import training_outliers
+from training.train.recipes import PLAIN_HEAD, Options
 
 log = logging.getLogger(__name__)
 
 MODEL, CARD, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
-HELD_OUT = 0.15  # at most about so much of the training pictures, to validate on
+HELD_OUT = 0.15  # at most about so much of the training images, to validate on
 _STRANGER_POOL = 2000
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a run's model says of the pictures it was validated on: logits float32 (n, class), labels int64 (n,)."""
+    """What a run's model says of the images it was validated on: logits float32 (n, class), labels int64 (n,)."""
 
     files: list[str]
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
-def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -> Card:
+def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -> ModelMetadata:
     """Fit on a part of Training, choose temperature and threshold on the rest of it; Testing is not looked at.
 
     A run that was interrupted goes on, one that is finished is left as it is.
@@ -80,13 +82,13 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
         model = networks.build(options.model, options.side, classes, options.weights, options.head, options.precision)
     preprocessor = Preprocessor(options.side, options.side, options.resampling)
     scans, validation = (
-        Pictures(data.read(found.folder, files, preprocessor), found.labels(files)) for files in (fitted, held)
+        Images(data.read(found.folder, files, preprocessor), found.labels(files)) for files in (fitted, held)
     )
     strangers = None
     if options.outliers:
         count = min(_STRANGER_POOL, len(fitted))
         strangers = training_outliers(scans.pixels, count, np.random.default_rng(options.seed))
-    log.info("%d pictures to fit, %d to validate", len(fitted), len(held))
+    log.info("%d images to fit, %d to validate", len(fitted), len(held))
     write_json(folder / RUN, {"identity": identity, "fitted": fitted, "validated": held, "versions": _versions()})
     try:
         fit(model, options, scans, validation, strangers, checkpoint, folder)
@@ -100,7 +102,7 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
     seconds = sum(epoch.seconds for epoch in checkpoint.history)
     log.info("trained in %.0f s, %.0f of them in this call", seconds, time.monotonic() - started)
     temperature = round(calibrate.temperature(logits, validation.labels), 4)
-    card = Card(
+    card = ModelMetadata(
         found.class_names,
         options.side,
         options.side,
@@ -111,7 +113,7 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
         training={
             "data": found.name,
             "fingerprint": identity["fingerprint"],
-            "pictures": {"fitted": len(fitted), "validated": len(held)},
+            "images": {"fitted": len(fitted), "validated": len(held)},
             "groups": {"fitted": len(set(groups.of(fitted))), "validated": len(set(groups.of(held)))},
             "audited": groups.audited,
             "parameters": model.count_params(),
@@ -122,35 +124,35 @@ def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -
         metrics={"validation": _validation(logits, validation.labels, temperature)},
         versions=_versions(),
     )
-    with published(folder / VALIDATION) as scratch, scratch.open("wb") as stream:
+    with atomic_file(folder / VALIDATION) as scratch, scratch.open("wb") as stream:
         np.savez(stream, files=np.array(held), logits=logits, labels=validation.labels)
-    with published(folder / MODEL) as scratch:
+    with atomic_file(folder / MODEL) as scratch:
         model.save(scratch)
     write_card(card, folder)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     return card
 
 
-def read_card(folder: Path) -> Card:
+def read_card(folder: Path) -> ModelMetadata:
     """The card of a finished run.
 
     Raises:
         CheckpointError: there is none.
     """
     try:
-        return Card.from_json((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, CardError):
+        return ModelMetadata.from_json((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, MetadataError):
         raise CheckpointError(f"{folder} holds no finished run: make one with python -m training.train") from None
 
 
-def write_card(card: Card, folder: Path) -> None:
+def write_card(card: ModelMetadata, folder: Path) -> None:
     """Replace a run's card."""
-    with published(folder / CARD) as scratch:
+    with atomic_file(folder / CARD) as scratch:
         scratch.write_text(card.to_json(), encoding="utf-8")
 
 
 def read_validation(folder: Path) -> Validation:
-    """What a finished run said of its validation pictures.
+    """What a finished run said of its validation images.
 
     Raises:
         CheckpointError: it is not there.
@@ -205,7 +207,7 @@ def _strategy() -> tf.distribute.Strategy:
 
 def _validation(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> dict[str, Any]:
     return {
-        "pictures": len(labels),
+        "images": len(labels),
         "accuracy": round(float((logits.argmax(1) == labels).mean()), 4),
         "negative_log_likelihood": round(calibrate.negative_log_likelihood(logits, labels, temperature), 4),
     }

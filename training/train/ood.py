@@ -1,4 +1,4 @@
-"""Pictures that are no head: strangers to be told from scans.
+"""Images that are no head: strangers to be told from scans.
 
 A network that has only seen heads is sure of itself on anything. Showing it strangers while it learns (outlier
 exposure, Hendrycks et al. 2019; with the energy score, Liu et al. 2020) makes it doubt. The families shown in training
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-Picture = NDArray[np.uint8]  # (size, size, 3)
-Family = Callable[[np.random.Generator, int], Picture]
+Pixels = NDArray[np.uint8]  # (size, size, 3)
+Family = Callable[[np.random.Generator, int], Pixels]
 
 
-def training_outliers(scans: Picture, count: int, rng: np.random.Generator) -> Picture:
+def training_outliers(scans: Pixels, count: int, rng: np.random.Generator) -> Pixels:
     """Strangers to learn from: uint8 (count, size, size, 3).
 
     Args:
@@ -33,7 +33,7 @@ def training_outliers(scans: Picture, count: int, rng: np.random.Generator) -> P
     return np.stack([families[index % len(families)](rng, size) for index in range(count)])
 
 
-def _tint(rng: np.random.Generator, grey: NDArray[np.floating]) -> Picture:
+def _tint(rng: np.random.Generator, grey: NDArray[np.floating]) -> Pixels:
     """Grey levels 0..1 to pixels: half of them grey, half between two colours."""
     if rng.random() < 0.5:
         low, high = np.sort(rng.uniform(0, 255, 2))[:, None] * np.ones(3)
@@ -42,7 +42,7 @@ def _tint(rng: np.random.Generator, grey: NDArray[np.floating]) -> Picture:
     return (low + np.asarray(grey)[..., None] * (high - low)).astype(np.uint8)
 
 
-def _shapes(rng: np.random.Generator, size: int) -> Picture:
+def _shapes(rng: np.random.Generator, size: int) -> Pixels:
     image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 256, 3)))
     draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(1, 25)):
@@ -60,7 +60,7 @@ def _shapes(rng: np.random.Generator, size: int) -> Picture:
     return np.asarray(image)
 
 
-def _stripes(rng: np.random.Generator, size: int) -> Picture:
+def _stripes(rng: np.random.Generator, size: int) -> Pixels:
     y, x = np.mgrid[:size, :size] / size
     waves = [
         np.sin(rng.uniform(4, 120) * (x * np.cos(a) + y * np.sin(a))) for a in rng.uniform(0, np.pi, rng.integers(1, 4))
@@ -68,7 +68,7 @@ def _stripes(rng: np.random.Generator, size: int) -> Picture:
     return _tint(rng, 0.5 + 0.5 * np.mean(waves, axis=0))
 
 
-def _blocks(rng: np.random.Generator, size: int) -> Picture:
+def _blocks(rng: np.random.Generator, size: int) -> Pixels:
     cells = int(rng.integers(3, 65))
     values = rng.random((cells, cells)) ** rng.uniform(0.5, 3)
     return _tint(
@@ -76,7 +76,7 @@ def _blocks(rng: np.random.Generator, size: int) -> Picture:
     )
 
 
-def _shuffled_tiles(rng: np.random.Generator, scan: Picture) -> Picture:
+def _shuffled_tiles(rng: np.random.Generator, scan: Pixels) -> Pixels:
     cells = int(rng.choice([2, 4, 8]))
     side = scan.shape[0] // cells
     tiles = [scan[i * side : (i + 1) * side, j * side : (j + 1) * side] for i in range(cells) for j in range(cells)]
@@ -88,24 +88,24 @@ def _shuffled_tiles(rng: np.random.Generator, scan: Picture) -> Picture:
     return shuffled
 
 
-def _false_colours(rng: np.random.Generator, scan: Picture) -> Picture:
+def _false_colours(rng: np.random.Generator, scan: Pixels) -> Pixels:
     inverted = 255 - scan if rng.random() < 0.5 else np.roll(scan, scan.shape[0] // 2, axis=(0, 1))
     return (inverted * rng.uniform(0.3, 1, 3)).astype(np.uint8)
 
 
-def _noise(rng: np.random.Generator, size: int) -> Picture:
+def _noise(rng: np.random.Generator, size: int) -> Pixels:
     shape = (size, size, 3) if rng.random() < 0.5 else (size, size, 1)
     return np.broadcast_to(rng.integers(0, 256, shape, dtype=np.uint8), (size, size, 3))
 
 
-def _gradient(rng: np.random.Generator, size: int) -> Picture:
+def _gradient(rng: np.random.Generator, size: int) -> Pixels:
     y, x = np.mgrid[:size, :size] / size
     angle = rng.uniform(0, 2 * np.pi)
     ramp = x * np.cos(angle) + y * np.sin(angle)
     return _tint(rng, (ramp - ramp.min()) / np.ptp(ramp))
 
 
-def _text(rng: np.random.Generator, size: int) -> Picture:
+def _text(rng: np.random.Generator, size: int) -> Pixels:
     dark_on_light = rng.random() < 0.7
     image = Image.new("L", (size, size), 240 if dark_on_light else 20)
     draw = ImageDraw.Draw(image)
@@ -116,12 +116,12 @@ def _text(rng: np.random.Generator, size: int) -> Picture:
     return np.repeat(np.asarray(image)[..., None], 3, axis=2)
 
 
-def _flat(rng: np.random.Generator, size: int) -> Picture:
+def _flat(rng: np.random.Generator, size: int) -> Pixels:
     colour = rng.integers(0, 256, 3) if rng.random() < 0.5 else np.repeat(rng.integers(0, 256), 3)
     return np.broadcast_to(colour.astype(np.uint8), (size, size, 3))
 
 
-def _texture(rng: np.random.Generator, size: int) -> Picture:
+def _texture(rng: np.random.Generator, size: int) -> Pixels:
     """1/f noise in colour, whose spectrum is that of natural scenes (Field 1987)."""
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
     frequency[0, 0] = 1

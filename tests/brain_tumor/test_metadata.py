@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from brain_tumor import contract
-from brain_tumor.card import Card, CardError
+from brain_tumor.metadata import MetadataError, ModelMetadata
 
-CARD = Card(
+METADATA = ModelMetadata(
     class_names=("glioma", "meningioma", "notumor", "pituitary"),
     height=128,
     width=160,
@@ -24,21 +24,21 @@ CARD = Card(
 
 
 def document(**changes: object) -> str:
-    return json.dumps({**json.loads(CARD.to_json()), **changes})
+    return json.dumps({**json.loads(METADATA.to_json()), **changes})
 
 
 def test_json_and_back_is_the_same():
-    assert Card.from_json(CARD.to_json()) == CARD
-    assert Card.from_json(CARD.to_json().encode()) == CARD
+    assert ModelMetadata.from_json(METADATA.to_json()) == METADATA
+    assert ModelMetadata.from_json(METADATA.to_json().encode()) == METADATA
 
 
 def test_text_is_stable_and_readable():
-    assert CARD.to_json() == CARD.to_json()
-    assert json.loads(CARD.to_json()) == {
+    assert METADATA.to_json() == METADATA.to_json()
+    assert json.loads(METADATA.to_json()) == {
         "name": "brain-tumor",
         "notice": contract.RESEARCH_NOTICE,
         "class_names": ["glioma", "meningioma", "notumor", "pituitary"],
-        "picture": {"height": 128, "width": 160, "resampling": "bicubic"},
+        "image": {"height": 128, "width": 160, "resampling": "bicubic"},
         "scaling": "tf",
         "temperature": 1.5,
         "out_of_distribution": {"score": "energy", "threshold": -2.5},
@@ -50,35 +50,35 @@ def test_text_is_stable_and_readable():
     }
 
 
-def test_defaults_of_a_card_written_by_hand():
-    card = Card.from_json('{"class_names": ["no", "yes"]}', height=24, width=32)
-    assert card == Card(("no", "yes"), 24, 32)
-    assert (card.resampling, card.scaling, card.temperature) == ("bilinear", "none", 1.0)
-    assert card.out_of_distribution_threshold is None
-    assert card.explains is False
-    assert card.documentation == {}
+def test_defaults_of_a_metadata_written_by_hand():
+    metadata = ModelMetadata.from_json('{"class_names": ["no", "yes"]}', height=24, width=32)
+    assert metadata == ModelMetadata(("no", "yes"), 24, 32)
+    assert (metadata.resampling, metadata.scaling, metadata.temperature) == ("bilinear", "none", 1.0)
+    assert metadata.out_of_distribution_threshold is None
+    assert metadata.explains is False
+    assert metadata.documentation == {}
 
 
-def test_the_card_s_own_size_counts_before_the_given_one():
-    card = Card.from_json(document(), height=24, width=32)
-    assert (card.height, card.width) == (128, 160)
+def test_the_metadata_s_own_size_counts_before_the_given_one():
+    metadata = ModelMetadata.from_json(document(), height=24, width=32)
+    assert (metadata.height, metadata.width) == (128, 160)
 
 
-def test_an_older_reader_takes_a_newer_card():
-    assert Card.from_json(document(novelty={"a": 1})) == CARD
+def test_an_older_reader_takes_a_newer_metadata():
+    assert ModelMetadata.from_json(document(novelty={"a": 1})) == METADATA
 
 
 def test_phantom_models_say_so():
-    assert replace(CARD, training={"data": "phantom"}).notice == (
+    assert replace(METADATA, training={"data": "phantom"}).notice == (
         f"{contract.RESEARCH_NOTICE} {contract.PHANTOM_NOTICE}"
     )
-    assert CARD.notice == contract.RESEARCH_NOTICE
-    assert "research only" in CARD.notice.lower()
+    assert METADATA.notice == contract.RESEARCH_NOTICE
+    assert "research only" in METADATA.notice.lower()
 
 
 def test_names_beyond_ascii_survive():
-    card = replace(CARD, class_names=("gliome", "méningiome", "垂体"))
-    assert Card.from_json(card.to_json()).class_names == card.class_names
+    metadata = replace(METADATA, class_names=("gliome", "méningiome", "垂体"))
+    assert ModelMetadata.from_json(metadata.to_json()).class_names == metadata.class_names
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_names_beyond_ascii_survive():
         ({"class_names": ["a", ["b"]]}, "class_names"),
         ({"class_names": "ab"}, "class_names"),
         ({"class_names": None}, "class_names"),
-        ({"picture": {"width": 10}}, "picture.height"),
-        ({"picture": {"height": 0, "width": 10}}, "picture.height"),
-        ({"picture": {"height": 10, "width": 4097}}, "picture.width"),
-        ({"picture": {"height": 10.5, "width": 10}}, "picture.height"),
-        ({"picture": {"height": True, "width": 10}}, "picture.height"),
-        ({"picture": {"height": "10", "width": 10}}, "picture.height"),
-        ({"picture": [10, 10]}, "picture must be an object"),
-        ({"picture": {"height": 10, "width": 10, "resampling": "cubic"}}, "picture.resampling"),
-        ({"picture": {"height": 10, "width": 10, "resampling": ["bilinear"]}}, "picture.resampling"),
+        ({"image": {"width": 10}}, "image.height"),
+        ({"image": {"height": 0, "width": 10}}, "image.height"),
+        ({"image": {"height": 10, "width": 4097}}, "image.width"),
+        ({"image": {"height": 10.5, "width": 10}}, "image.height"),
+        ({"image": {"height": True, "width": 10}}, "image.height"),
+        ({"image": {"height": "10", "width": 10}}, "image.height"),
+        ({"image": [10, 10]}, "image must be an object"),
+        ({"image": {"height": 10, "width": 10, "resampling": "cubic"}}, "image.resampling"),
+        ({"image": {"height": 10, "width": 10, "resampling": ["bilinear"]}}, "image.resampling"),
         ({"scaling": "other"}, "scaling"),
         ({"scaling": None}, "scaling"),
         ({"temperature": 0}, "temperature"),
@@ -116,28 +116,28 @@ def test_names_beyond_ascii_survive():
     ],
 )
 def test_bad_field_is_named(changes, message):
-    with pytest.raises(CardError, match=message):
-        Card.from_json(document(**changes))
+    with pytest.raises(MetadataError, match=message):
+        ModelMetadata.from_json(document(**changes))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, b"\xff\xfe\x00", '"text"'])
-def test_text_that_is_no_card(text):
-    with pytest.raises(CardError):
-        Card.from_json(text)
+def test_text_that_is_no_metadata(text):
+    with pytest.raises(MetadataError):
+        ModelMetadata.from_json(text)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_that_are_not_finite(number):
     text = document(temperature=1.25).replace("1.25", number)
-    with pytest.raises(CardError, match="temperature"):
-        Card.from_json(text)
+    with pytest.raises(MetadataError, match="temperature"):
+        ModelMetadata.from_json(text)
 
 
-def test_a_card_that_json_cannot_hold_is_not_written():
+def test_a_metadata_that_json_cannot_hold_is_not_written():
     with pytest.raises(ValueError, match="JSON"):
-        replace(CARD, metrics={"loss": float("nan")}).to_json()
+        replace(METADATA, metrics={"loss": float("nan")}).to_json()
 
 
 def test_huge_integer_temperature_is_refused():
-    with pytest.raises(CardError, match="temperature"):
-        Card.from_json(document(temperature=10**400))
+    with pytest.raises(MetadataError, match="temperature"):
+        ModelMetadata.from_json(document(temperature=10**400))

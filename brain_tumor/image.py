@@ -1,4 +1,4 @@
-"""A picture's bytes to the uint8 pixels a model takes: the one preprocessing of training, converter and gateway.
+"""An image's bytes to the uint8 pixels a model takes: the one preprocessing of training, converter and gateway.
 
 ``Preprocessor`` extends keras_image_helper's, which by itself drops 16-bit greyscale to a few levels, ignores
 EXIF orientation and transparency, resizes by nearest neighbour only, and puts no bound on what it decodes.
@@ -31,7 +31,7 @@ _MAX_JPEG_SEGMENTS = 100
 _JPEG, _START_OF_SCAN, _EXIF_SEGMENT = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xe1"
 # TIFF 6.0, sections 3 and 15: where the strips lie; the tiles' width and length.
 _TIFF_STRIPS, _TIFF_TILE_SIDES = 273, (322, 323)
-_MAX_TIFF_STRIPS = 1 << 16  # more than rows of the tallest picture that people make
+_MAX_TIFF_STRIPS = 1 << 16  # more than rows of the tallest image that people make
 # Pillow decodes run-length compressed BMPs (RLE8, RLE4) in Python: seconds for a few MB.
 _BMP_RUN_LENGTH = (1, 2)
 # How a file of these formats begins that Pillow does not recognise for want of the rest.
@@ -39,40 +39,40 @@ _BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 # Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
 # darken the whole scan.
 _WINDOW_PERCENTILES = (0.5, 99.5)
-_WINDOW_PIXELS = 1 << 20  # of a larger picture every second, third, ... pixel of a row and column is counted
+_WINDOW_PIXELS = 1 << 20  # of a larger image every second, third, ... pixel of a row and column is counted
 
-# Odd EXIF or TIFF tags are no reason to refuse a picture, nor to write to the log of a service. Set once for the
+# Odd EXIF or TIFF tags are no reason to refuse an image, nor to write to the log of a service. Set once for the
 # process: warnings.catch_warnings is not safe between threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class PictureError(ValueError):
-    """A picture that cannot be used; the message tells its sender what to do."""
+class ImageError(ValueError):
+    """An image that cannot be used; the message tells its sender what to do."""
 
 
-class UnknownPictureType(PictureError):
+class UnknownImageType(ImageError):
     """The bytes are none of ``FORMATS``."""
 
 
-class BrokenPicture(PictureError):
-    """The bytes start as a picture and do not hold one: truncated or corrupt."""
+class BrokenImage(ImageError):
+    """The bytes start as an image and do not hold one: truncated or corrupt."""
 
 
-class PictureTooLarge(PictureError):
-    """The picture has more pixels than the limit."""
+class ImageTooLarge(ImageError):
+    """The image has more pixels than the limit."""
 
 
-class UnusablePicture(PictureError):
-    """A sound picture that shows nothing a model could classify."""
+class UnusableImage(ImageError):
+    """A sound image that shows nothing a model could classify."""
 
 
 class Preprocessor(BasePreprocessor):
-    """Pictures to uint8 batches of one size: RGB, 0..255, unscaled (scaling lives in the model's graph).
+    """Images to uint8 batches of one size: RGB, 0..255, unscaled (scaling lives in the model's graph).
 
     Args:
         height, width: of the result, in pixels.
-        resampling: the name of a Pillow filter, lower case, as a card gives it; Pillow's filters antialias.
-        max_pixels: a larger picture is refused before it is decoded.
+        resampling: the name of a Pillow filter, lower case, as model metadata gives it; Pillow's filters antialias.
+        max_pixels: a larger image is refused before it is decoded.
     """
 
     def __init__(self, height: int, width: int, resampling: str = "bilinear", max_pixels: int = MAX_PIXELS) -> None:
@@ -81,15 +81,15 @@ class Preprocessor(BasePreprocessor):
         self.max_pixels = max_pixels
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
-        """Decode and resize an encoded picture: uint8 (1, height, width, 3).
+        """Decode and resize an encoded image: uint8 (1, height, width, 3).
 
         Raises:
-            PictureError: by its subclass, why the picture cannot be used.
+            ImageError: by its subclass, why the image cannot be used.
         """
         return self.convert_to_tensor(decode(data, self.max_pixels))
 
     def resize_image(self, img: Image.Image) -> Image.Image:
-        """Resize an upright RGB picture, as ``decode`` gives it."""
+        """Resize an upright RGB image, as ``decode`` gives it."""
         return img.resize(self.target_size, self.resampling)
 
     def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
@@ -102,13 +102,13 @@ class Preprocessor(BasePreprocessor):
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode an encoded picture to an upright RGB one: first frame, transparency over black.
+    """Decode an encoded image to an upright RGB one: first frame, transparency over black.
 
     Raises:
-        UnknownPictureType: not one of ``FORMATS``.
-        PictureTooLarge: more than ``max_pixels`` pixels, or twice as many in its tiles (found before decoding).
-        UnusablePicture: a side shorter than ``MIN_SIDE``, or no finite pixel.
-        BrokenPicture: truncated or corrupt.
+        UnknownImageType: not one of ``FORMATS``.
+        ImageTooLarge: more than ``max_pixels`` pixels, or twice as many in its tiles (found before decoding).
+        UnusableImage: a side shorter than ``MIN_SIDE``, or no finite pixel.
+        BrokenImage: truncated or corrupt.
     """
     if data.startswith(_JPEG) and data.count(_EXIF_SEGMENT) > _MAX_JPEG_SEGMENTS:
         raise _broken()
@@ -117,7 +117,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except UnidentifiedImageError as error:
         if data.startswith(_BEGINNINGS):
             raise _broken() from error
-        raise UnknownPictureType(f"The content is not a picture. Send one of: {', '.join(FORMATS)}.") from None
+        raise UnknownImageType(f"The content is not an image. Send one of: {', '.join(FORMATS)}.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(max_pixels) from None
     except Exception as error:
@@ -126,12 +126,12 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if width * height > max_pixels:
         raise _too_large(max_pixels)
     if min(width, height) < MIN_SIDE:
-        raise UnusablePicture(f"The picture is {width}x{height} pixels. Send one of at least {MIN_SIDE}x{MIN_SIDE}.")
+        raise UnusableImage(f"The image is {width}x{height} pixels. Send one of at least {MIN_SIDE}x{MIN_SIDE}.")
     try:
         _require_cheap(image, data, max_pixels)
         image.load()
         return _to_rgb(_upright(image))
-    except PictureError:
+    except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         raise _broken() from error
@@ -142,7 +142,7 @@ def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
     if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SEGMENTS:
         raise _broken()
     if image.format == "BMP" and image.info.get("compression") in _BMP_RUN_LENGTH:
-        raise UnknownPictureType("This BMP is run-length compressed. Save it without compression, or as PNG.")
+        raise UnknownImageType("This BMP is run-length compressed. Save it without compression, or as PNG.")
     if image.format == "TIFF":
         strips = image.tag_v2.get(_TIFF_STRIPS, ())
         if isinstance(strips, tuple) and len(strips) > _MAX_TIFF_STRIPS:
@@ -155,12 +155,12 @@ def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
                 raise _too_large(max_pixels)
 
 
-def _too_large(max_pixels: int) -> PictureTooLarge:
-    return PictureTooLarge(f"The picture has more than {max_pixels:,} pixels. Send a smaller one.")
+def _too_large(max_pixels: int) -> ImageTooLarge:
+    return ImageTooLarge(f"The image has more than {max_pixels:,} pixels. Send a smaller one.")
 
 
-def _broken() -> BrokenPicture:
-    return BrokenPicture("The picture is damaged or incomplete. Export it again and send the whole file.")
+def _broken() -> BrokenImage:
+    return BrokenImage("The image is damaged or incomplete. Export it again and send the whole file.")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -182,12 +182,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _window(image: Image.Image) -> Image.Image:
-    values = np.array(image, dtype=np.float32)  # worked on in place: a large picture takes a good part of the memory
+    values = np.array(image, dtype=np.float32)  # worked on in place: a large image takes a good part of the memory
     step = math.isqrt(values.size // _WINDOW_PIXELS) or 1
     sample = values[::step, ::step]
     sample = sample[np.isfinite(sample)]
     if not sample.size:
-        raise UnusablePicture("The picture has no finite pixel value.")
+        raise UnusableImage("The image has no finite pixel value.")
     # The nearest value, not one in between: differences of extreme values overflow, as their halves do not.
     low, high = np.percentile(sample, _WINDOW_PERCENTILES, method="nearest")
     if high <= low:  # a few bright pixels on a flat ground

@@ -1,4 +1,4 @@
-"""The model's card: what a model says of itself, as JSON.
+"""The model's metadata: what a model says of itself, as JSON.
 
 Training writes it beside the .keras file, the converter completes it and puts it into the SavedModel, and the
 gateway reads it from the model server.
@@ -29,18 +29,18 @@ _OPTIONAL = (
 )  # top-level fields
 
 
-class CardError(ValueError):
-    """A card that cannot be used; the message names the field."""
+class MetadataError(ValueError):
+    """Metadata that cannot be used; the message names the field."""
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelMetadata:
     """A model's description; construction checks every field that something else relies on.
 
     Attributes:
         class_names: in the order of the model's outputs; at least two, distinct.
-        height, width: of the pictures the model takes, in pixels.
-        resampling: how a picture is brought to that size, one of ``RESAMPLINGS``.
+        height, width: of the images the model takes, in pixels.
+        resampling: how an image is brought to that size, one of ``RESAMPLINGS``.
         scaling: what the Keras model expects of its pixels, one of ``SCALINGS``; the SavedModel has it inside.
         temperature: divides the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
         out_of_distribution_threshold: a score above it is flagged; None flags nothing.
@@ -50,7 +50,7 @@ class Card:
         documentation: what a reader must know before use (intended use, data, limits, a checklist's items), likewise.
 
     Raises:
-        CardError: a field is missing or out of range.
+        MetadataError: a field is missing or out of range.
     """
 
     class_names: tuple[str, ...]
@@ -75,8 +75,8 @@ class Card:
         )
         for side in ("height", "width"):
             value = getattr(self, side)
-            _require(_is_integer(value) and 1 <= value <= _MAX_SIDE, f"picture.{side} must be 1 to {_MAX_SIDE} pixels")
-        _require(self.resampling in RESAMPLINGS, f"picture.resampling must be one of {', '.join(RESAMPLINGS)}")
+            _require(_is_integer(value) and 1 <= value <= _MAX_SIDE, f"image.{side} must be 1 to {_MAX_SIDE} pixels")
+        _require(self.resampling in RESAMPLINGS, f"image.resampling must be one of {', '.join(RESAMPLINGS)}")
         _require(self.scaling in SCALINGS, f"scaling must be one of {', '.join(SCALINGS)}")
         _require(_is_finite(self.temperature) and self.temperature > 0, "temperature must be a number above 0")
         threshold = self.out_of_distribution_threshold
@@ -94,12 +94,12 @@ class Card:
         return f"{RESEARCH_NOTICE} {PHANTOM_NOTICE}" if self.training.get("data") == PHANTOM else RESEARCH_NOTICE
 
     def to_json(self) -> str:
-        """The card as JSON text, readable and stable."""
+        """The metadata as JSON text, readable and stable."""
         document = {
             "name": self.name,
             "notice": self.notice,
             "class_names": list(self.class_names),
-            "picture": {"height": self.height, "width": self.width, "resampling": self.resampling},
+            "image": {"height": self.height, "width": self.width, "resampling": self.resampling},
             "scaling": self.scaling,
             "temperature": self.temperature,
             "out_of_distribution": {"score": "energy", "threshold": self.out_of_distribution_threshold},
@@ -112,24 +112,24 @@ class Card:
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes, *, height: int | None = None, width: int | None = None) -> "Card":
-        """Read a card; ``height`` and ``width`` stand in where the text gives none (a file written by hand).
+    def from_json(cls, text: str | bytes, *, height: int | None = None, width: int | None = None) -> "ModelMetadata":
+        """Read model metadata; ``height`` and ``width`` stand in where the text gives none (a file written by hand).
 
-        Unknown fields are passed over, so that an older reader takes a newer card.
+        Unknown fields are passed over, so that an older reader takes newer metadata.
 
         Raises:
-            CardError: not JSON, or a field that is missing or out of range.
+            MetadataError: not JSON, or a field that is missing or out of range.
         """
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CardError(f"not valid JSON: {error}") from None
-        _require(isinstance(document, dict), "a card must be a JSON object")
+            raise MetadataError(f"not valid JSON: {error}") from None
+        _require(isinstance(document, dict), "model metadata must be a JSON object")
         _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
-        picture = _object(document, "picture")
+        image = _object(document, "image")
         strangeness = _object(document, "out_of_distribution")
         given: dict[str, Any] = {"height": height, "width": width}
-        given |= {name: picture[name] for name in ("height", "width", "resampling") if name in picture}
+        given |= {name: image[name] for name in ("height", "width", "resampling") if name in image}
         given |= {name: document[name] for name in _OPTIONAL if name in document}
         return cls(
             class_names=tuple(document["class_names"]),
@@ -140,7 +140,7 @@ class Card:
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise CardError(message)
+        raise MetadataError(message)
 
 
 def _object(document: dict[str, Any], key: str) -> dict[str, Any]:

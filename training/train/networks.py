@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers
 
 from training.errors import TrainingError
-from training.recipes import ORIGINAL_HEAD, PLAIN_HEAD
+from training.train.recipes import ORIGINAL_HEAD, PLAIN_HEAD
 
 SMALL = "small"
 _PIXELS, _SCALE = "pixels", "scale"
@@ -57,7 +57,7 @@ def check(name: str, weights: str | None = None) -> None:
 
 
 def default_side(name: str) -> int:
-    """The picture size a model is made for, pixels."""
+    """The image size a model is made for, pixels."""
     return _SMALL_SIDE if name == SMALL else _SIDES.get(name, 224)
 
 

@@ -1,4 +1,4 @@
-"""A request to the encoded pictures it holds, however it holds them."""
+"""A request to the encoded images it holds, however it holds them."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ FIELD = "image"
 _MAX_JSON_PARTS = 4096  # a URL may hold commas; parsed lists and objects take thirty times the memory of their text
 _HOW = (
     'Send JSON {"url": "..."} or {"image": "<base64>"}, a multipart form with the file in the field "image", '
-    "or the picture itself as body with its media type, such as image/jpeg."
+    "or the image itself as body with its media type, such as image/jpeg."
 )
 
 
@@ -28,19 +28,19 @@ class InvalidRequest(Exception):
 
 
 class UnsupportedMediaType(Exception):
-    """A body of a kind that holds no picture."""
+    """A body of a kind that holds no image."""
 
 
-class TooManyPictures(Exception):
-    """More pictures than one request may hold."""
+class TooManyImages(Exception):
+    """More images than one request may hold."""
 
 
 class UploadTooSlow(Exception):
     """The client did not send its request in time."""
 
 
-class PictureRequest(Request):
-    """A request whose uploads stay in memory: pictures of people are never written to disk."""
+class ImageRequest(Request):
+    """A request whose uploads stay in memory: images of people are never written to disk."""
 
     def _get_file_stream(
         self,
@@ -53,21 +53,21 @@ class PictureRequest(Request):
 
 
 @dataclass(frozen=True)
-class PictureSource:
-    """Reads the pictures of a request.
+class ImageSource:
+    """Reads the images of a request.
 
     Attributes:
-        fetcher: fetches pictures by URL; None refuses them.
-        max_pictures: in one request.
+        fetcher: fetches images by URL; None refuses them.
+        max_images: in one request.
         upload_timeout: seconds for the client to send its request.
     """
 
     fetcher: Fetcher | None
-    max_pictures: int
+    max_images: int
     upload_timeout: float
 
     def receive(self, request: Request) -> None:
-        """Read the whole body, which ``pictures`` then takes apart.
+        """Read the whole body, which ``images`` then takes apart.
 
         Raises:
             UploadTooSlow: it did not come in time.
@@ -86,12 +86,12 @@ class PictureSource:
         if deadline.passed:
             raise UploadTooSlow(f"The request did not arrive within {self.upload_timeout:g} s.")
 
-    def pictures(self, request: Request, deadline: Deadline) -> list[bytes]:
-        """The encoded pictures of a received request, one or more, in order.
+    def images(self, request: Request, deadline: Deadline) -> list[bytes]:
+        """The encoded images of a received request, one or more, in order.
 
         Raises:
-            InvalidRequest, UnsupportedMediaType, TooManyPictures: the request holds no usable pictures.
-            FetchError: by its subclass, why the picture cannot be fetched by URL.
+            InvalidRequest, UnsupportedMediaType, TooManyImages: the request holds no usable images.
+            FetchError: by its subclass, why the image cannot be fetched by URL.
         """
         if request.mimetype == "multipart/form-data":
             return self._from_form(request)
@@ -99,14 +99,14 @@ class PictureSource:
             return [self._from_json(request.get_data(), deadline)]
         if request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream":
             return [request.get_data()]
-        raise UnsupportedMediaType(f"This kind of body holds no picture. {_HOW}")
+        raise UnsupportedMediaType(f"This kind of body holds no image. {_HOW}")
 
     def _from_form(self, request: Request) -> list[bytes]:
         files = request.files.getlist(FIELD)
         if not files:
             raise InvalidRequest(f'The form has no file in a field "{FIELD}". {_HOW}')
-        if len(files) > self.max_pictures:
-            raise TooManyPictures(f"The form holds more than {self.max_pictures} pictures. Send several requests.")
+        if len(files) > self.max_images:
+            raise TooManyImages(f"The form holds more than {self.max_images} images. Send several requests.")
         return [file.read() for file in files]
 
     def _from_json(self, body: bytes, deadline: Deadline) -> bytes:
@@ -124,7 +124,7 @@ class PictureSource:
         if kind == "image":
             return _decode_base64(value)
         if self.fetcher is None:
-            raise UrlRefused("This service does not fetch pictures by URL. Send the picture itself.")
+            raise UrlRefused("This service does not fetch images by URL. Send the image itself.")
         return self.fetcher.fetch(value, deadline.remaining())
 
 
@@ -139,7 +139,7 @@ def _read_body(request: Request) -> None:
 
 
 def _decode_base64(text: str) -> bytes:
-    """Base64 of a picture, with or without line breaks and a ``data:`` prefix (RFC 2397)."""
+    """Base64 of an image, with or without line breaks and a ``data:`` prefix (RFC 2397)."""
     if text.startswith("data:"):
         prefix, _, text = text.partition(",")
         if not prefix.endswith(";base64"):

@@ -1,4 +1,4 @@
-"""A run's history as a table and as a picture."""
+"""A run's history as a table and as an image."""
 
 import csv
 import itertools
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from training.checkpoint import Epoch
-from training.published import published
+from brain_tumor.atomic import atomic_file
 from training.report import COLOURS, new_figure
+from training.train.checkpoint import Epoch
 
 EPOCHS, CURVES = "epochs.csv", "curves.png"
 
 
 def write(history: Sequence[Epoch], folder: Path) -> None:
     """Write ``epochs.csv`` and ``curves.png``."""
-    with published(folder / EPOCHS) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(folder / EPOCHS) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, [field.name for field in fields(Epoch)])
         table.writeheader()
         table.writerows(asdict(epoch) for epoch in history)
-    with published(folder / CURVES) as scratch:
+    with atomic_file(folder / CURVES) as scratch:
         draw(history).savefig(scratch, format="png")
 
 

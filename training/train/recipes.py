@@ -6,7 +6,7 @@ from typing import Any
 
 TWO_PHASE, ORIGINAL = "two-phase", "original"
 RECIPES = (TWO_PHASE, ORIGINAL)
-PLAIN_HEAD, ORIGINAL_HEAD = "plain", "original"  # of training.networks
+PLAIN_HEAD, ORIGINAL_HEAD = "plain", "original"  # of training.train.networks
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The largest change that a training picture gets, drawn evenly from plus to minus it for each picture anew.
+    """The largest change that a training image gets, drawn evenly from plus to minus it for each image anew.
 
     What a head may look like in a scanner, and no more: heads are upright, nearly symmetric and never upside down.
 
     Attributes:
-        mirror: left to right, for every second picture. rotation: degrees. zoom: share of the size.
+        mirror: left to right, for every second image. rotation: degrees. zoom: share of the size.
         shift: share of the side. brightness, contrast: share of the grey levels' scale.
     """
 
@@ -48,13 +48,13 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that decides what a run's weights become, besides the pictures.
+    """Everything that decides what a run's weights become, besides the images.
 
     Attributes:
-        weights: "imagenet", or None for random ones. side: of the pictures, pixels.
+        weights: "imagenet", or None for random ones. side: of the images, pixels.
         optimizer: Keras' name. patience: epochs of a phase without a better validation loss before it ends; None
             never ends it early and keeps the last epoch's weights in place of the best.
-        outliers: whether pictures that are no scans are shown, too (outlier exposure).
+        outliers: whether images that are no scans are shown, too (outlier exposure).
         precision: Keras' dtype policy. seed: of weights, order, augmentation. split_seed: of the validation split.
     """
 
@@ -110,7 +110,7 @@ def options(
     Raises:
         NetworkError: no such model, or no such weights of it.
     """
-    from training import networks  # TensorFlow comes with it: not for --help
+    from training.train import networks  # TensorFlow comes with it: not for --help
 
     networks.check(model, weights)
     made = _original(model, weights) if recipe == ORIGINAL else _two_phase(model, weights)
