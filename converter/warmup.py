@@ -23,7 +23,7 @@ def write_warmup(path: Path, metadata: ModelMetadata) -> None:
             file.write(log.SerializeToString(deterministic=True))
 
 
-def _black_image(height: int, width: int) -> object:
+def _black_image(height: int, width: int) -> TensorProto:
     """uint8 zeros (1, height, width, 3); the one value given stands for all, so that the file stays small."""
     proto = TensorProto(dtype=tf.uint8.as_datatype_enum, int_val=[0])
     for size in (1, height, width, 3):

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from serving_api.services import PREDICTION_SERVICE, Stub
+from serving_api.services import PredictionStub
 
 _SERVICE_CONFIG = {
     # Each replica gets its share; the default sends everything to the first.
@@ -59,7 +59,7 @@ class _Line:
     """One channel; ``answered`` is when the last answer came through it, or when it was opened."""
 
     channel: grpc.Channel
-    stub: Stub
+    stub: PredictionStub
     answered: float
 
 
@@ -104,7 +104,7 @@ class Connection:
         with self._lock:
             if self._line is None:
                 channel = grpc.insecure_channel(self._target, options=OPTIONS)
-                self._line = _Line(channel, Stub(channel, PREDICTION_SERVICE), time.monotonic())
+                self._line = _Line(channel, PredictionStub(channel), time.monotonic())
             return self._line
 
     def _give_up_if_dead(self, line: _Line) -> None:

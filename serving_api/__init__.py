@@ -4,6 +4,7 @@ The official API's own descriptors (descriptors.binpb, made by serving_api.gener
 pool: a process that also imports TensorFlow, whose modules define the same names in the default pool, has no conflict.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,17 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 DESCRIPTORS_PATH = Path(__file__).with_name("descriptors.binpb")
 
 
-def _load_pool() -> DescriptorPool:
+@cache  # loaded at the first use, so that the generator can write the file before that
+def _pool() -> DescriptorPool:
     pool = DescriptorPool()
-    # A generator run for the first time imports this package before the file exists.
-    if DESCRIPTORS_PATH.exists():
-        for file in FileDescriptorSet.FromString(DESCRIPTORS_PATH.read_bytes()).file:
-            pool.Add(file)
+    for file in FileDescriptorSet.FromString(DESCRIPTORS_PATH.read_bytes()).file:
+        pool.Add(file)
     return pool
-
-
-_POOL = _load_pool()
 
 
 def message(name: str) -> Any:
@@ -33,7 +31,16 @@ def message(name: str) -> Any:
     Raises:
         KeyError: there is no such message.
     """
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(name))
+
+
+def enum(name: str) -> Any:
+    """The values of an enum of a full name such as ``tensorflow.DataType``.
+
+    Raises:
+        KeyError: there is no such enum.
+    """
+    return EnumTypeWrapper(_pool().FindEnumTypeByName(name))
 
 
 def service(name: str) -> ServiceDescriptor:
@@ -42,4 +49,4 @@ def service(name: str) -> ServiceDescriptor:
     Raises:
         KeyError: there is no such service.
     """
-    return _POOL.FindServiceByName(name)
+    return _pool().FindServiceByName(name)

@@ -1,19 +1,22 @@
-"""Write descriptors.binpb from the official packages: python -m serving_api.generate.
+"""Write descriptors.binpb and the type stubs from the official packages: python -m serving_api.generate.
 
-Needs the development packages (tensorflow-serving-api and tensorflow); tests/serving_api holds the
-committed file equal to what this makes.
+Needs the development packages (tensorflow-serving-api, tensorflow and mypy-protobuf); tests/serving_api holds the
+committed files equal to what this makes.
 """
 
 import contextlib
 import importlib
+from pathlib import Path
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 from serving_api import DESCRIPTORS_PATH
+from serving_api.stubs import stub_files
 
-ROOTS = {
+ROOT = DESCRIPTORS_PATH.parents[1]
+_OFFICIAL = {
     "tensorflow_serving.apis.prediction_service_pb2": "tensorflow_serving/apis/prediction_service.proto",
     "tensorflow_serving.apis.model_service_pb2": "tensorflow_serving/apis/model_service.proto",
     "tensorflow_serving.apis.prediction_log_pb2": "tensorflow_serving/apis/prediction_log.proto",
@@ -29,7 +32,7 @@ def official_descriptors() -> FileDescriptorSet:
         ModuleNotFoundError: the development packages are not installed.
     """
     files: dict[str, FileDescriptorProto] = {}
-    for module, proto in ROOTS.items():
+    for module, proto in _OFFICIAL.items():
         # The two service modules of tensorflow-serving-api 2.20.0 register their descriptor and then fail on
         # a line that protobuf 7 does not allow.
         with contextlib.suppress(AttributeError):
@@ -71,6 +74,20 @@ def _monitoring_config() -> FileDescriptorProto:
     return file
 
 
+def main() -> None:
+    """Write the descriptors, then the stubs of the messages that messages.py names."""
+    descriptors = official_descriptors()
+    _write(DESCRIPTORS_PATH, descriptors.SerializeToString(deterministic=True))
+    messages = importlib.import_module("serving_api.messages")  # needs the descriptors
+    for path, text in stub_files(descriptors, messages).items():
+        _write(ROOT / path, text.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    print(f"wrote {path.relative_to(ROOT)}, {len(content):,} bytes")
+
+
 if __name__ == "__main__":
-    DESCRIPTORS_PATH.write_bytes(official_descriptors().SerializeToString(deterministic=True))
-    print(f"wrote {DESCRIPTORS_PATH.name}, {DESCRIPTORS_PATH.stat().st_size:,} bytes")
+    main()

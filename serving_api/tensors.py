@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving_api.messages import TensorProto
+from serving_api.messages import DataType, TensorProto
 
-# Source of the numbers and of each dtype's typed field: tensorflow/core/framework/types.proto and tensor.proto.
+# The field of each dtype: tensorflow/core/framework/tensor.proto.
 DTYPES: dict[int, tuple[type[np.generic], str]] = {
-    1: (np.float32, "float_val"),
-    2: (np.float64, "double_val"),
-    3: (np.int32, "int_val"),
-    4: (np.uint8, "int_val"),
-    5: (np.int16, "int_val"),
-    6: (np.int8, "int_val"),
-    7: (np.bytes_, "string_val"),
-    9: (np.int64, "int64_val"),
-    10: (np.bool_, "bool_val"),
-    17: (np.uint16, "int_val"),
-    22: (np.uint32, "uint32_val"),
-    23: (np.uint64, "uint64_val"),
-    19: (np.float16, "half_val"),
+    DataType.DT_FLOAT: (np.float32, "float_val"),
+    DataType.DT_DOUBLE: (np.float64, "double_val"),
+    DataType.DT_INT32: (np.int32, "int_val"),
+    DataType.DT_UINT8: (np.uint8, "int_val"),
+    DataType.DT_INT16: (np.int16, "int_val"),
+    DataType.DT_INT8: (np.int8, "int_val"),
+    DataType.DT_STRING: (np.bytes_, "string_val"),
+    DataType.DT_INT64: (np.int64, "int64_val"),
+    DataType.DT_BOOL: (np.bool_, "bool_val"),
+    DataType.DT_UINT16: (np.uint16, "int_val"),
+    DataType.DT_UINT32: (np.uint32, "uint32_val"),
+    DataType.DT_UINT64: (np.uint64, "uint64_val"),
+    DataType.DT_HALF: (np.float16, "half_val"),
 }
-DTYPE_STRING = 7
+DTYPE_STRING = DataType.DT_STRING
 # A few values may stand for a large shape (the last one repeats); beyond this no memory is spent on that.
 MAX_REPEATED_BYTES = 4 << 20
 MAX_RANK = 64  # numpy has no more
@@ -36,7 +36,7 @@ class TensorError(ValueError):
     """A TensorProto that holds no valid tensor, or an array that no TensorProto can hold."""
 
 
-def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> Any:
+def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> TensorProto:
     """A TensorProto of the array's shape and dtype; arrays of bytes or objects become DT_STRING.
 
     Args:
@@ -48,12 +48,12 @@ def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> Any:
         TensorError: the dtype has no counterpart.
     """
     if array.dtype.kind in "SO":
-        number = DTYPE_STRING
+        number: int = DTYPE_STRING
     elif array.dtype.type in _NUMBERS:
         number = _NUMBERS[array.dtype.type]
     else:
         raise TensorError(f"no tensor dtype for numpy's {array.dtype}")
-    proto = TensorProto(dtype=number)
+    proto = TensorProto(dtype=DataType.ValueType(number))
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if number == DTYPE_STRING:
@@ -66,7 +66,7 @@ def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> Any:
     return proto
 
 
-def to_array(proto: Any) -> NDArray[Any]:
+def to_array(proto: TensorProto) -> NDArray[Any]:
     """The array a TensorProto holds, from ``tensor_content`` or the typed field; DT_STRING gives dtype object.
 
     A typed field with fewer values than the shape repeats its last one, as TensorFlow reads it. Numeric arrays

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from brain_tumor.contract import IMAGES, MODEL_NAME, PREDICT_SIGNATURE, PROBABILITIES
 from serving_api.messages import PredictRequest
-from serving_api.services import PREDICTION_SERVICE, Stub
+from serving_api.services import PredictionStub
 from serving_api.tensors import from_array, to_array
 from training.errors import TrainingError
 
@@ -51,7 +51,7 @@ class Served:
     """A model that a server on this machine has loaded."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self._predict = Stub(channel, PREDICTION_SERVICE).Predict
+        self._predict = PredictionStub(channel).Predict
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Ask for a batch, uint8 (n, side, side, 3): float32 (n, class).

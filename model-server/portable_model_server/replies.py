@@ -4,7 +4,7 @@ from typing import Any
 
 from portable_model_server.errors import invalid
 from portable_model_server.manager import ModelManager
-from serving_api.messages import GetModelMetadataResponse, GetModelStatusResponse, SignatureDefMap
+from serving_api.messages import Code, GetModelMetadataResponse, GetModelStatusResponse, SignatureDefMap
 
 SIGNATURE_DEF = "signature_def"
 
@@ -23,7 +23,7 @@ def status(manager: ModelManager, request: Any) -> Any:
     for version in manager.statuses(spec.name, number):
         entry = response.model_version_status.add(version=version.number, state=int(version.state))
         # Sets the field, as TensorFlow Serving does, also for a version that is well.
-        entry.status.error_code = version.error.code.value[0] if version.error else 0
+        entry.status.error_code = Code.ValueType(version.error.code.value[0] if version.error else 0)
         entry.status.error_message = version.error.message if version.error else ""
     return response
 

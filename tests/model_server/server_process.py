@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from serving_api.messages import GetModelMetadataRequest, GetModelStatusRequest, PredictRequest
-from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE, Stub
+from serving_api.services import ModelStub, PredictionStub
 from serving_api.tensors import from_array
 from tests.processes import ROOT, START_TIMEOUT, free_port, listens, wait_until
 
@@ -53,8 +53,8 @@ class ServerProcess:
             # A channel of its own for each server: a shared one would remember the other's refusals.
             options=[("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)],
         )
-        self.prediction = Stub(self._channel, PREDICTION_SERVICE)
-        self.model = Stub(self._channel, MODEL_SERVICE)
+        self.prediction = PredictionStub(self._channel)
+        self.model = ModelStub(self._channel)
 
     def __enter__(self) -> "ServerProcess":
         return self

@@ -1,30 +1,9 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import serving_api
-from serving_api import DESCRIPTORS_PATH, messages
+from serving_api import messages
 from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(code: str) -> str:
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def test_committed_descriptors_are_the_official_ones():
-    # In a process of its own: importing TensorFlow takes memory and prints warnings.
-    output = run("""
-from serving_api import DESCRIPTORS_PATH
-from serving_api.generate import official_descriptors
-print(DESCRIPTORS_PATH.read_bytes() == official_descriptors().SerializeToString(deterministic=True))
-""")
-    assert output.strip().endswith("True")
+from tests.serving_api.fresh_process import run
 
 
 def test_messages_live_beside_tensorflow_s_own():
@@ -40,7 +19,7 @@ theirs = OfficialRequest.FromString(ours.SerializeToString())
 assert Official is not TensorProto
 print(theirs.model_spec.name, theirs.model_spec.version.value, theirs.inputs["images"].tensor_content)
 """)
-    assert output.strip().endswith("m 3 b'abc'")
+    assert output.endswith("m 3 b'abc'")
 
 
 def test_no_tensorflow_is_imported():
@@ -49,7 +28,7 @@ import sys
 import serving_api.messages, serving_api.services, serving_api.tensors
 print(sorted(name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "tensorflow_serving", "keras")))
 """)
-    assert output.strip() == "[]"
+    assert output == "[]"
 
 
 def test_methods_are_the_official_ones():
@@ -80,7 +59,3 @@ def test_unknown_message_and_service():
         serving_api.message("tensorflow.serving.Nothing")
     with pytest.raises(KeyError):
         serving_api.service("tensorflow.serving.NoService")
-
-
-def test_descriptors_are_small():
-    assert DESCRIPTORS_PATH.stat().st_size < 200_000

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from serving_api.messages import GetModelStatusRequest, PredictRequest, PredictResponse
-from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE, Stub, handler
+from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE, ModelStub, PredictionStub, handler
 
 
 class Echo:
@@ -33,7 +33,7 @@ def test_a_call_reaches_the_servicer_and_comes_back():
     with channel_to(handler(PREDICTION_SERVICE, Echo())) as channel:
         request = PredictRequest()
         request.model_spec.name = "brain-tumor"
-        response = Stub(channel, PREDICTION_SERVICE).Predict(request, timeout=10)
+        response = PredictionStub(channel).Predict(request, timeout=10)
     assert response.model_spec.name == "brain-tumor"
 
 
@@ -48,12 +48,12 @@ def test_a_method_that_the_servicer_lacks_is_unimplemented():
         channel_to(handler(MODEL_SERVICE, Echo())) as channel,
         pytest.raises(grpc.RpcError) as caught,
     ):
-        Stub(channel, MODEL_SERVICE).GetModelStatus(GetModelStatusRequest(), timeout=10)
+        ModelStub(channel).GetModelStatus(GetModelStatusRequest(), timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_stub_has_the_service_s_methods_and_no_others():
     with grpc.insecure_channel("127.0.0.1:1") as channel:
-        stub = Stub(channel, PREDICTION_SERVICE)
+        stub = PredictionStub(channel)
         with pytest.raises(AttributeError, match="GetModelStatus"):
             stub.GetModelStatus  # noqa: B018

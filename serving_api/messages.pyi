@@ -1,0 +1,30 @@
+"""The types of messages.py. Written by serving_api.generate; do not edit."""
+
+from serving_api.protos.tensorflow_pb2 import DataType as DataType
+from serving_api.protos.tensorflow_pb2 import FunctionDef as FunctionDef
+from serving_api.protos.tensorflow_pb2 import GraphDef as GraphDef
+from serving_api.protos.tensorflow_pb2 import MetaGraphDef as MetaGraphDef
+from serving_api.protos.tensorflow_pb2 import NodeDef as NodeDef
+from serving_api.protos.tensorflow_pb2 import SavedModel as SavedModel
+from serving_api.protos.tensorflow_pb2 import SignatureDef as SignatureDef
+from serving_api.protos.tensorflow_pb2 import TensorInfo as TensorInfo
+from serving_api.protos.tensorflow_pb2 import TensorProto as TensorProto
+from serving_api.protos.tensorflow_pb2 import TensorShapeProto as TensorShapeProto
+from serving_api.protos.tensorflow_error_pb2 import Code as Code
+from serving_api.protos.tensorflow_serving_pb2 import FileSystemStoragePathSourceConfig as FileSystemStoragePathSourceConfig
+from serving_api.protos.tensorflow_serving_pb2 import GetModelMetadataRequest as GetModelMetadataRequest
+from serving_api.protos.tensorflow_serving_pb2 import GetModelMetadataResponse as GetModelMetadataResponse
+from serving_api.protos.tensorflow_serving_pb2 import GetModelStatusRequest as GetModelStatusRequest
+from serving_api.protos.tensorflow_serving_pb2 import GetModelStatusResponse as GetModelStatusResponse
+from serving_api.protos.tensorflow_serving_pb2 import ModelConfig as ModelConfig
+from serving_api.protos.tensorflow_serving_pb2 import ModelServerConfig as ModelServerConfig
+from serving_api.protos.tensorflow_serving_pb2 import ModelSpec as ModelSpec
+from serving_api.protos.tensorflow_serving_pb2 import ModelVersionStatus as ModelVersionStatus
+from serving_api.protos.tensorflow_serving_pb2 import MonitoringConfig as MonitoringConfig
+from serving_api.protos.tensorflow_serving_pb2 import PredictRequest as PredictRequest
+from serving_api.protos.tensorflow_serving_pb2 import PredictResponse as PredictResponse
+from serving_api.protos.tensorflow_serving_pb2 import PredictionLog as PredictionLog
+from serving_api.protos.tensorflow_serving_pb2 import ReloadConfigRequest as ReloadConfigRequest
+from serving_api.protos.tensorflow_serving_pb2 import ReloadConfigResponse as ReloadConfigResponse
+from serving_api.protos.tensorflow_serving_pb2 import SignatureDefMap as SignatureDefMap
+from serving_api.protos.tensorflow_serving_pb2 import StatusProto as StatusProto
