@@ -22,7 +22,7 @@ import psutil
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "examples" / "glioma.jpg"
 PORT, GRPC_PORT, REST_PORT = 19696, 18500, 18501
-GATEWAY = [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py"]
+GATEWAY = [sys.executable, "-m", "gateway"]
 
 
 def main() -> None:

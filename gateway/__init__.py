@@ -1,3 +1,3 @@
-"""Tier 1: takes images over HTTP, prepares them, asks the model server, and answers in JSON."""
+"""Tier 1: takes images over HTTP, prepares them, calls the model server, and responds in JSON."""
 
 VERSION = "0.1.0"

@@ -1,36 +1,36 @@
-"""The application, put together from its parts."""
+"""The Flask application, put together from its parts."""
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
-from gateway import errors, tracing
-from gateway.addresses import Resolver
-from gateway.admission import Admission
-from gateway.fetch import Fetcher
-from gateway.image_source import ImageRequest, ImageSource
+from gateway.classify.classifier import Classifier
+from gateway.http import access_log, errors
+from gateway.http.admission import Admission
+from gateway.http.predict import predict_routes
+from gateway.http.status import status_routes
+from gateway.images.addresses import Resolver
+from gateway.images.from_request import ImageRequest, ImageSource
+from gateway.images.from_url import Fetcher
 from gateway.metrics import Metrics
-from gateway.model_client import ModelClient
-from gateway.prediction import Classifier
-from gateway.routes import predict_routes
+from gateway.model.client import ModelClient
 from gateway.settings import Settings
-from gateway.status_routes import status_routes
 
 _OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and tools add
 
 
 def create_app(settings: Settings, model_client: ModelClient) -> Flask:
-    """The gateway as a WSGI application; it opens no connection before its first request."""
+    """Make the gateway as a WSGI application; it opens no connection before its first request."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ImageRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
-    # Bytes of form fields that are no files, and of werkzeug's buffer, which takes files 64 KiB at a time.
+    # Bytes of form fields that are not files, and of werkzeug's buffer, which takes files 64 KiB at a time.
     app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
     json_provider.sort_keys = False  # classes stay in the model's order
     app.json = json_provider
     metrics = Metrics()
-    tracing.register(app, metrics)
+    access_log.register(app, metrics)
     errors.register(app, metrics)
     source = ImageSource(_create_fetcher(settings), settings.max_images, settings.upload_timeout)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)

@@ -1,4 +1,4 @@
-"""Time limits: how long one answer may take, and sockets that end when their time is over.
+"""Time limits: how long one response may take, and sockets that end when their time is over.
 
 A socket's own timeout starts anew with every byte, so a peer that sends one byte a second would hold a thread
 for ever; ``SocketDeadline`` bounds the whole exchange.
@@ -12,7 +12,7 @@ from types import TracebackType
 
 
 class DeadlineExceeded(Exception):
-    """The time for this answer is over."""
+    """The time for this response is over."""
 
 
 class Deadline:
@@ -27,10 +27,10 @@ class Deadline:
         return time.monotonic() >= self._end
 
     def remaining(self) -> float:
-        """Seconds left, above 0, fit for a timeout.
+        """Seconds that are left, above 0, so that they can serve as a timeout.
 
         Raises:
-            DeadlineExceeded: none are left.
+            DeadlineExceeded: None are left.
         """
         seconds = self._end - time.monotonic()
         if seconds <= 0:
@@ -39,11 +39,11 @@ class Deadline:
 
 
 class SocketDeadline(Deadline):
-    """A deadline that shuts the socket it watches, so that whoever waits for its bytes goes on.
+    """A deadline that shuts the socket it watches, so that a thread which waits for its bytes goes on.
 
     Args:
-        seconds: from now; the context begins at once.
-        how: which direction to shut, ``socket.SHUT_RD`` or ``socket.SHUT_RDWR``.
+        seconds: Time limit, from now; enter the context at once.
+        how: Which direction to shut: ``socket.SHUT_RD`` or ``socket.SHUT_RDWR``.
     """
 
     def __init__(self, seconds: float, how: int) -> None:
@@ -64,13 +64,13 @@ class SocketDeadline(Deadline):
         self.stop()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._timer.cancel()
         with self._lock:
             self._socket = None
 
     def watch(self, watched: socket.socket) -> None:
-        """Watch this socket, instead of one given before."""
+        """Watch this socket, and no longer the one before it."""
         with self._lock:
             self._socket = watched
         if self.passed:

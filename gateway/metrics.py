@@ -1,4 +1,4 @@
-"""What the gateway tells Prometheus. No label ever holds anything a client sent."""
+"""The gateway's metrics for Prometheus. No label ever holds anything that a client sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,18 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self.requests = Counter("gateway_requests", "Answered requests.", ["route", "status"], registry=self._registry)
+        self.requests = Counter(
+            "gateway_requests",
+            "Requests, by the status of their response.",
+            ["route", "status"],
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
-            "gateway_request_seconds", "Time to answer.", ["route"], buckets=_BUCKETS, registry=self._registry
+            "gateway_request_seconds",
+            "Time from a request to its response.",
+            ["route"],
+            buckets=_BUCKETS,
+            registry=self._registry,
         )
         self.stage_seconds = Histogram(
             "gateway_stage_seconds",
@@ -29,17 +38,19 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self.in_flight = Gauge("gateway_in_flight", "Predictions being worked on.", registry=self._registry)
+        self.in_flight = Gauge(
+            "gateway_in_flight", "Requests for predictions being worked on.", registry=self._registry
+        )
         self.model_errors = Counter(
             "gateway_model_errors", "Failed calls of the model server.", ["code"], registry=self._registry
         )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time one stage: receive, source, preprocess, predict or postprocess."""
+        """Take the time of one stage: receive, source, preprocess, predict or postprocess."""
         with self.stage_seconds.labels(name).time():
             yield
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

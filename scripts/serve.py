@@ -64,7 +64,7 @@ def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, models: Pat
         ),
         "gateway": stack.enter_context(
             _running(
-                [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py"],
+                [sys.executable, "-m", "gateway"],
                 {
                     "GATEWAY_BIND": f"{options.host}:{options.port}",
                     "MODEL_SERVER_ADDRESS": f"{options.host}:{options.grpc_port}",

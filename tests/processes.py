@@ -8,9 +8,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from brain_tumor.processes import gateway_command
 
 ROOT = Path(__file__).parent.parent
 SHIPPED_MODEL = ROOT / "model-server" / "models" / "brain-tumor"
@@ -109,11 +111,12 @@ def model_server(
 
 
 @contextlib.contextmanager
-def gateway(log: Path, model_server_port: int, **settings: str) -> Iterator[Server]:
-    """The gateway under gunicorn, once it is alive; ``settings`` are environment variables."""
+def gateway(
+    log: Path, model_server_port: int, command: Sequence[str] = tuple(gateway_command()), **settings: str
+) -> Iterator[Server]:
+    """The gateway, once it is alive; ``settings`` are environment variables."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "gateway/gunicorn.conf.py"]
     environment = {"GATEWAY_BIND": f"127.0.0.1:{port}", "MODEL_SERVER_ADDRESS": f"127.0.0.1:{model_server_port}"}
-    with process(command, log, {**environment, **settings}) as child:
+    with process(list(command), log, {**environment, **settings}) as child:
         wait_until_up(child, lambda: answers(f"http://127.0.0.1:{port}/livez"), log)
         yield Server(child, log, port)

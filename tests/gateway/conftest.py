@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway.app import create_app
-from gateway.model_client import ModelClient
+from gateway.model.client import ModelClient
 from gateway.settings import Settings
 from tests.gateway.fake_model_server import FakeModelServer, fake_model_server
 from tests.gateway.web_server import WebServer, web_server
@@ -22,12 +22,12 @@ def model_server() -> Iterator[FakeModelServer]:
 
 @pytest.fixture
 def make_client(model_server) -> Iterator[Callable[..., FlaskClient]]:
-    """A function that makes a client of a gateway: make_client(metadata_lifetime=..., any field of Settings=...)."""
+    """A function that makes a client of a gateway: make_client(max_age=..., any field of Settings=...)."""
     with ExitStack() as stack:
 
-        def make(metadata_lifetime: float = 600.0, **changes: object) -> FlaskClient:
+        def make(max_age: float = 600.0, **changes: object) -> FlaskClient:
             settings = Settings(**{"model_server": model_server.address, "deadline": SECONDS, **changes})
-            model_client = ModelClient(settings.model_server, settings.model_name, metadata_lifetime)
+            model_client = ModelClient(settings.model_server, settings.model_name, max_age)
             stack.callback(model_client.close)
             return create_app(settings, model_client).test_client()
 

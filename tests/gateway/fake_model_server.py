@@ -41,7 +41,7 @@ class FakeModel:
         }
         if self.metadata.explains:
             maps = np.zeros((len(images), 4, 5, classes), np.float32)
-            maps[:, 0, 0, :] = np.arange(classes)[::-1] + 1  # the top left corner speaks for the first class
+            maps[:, 0, 0, :] = np.arange(classes)[::-1] + 1  # evidence for the first class in the top left corner
             outputs[contract.ACTIVATION_MAPS] = maps
         return outputs
 
@@ -130,7 +130,7 @@ def _text(model: FakeModel) -> str:
 
 @contextmanager
 def fake_model_server(port: int = 0) -> Iterator[FakeModelServer]:
-    """A running server on loopback, on a free port unless one is given."""
+    """A running server on loopback, on this port, or on a free one."""
     pool = ThreadPoolExecutor(16)
     server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
     fake = FakeModelServer(server.add_insecure_port(f"127.0.0.1:{port}"), server)
@@ -154,7 +154,7 @@ def abort_with(code: grpc.StatusCode, only: str | None = None) -> Callable[[str,
 
 
 def hold_until(event: threading.Event, only: str | None = None) -> Callable[[str, grpc.ServicerContext], None]:
-    """A fault: no answer until the event is set."""
+    """A fault: no response until the event is set."""
 
     def fault(signature: str, context: grpc.ServicerContext) -> None:
         if only in (None, signature):

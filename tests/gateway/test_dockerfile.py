@@ -1,4 +1,4 @@
-"""The image holds what the gateway needs, and runs it as an unprivileged user."""
+"""The container image holds what the gateway needs, and runs it as an unprivileged user."""
 
 import json
 import re
@@ -21,9 +21,9 @@ def test_it_holds_these_folders_and_nothing_else() -> None:
     assert "pip install" not in FINAL
 
 
-def test_it_runs_gunicorn_itself() -> None:
+def test_it_runs_the_gateway_with_the_packages_of_its_own_environment() -> None:
     (entrypoint,) = re.findall(r"^ENTRYPOINT (\[.*\])$", FINAL, re.MULTILINE)
-    assert json.loads(entrypoint) == ["/opt/venv/bin/gunicorn", "--config", "gateway/gunicorn.conf.py"]
+    assert json.loads(entrypoint) == ["/opt/venv/bin/python", "-m", "gateway"]
 
 
 def test_port_and_user() -> None:

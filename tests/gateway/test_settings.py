@@ -1,23 +1,39 @@
-from dataclasses import fields
+import re
+from dataclasses import asdict
 from ipaddress import ip_network
 
 import pytest
 
 from brain_tumor.contract import MODEL_NAME
 from brain_tumor.image import MAX_PIXELS
-from gateway.settings import VARIABLES, Settings, SettingsError
+from gateway.settings import VARIABLES, Settings, SettingsError, markdown_table
+from tests.processes import ROOT
 
 
 def test_an_empty_environment_gives_the_defaults():
     assert Settings.from_env({}) == Settings()
-    assert Settings.from_env({variable: " " for variable, _ in VARIABLES.values()}) == Settings()
+    assert Settings.from_env(dict.fromkeys(VARIABLES.values(), " ")) == Settings()
     assert Settings().model_name == MODEL_NAME
     assert Settings().max_pixels == MAX_PIXELS  # not taken from there: gunicorn's master imports no Pillow
 
 
-def test_every_field_has_a_variable():
-    assert {field.name for field in fields(Settings)} == set(VARIABLES)
-    assert len({variable for variable, _ in VARIABLES.values()}) == len(VARIABLES)
+def test_no_two_settings_have_the_same_variable():
+    assert len(set(VARIABLES.values())) == len(VARIABLES)
+
+
+def test_the_documented_table_is_the_code_s():
+    text = (ROOT / "docs" / "settings.md").read_text()
+    table = text.partition("<!-- settings: begin -->\n")[2].partition("<!-- settings: end -->")[0]
+    assert table == markdown_table()
+
+
+def test_the_defaults_of_the_table_are_read_back_as_the_defaults():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| \S.* \|$", markdown_table(), re.MULTILINE))
+    assert rows.keys() == set(VARIABLES.values())
+    assert Settings.from_env(rows) == Settings()
+    defaults = asdict(Settings())
+    for field, variable in VARIABLES.items():
+        assert bool(rows[variable]) == bool(defaults[field]), variable
 
 
 def test_every_variable_is_read(tmp_path):
@@ -44,7 +60,7 @@ def test_every_variable_is_read(tmp_path):
         "GATEWAY_LOG_LEVEL": "WARNING",
         "GATEWAY_LOG_FORMAT": "json",
     }
-    assert set(environ) == {variable for variable, _ in VARIABLES.values()}
+    assert set(environ) == set(VARIABLES.values())
     assert Settings.from_env(environ) == Settings(
         bind="127.0.0.1:8080",
         threads=12,
@@ -121,4 +137,4 @@ def test_what_kubernetes_sets_for_services_does_not_matter():
     }
     assert Settings.from_env(environ) == Settings()
     prefixes = ("GATEWAY_PORT", "GATEWAY_SERVICE", "MODEL_SERVER_PORT", "MODEL_SERVER_SERVICE")
-    assert not [variable for variable, _ in VARIABLES.values() if variable.startswith(prefixes)]
+    assert not [variable for variable in VARIABLES.values() if variable.startswith(prefixes)]

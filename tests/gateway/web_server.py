@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose answers a test programs by path."""
+"""A real HTTP server on loopback whose responses a test programs by path."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class WebServer:
-    """Answers of ``routes``; each takes the handler and writes what it wants."""
+    """Responds by ``routes``: each route takes the handler and writes its response."""
 
     port: int
     scheme: str
@@ -24,9 +24,9 @@ class WebServer:
         return f"{self.scheme}://{host or self.host}:{self.port}{path}"
 
     def serve(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
-        """Answer this path so; underscores in header names become hyphens. Returns the URL."""
+        """Respond to this path so; underscores in header names become hyphens. Returns the URL."""
 
-        def answer(handler: BaseHTTPRequestHandler) -> None:
+        def respond(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
             handler.send_header("Content-Length", str(len(body)))
             for name, value in headers.items():
@@ -34,19 +34,19 @@ class WebServer:
             handler.end_headers()
             handler.wfile.write(body)
 
-        self.routes[path] = answer
+        self.routes[path] = respond
         return self.url(path)
 
     def drip(self, path: str, start: bytes, drop: bytes) -> str:
-        """Answer this path with raw bytes that never end, a few at a time."""
+        """Respond to this path with raw bytes that never end, a few at a time."""
 
-        def answer(handler: BaseHTTPRequestHandler) -> None:
+        def respond(handler: BaseHTTPRequestHandler) -> None:
             handler.close_connection = True
             handler.wfile.write(start)
             while not self.stopping.wait(0.02):
                 handler.wfile.write(drop)
 
-        self.routes[path] = answer
+        self.routes[path] = respond
         return self.url(path)
 
 

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from gateway.addresses import DENIED_NETWORKS
+from gateway.images.addresses import DENIED_NETWORKS
 from gateway.settings import Settings
 from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, container_of, of_kind, one
 from tests.kube_config.network_policy import Endpoint, Outside, Pod, allows

@@ -1,23 +1,21 @@
 """Values that YAML, the Dockerfiles and the code share are equal, and times and sizes fit each other."""
 
 import re
-import runpy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from brain_tumor.contract import MODEL_NAME
 from gateway import VERSION
 from gateway.app import create_app
-from gateway.model_client import ModelClient
+from gateway.http.server import GRACEFUL_TIMEOUT, KEEPALIVE
+from gateway.model.client import ModelClient
 from gateway.settings import VARIABLES, Settings
 from portable_model_server.flags import parse
 from tests.kube_config.manifests import TIERS, Object, container_of, of_kind, one, pod_of
 from tests.model_server.test_dockerfile import DOCKERFILES, FOLDER, words
 from tests.processes import ROOT
 
-GUNICORN: dict[str, Any] = runpy.run_path(str(ROOT / "gateway" / "gunicorn.conf.py"))
 UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
 DNS_CACHE_S = 30  # CoreDNS' longest, as kind and EKS set it
 AGE_JITTER = 1.1  # of grpc.max_connection_age_ms
@@ -37,7 +35,7 @@ def model_server_flags(objects: list[Object]):
 def settings(objects: list[Object]) -> Settings:
     (source,) = container_of(objects, "gateway")["envFrom"]
     data = one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
-    assert data.keys() <= {variable for variable, _ in VARIABLES.values()}
+    assert data.keys() <= set(VARIABLES.values())
     return Settings.from_env(data)
 
 
@@ -103,8 +101,8 @@ def test_threads_follow_the_cpu_limit(objects):
 def test_a_gateway_has_time_to_end(objects):
     sleep, whole = grace(objects, "gateway")
     assert sleep >= 5
-    assert whole - sleep > GUNICORN["graceful_timeout"]
-    assert GUNICORN["graceful_timeout"] > settings(objects).deadline
+    assert whole - sleep > GRACEFUL_TIMEOUT
+    assert settings(objects).deadline < GRACEFUL_TIMEOUT
 
 
 def test_a_model_server_serves_until_the_last_gateway_has_left(objects):
@@ -155,7 +153,7 @@ def test_the_load_balancer_of_eks(objects):
         for key, value in ingress["metadata"]["annotations"].items()
     }
     attributes = {each["key"]: int(each["value"]) for each in parameters["spec"]["loadBalancerAttributes"]}
-    assert attributes["idle_timeout.timeout_seconds"] < GUNICORN["keepalive"]
+    assert attributes["idle_timeout.timeout_seconds"] < KEEPALIVE
     assert parameters["spec"]["scheme"] == "internal"
     assert annotations["healthcheck-path"] == "/readyz"
     delay = int(annotations["target-group-attributes"].removeprefix("deregistration_delay.timeout_seconds="))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import converter.verify
-import gateway.prediction
+import gateway.model.responses
 from brain_tumor.image import Preprocessor
 from tests.training.scans import phantom
 from training import data
@@ -74,7 +74,7 @@ def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampli
 
 
 def test_training_gateway_and_converter_have_one_preprocessing() -> None:
-    assert gateway.prediction.Preprocessor is converter.verify.Preprocessor is data.Preprocessor is Preprocessor
+    assert gateway.model.responses.Preprocessor is converter.verify.Preprocessor is data.Preprocessor is Preprocessor
 
 
 def test_batches_are_bytes_and_targets_one_hot(scans: Images) -> None:

@@ -1,0 +1,41 @@
+"""Start the gateway: ``python -m gateway``.
+
+Its settings are environment variables. gunicorn's own command line and its variable GUNICORN_CMD_ARGS are not read.
+"""
+
+import argparse
+import os
+import sys
+from functools import partial
+from wsgiref.types import WSGIApplication
+
+from gateway.http.server import Server
+from gateway.settings import Settings, SettingsError, markdown_table
+
+
+def main() -> None:
+    """Serve until a signal ends the process, or print the table of settings."""
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    parser.add_argument("--settings", action="store_true", help="print the settings as a Markdown table, and end")
+    if parser.parse_args().settings:
+        sys.stdout.write(markdown_table())
+        return
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(f"The gateway does not start: {error}")
+    # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
+    sys.argv[:] = ["-m", "gateway"]
+    Server(settings, partial(load_app, settings)).run()
+
+
+def load_app(settings: Settings) -> WSGIApplication:
+    """Make the application. It is imported here, in the worker: gunicorn's master stays small without it."""
+    from gateway.app import create_app
+    from gateway.model.client import ModelClient
+
+    return create_app(settings, ModelClient(settings.model_server, settings.model_name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Each request's id, its line in the access log and in the metrics, and the headers that every response carries."""
+
+import logging
+import re
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+
+from gateway.http.logs import REQUEST_ID
+from gateway.metrics import Metrics
+
+HEADER = "X-Request-ID"
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET_ROUTES = ("/livez", "/readyz", "/metrics")  # called every few seconds
+_log = logging.getLogger(__name__)
+
+
+def register(app: Flask, metrics: Metrics) -> None:
+    """Give every request of the application an id, and log and count its response."""
+
+    @app.before_request
+    def begin() -> None:
+        client_id = request.headers.get(HEADER, "")
+        REQUEST_ID.set(client_id if _SANE_ID.fullmatch(client_id) else secrets.token_hex(8))
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        # The rule, not the path: a path is the client's text.
+        route = request.url_rule.rule if request.url_rule else "unmatched"
+        seconds = time.perf_counter() - g.started
+        metrics.requests.labels(route, response.status_code).inc()
+        metrics.request_seconds.labels(route).observe(seconds)
+        level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
+        _log.log(level, "%s %d in %.1f ms", route, response.status_code, seconds * 1000)
+        response.headers[HEADER] = REQUEST_ID.get()
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.teardown_request
+    def forget(error: BaseException | None) -> None:
+        REQUEST_ID.set("")

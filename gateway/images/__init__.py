@@ -1,0 +1,1 @@
+"""The encoded images of a request: in its body, or behind the URL that it gives."""

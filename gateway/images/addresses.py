@@ -1,0 +1,94 @@
+"""Which addresses a URL may lead to: public ones, and those that the operator allows.
+
+A gateway stands inside a network; without this check, a URL could make it read what only insiders reach, such as a
+cloud's metadata service.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+from gateway.setting_types import Network
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Python's is_private and is_global pass several of these. Sources: the special-purpose registries
+# https://www.iana.org/assignments/iana-ipv4-special-registry and .../iana-ipv6-special-registry.
+DENIED_NETWORKS: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # shared address space; Alibaba Cloud's metadata
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's metadata
+        "169.254.0.0/16",  # link-local; most clouds' metadata
+        "172.16.0.0/12",
+        "192.0.0.0/24",  # protocol assignments; Oracle Cloud's metadata
+        "192.0.2.0/24",
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",
+        # IPv6: global unicast is 2000::/3; these three are all the rest. They hold IPv4 addresses in disguise
+        # (::/96, ::ffff:0:0/96, 64:ff9b::/96), local addresses, AWS's metadata (fd00:ec2::254) and multicast.
+        "::/3",
+        "4000::/2",
+        "8000::/1",
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",
+        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "3fff::/20",
+    )
+)
+_LOOKUPS = 8  # at a time
+
+
+class AddressRefused(Exception):
+    """A name without an address that may be connected to."""
+
+
+class Resolver:
+    """Resolves names to addresses that may be connected to.
+
+    Args:
+        allowed: Networks that may be reached although they are not public.
+        lookup: ``socket.getaddrinfo``, or a function with its arguments and result.
+    """
+
+    def __init__(self, allowed: Sequence[Network] = (), lookup: Callable[..., list[Any]] = socket.getaddrinfo) -> None:
+        self._allowed = tuple(allowed)
+        self._lookup = lookup
+        # A lookup cannot be interrupted: one that hangs keeps a thread, which must not be a request's.
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+
+    def resolve(self, host: str, port: int, timeout: float) -> str:
+        """Find the address to connect to, as text; the caller must connect to it and to no other.
+
+        Args:
+            host: A name, or an address in any notation that the system takes.
+            port: The port to connect to.
+            timeout: Seconds.
+
+        Raises:
+            AddressRefused: The host has no address, or one of its addresses may not be connected to.
+        """
+        lookup = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
+        try:
+            addresses = [str(entry[4][0]) for entry in lookup.result(timeout)]
+        except (OSError, UnicodeError, TimeoutError):
+            lookup.cancel()
+            raise AddressRefused from None
+        if not addresses or not all(self._permits(ipaddress.ip_address(address)) for address in addresses):
+            raise AddressRefused
+        return addresses[0]
+
+    def _permits(self, address: Address) -> bool:
+        if any(address in network for network in self._allowed):
+            return True
+        return not any(address in network for network in DENIED_NETWORKS)

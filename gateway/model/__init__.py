@@ -1,0 +1,1 @@
+"""The model server: calls, their responses, and the connection."""

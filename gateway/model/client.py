@@ -1,0 +1,202 @@
+"""Calls the model server: to learn what the model is (its metadata), and for predictions.
+
+A model can be replaced at any moment. So each call takes whatever version the server has and compares it with the
+one that the images were prepared for; ``ModelChanged`` makes the caller prepare them again.
+"""
+
+import threading
+import time
+from typing import NamedTuple
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from brain_tumor import contract
+from gateway.deadline import Deadline, DeadlineExceeded
+from gateway.model.channel import Connection
+from gateway.model.responses import (
+    ModelError,
+    ModelMismatch,
+    ModelOverloaded,
+    ModelServerProblem,
+    ModelTooSlow,
+    ModelUnavailable,
+    Prediction,
+    ServedModel,
+    read_metadata,
+    read_prediction,
+)
+from serving_api.messages import PredictRequest, PredictResponse
+from serving_api.requests import predict_request
+
+# A model server that has another model under the same version number is noticed after this time.
+METADATA_MAX_AGE = 30.0  # seconds
+# While a new model is rolled out, replicas differ, and a call and its repetition may meet two of them in turn.
+_ATTEMPTS = 3
+
+
+class ModelChanged(Exception):
+    """The server has another model than the images were prepared for: prepare them for ``model``."""
+
+    def __init__(self, model: ServedModel) -> None:
+        super().__init__(f"now version {model.version}")
+        self.model = model
+
+
+class _Description(NamedTuple):
+    """A model, and when the server was asked what it is."""
+
+    asked_at: float
+    model: ServedModel
+
+
+class ModelClient:
+    """One model of one model server; safe to share between threads.
+
+    Args:
+        server: ``host:port``, or a gRPC target.
+        model_name: The model to ask for.
+        max_age: Seconds after which the metadata is asked for again.
+    """
+
+    def __init__(self, server: str, model_name: str, max_age: float = METADATA_MAX_AGE) -> None:
+        self._connection = Connection(server)
+        self._model_name = model_name
+        self._max_age = max_age
+        self._describing = threading.Lock()
+        self._by_version: dict[int, _Description] = {}
+        self._latest: _Description | None = None
+        self._last_failure: tuple[float, ModelUnavailable] | None = None  # when no replica responded, and its error
+
+    @property
+    def cached(self) -> ServedModel | None:
+        """The model as last seen, without a call; None before the first response."""
+        return self._latest.model if self._latest else None
+
+    def get(self, deadline: Deadline, max_age: float | None = None) -> ServedModel:
+        """Get the model to prepare images for, from the cache where that is recent enough.
+
+        Args:
+            deadline: Ends the call, if one is made.
+            max_age: How many seconds ago the server may have described it; None means the client's own limit.
+
+        Raises:
+            ModelServerProblem: There is no usable response.
+            DeadlineExceeded: The deadline passed.
+        """
+        return self._describe(deadline, time.monotonic() - (self._max_age if max_age is None else max_age))
+
+    def refresh(self, deadline: Deadline) -> ServedModel:
+        """Get the model that the server has now; errors as for ``get``."""
+        return self.get(deadline, max_age=0)
+
+    def predict(
+        self, model: ServedModel, images: NDArray[np.uint8], *, explain: bool, deadline: Deadline
+    ) -> Prediction:
+        """Classify images that were prepared for ``model``.
+
+        Args:
+            model: The model that the images were prepared for.
+            images: Shape (batch, height, width, 3).
+            explain: Whether to ask for activation maps too; the metadata must offer them.
+            deadline: Ends the calls.
+
+        Raises:
+            ModelChanged: The images must be prepared anew.
+            ModelServerProblem: There is no usable response.
+            DeadlineExceeded: The deadline passed.
+        """
+        outputs = [contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION]
+        outputs += [contract.ACTIVATION_MAPS] if explain else []
+        request = predict_request(self._model_name, contract.PREDICT_SIGNATURE, {contract.IMAGES: images}, outputs)
+        asked_at = time.monotonic()
+        for attempt in range(_ATTEMPTS):
+            try:
+                response = self._call(request, deadline)
+                predicting = self._identify(response, model, deadline)
+                return read_prediction(response, predicting, len(images), explain)
+            except ModelMismatch as problem:
+                # A replaced model refuses the images of the one before it, or has other classes.
+                failure = problem
+            if attempt == 0 and (current := self._describe(deadline, asked_at)) != model:
+                raise ModelChanged(current)
+        raise failure
+
+    def close(self) -> None:
+        """End the connections."""
+        self._connection.close()
+
+    def _identify(self, response: PredictResponse, expected: ServedModel, deadline: Deadline) -> ServedModel:
+        """Find the model that made a response; ModelChanged if it takes other images than the expected one."""
+        version = response.model_spec.version.value
+        if version == expected.version:
+            return expected
+        now = time.monotonic()
+        try:
+            model = self._describe(deadline, now - self._max_age, version)
+        except ModelError:  # that version responded, and is gone already
+            raise ModelChanged(self._describe(deadline, now)) from None
+        if not model.accepts_images_of(expected):
+            raise ModelChanged(model)
+        return model
+
+    def _describe(self, deadline: Deadline, not_before: float, version: int | None = None) -> ServedModel:
+        """Get the model, in this version or whichever the server has, as described at that moment or later.
+
+        One thread calls the server; the others wait and share what it learns, a failure too.
+        """
+        if (description := self._find(version)) and description.asked_at >= not_before:
+            return description.model
+        arrived = time.monotonic()
+        if not self._describing.acquire(timeout=deadline.remaining()):
+            raise DeadlineExceeded
+        try:
+            if (description := self._find(version)) and description.asked_at >= not_before:
+                return description.model
+            if self._last_failure and self._last_failure[0] >= arrived:
+                raise self._last_failure[1].with_traceback(None)
+            return self._call_describe(deadline, version)
+        except ModelUnavailable as problem:
+            self._last_failure = (time.monotonic(), problem)
+            raise
+        finally:
+            self._describing.release()
+
+    def _find(self, version: int | None) -> _Description | None:
+        return self._latest if version is None else self._by_version.get(version)
+
+    def _call_describe(self, deadline: Deadline, version: int | None) -> ServedModel:
+        asked_at = time.monotonic()
+        request = predict_request(self._model_name, contract.DESCRIBE_SIGNATURE, {}, [contract.METADATA], version)
+        try:
+            response = self._call(request, deadline)
+        except ModelError:
+            if version is None:
+                raise
+            # The call may have met a replica that does not have this version: a second call reaches another.
+            response = self._call(request, deadline)
+        model = ServedModel(self._model_name, response.model_spec.version.value, read_metadata(response))
+        oldest = asked_at - self._max_age
+        kept = {
+            number: description for number, description in self._by_version.items() if description.asked_at >= oldest
+        }
+        self._latest = _Description(asked_at, model)
+        self._by_version = {**kept, model.version: self._latest}
+        return model
+
+    def _call(self, request: PredictRequest, deadline: Deadline) -> PredictResponse:
+        try:
+            return self._connection.predict(request, deadline.remaining())
+        except grpc.RpcError as error:
+            kind = _PROBLEMS.get(error.code(), ModelError)
+            raise kind(error.code().name, error.details() or "") from None
+
+
+_PROBLEMS: dict[grpc.StatusCode, type[ModelServerProblem]] = {
+    grpc.StatusCode.UNAVAILABLE: ModelUnavailable,
+    grpc.StatusCode.CANCELLED: ModelUnavailable,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ModelOverloaded,
+    grpc.StatusCode.DEADLINE_EXCEEDED: ModelTooSlow,
+    grpc.StatusCode.INVALID_ARGUMENT: ModelMismatch,
+}

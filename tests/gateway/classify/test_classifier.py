@@ -1,0 +1,88 @@
+import io
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain_tumor import contract, image
+from tests.brain_tumor import images
+from tests.gateway.calls import PNG, check_problem, form
+from tests.gateway.fake_model_server import FakeModel, abort_with, metadata
+
+STATUS = {
+    image.UnknownImageType: 415,
+    image.BrokenImage: 400,
+    image.UnusableImage: 422,
+    image.ImageTooLarge: 413,
+}
+
+
+@pytest.mark.parametrize("name", images.BAD)
+def test_bad_image(client, model_server, name):
+    data, kind = images.BAD[name]
+    check_problem(client.post("/predict", data=data, headers=PNG), 400 if name == "empty" else STATUS[kind])
+    assert model_server.count(contract.PREDICT_SIGNATURE) == 0
+
+
+def test_too_many_pixels(make_client):
+    client = make_client(max_pixels=1024)
+    check_problem(client.post("/predict", data=images.plain(size=(33, 32)), headers=PNG), 413)
+    assert client.post("/predict", data=images.plain(size=(32, 32)), headers=PNG).status_code == 200
+
+
+@pytest.mark.parametrize("name", images.ODD)
+def test_odd_images_are_classified(client, name):
+    response = client.post("/predict", data=images.ODD[name], headers=PNG)
+    assert response.status_code == 200, response.get_json()
+
+
+def test_only_bad_images_need_no_prediction(client, model_server):
+    response = client.post("/predict", data=form(b"no", b"image"))
+    assert [problem["status"] for problem in response.get_json()["predictions"]] == [415, 415]
+    assert model_server.count(contract.PREDICT_SIGNATURE) == 0
+
+
+def test_large_images_are_sent_in_several_calls(client, model_server):
+    model_server.model = FakeModel(metadata(height=1000, width=1000))
+    response = client.post("/predict", data=form(*[images.GLIOMA] * 3))
+    assert [prediction["class"] for prediction in response.get_json()["predictions"]] == ["glioma"] * 3
+    assert [len(batch) for batch in model_server.batches] == [1, 1, 1]
+
+
+def test_a_model_that_cannot_explain(client, model_server):
+    model_server.model = FakeModel(metadata(explains=False))
+    response = client.post("/predict?explain=true", data=images.GLIOMA, headers=PNG)
+    assert response.status_code == 422
+    assert "explain" in response.get_json()["detail"]
+    assert model_server.count(contract.PREDICT_SIGNATURE) == 0
+    assert client.post("/predict", data=images.GLIOMA, headers=PNG).status_code == 200
+
+
+def test_images_are_prepared_as_the_metadata_says(client, model_server):
+    model_server.model = FakeModel(metadata(height=20, width=30, resampling="nearest"))
+    image = images.noise((90, 70))
+    client.post("/predict", data=images.encode(image), headers=PNG)
+    expected = np.asarray(image.resize((30, 20), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(model_server.batches[0][0], expected)
+
+
+def test_the_metadata_is_asked_for_once(client, model_server):
+    for _ in range(5):
+        assert client.post("/predict", data=images.GLIOMA, headers=PNG).status_code == 200
+    assert model_server.count(contract.DESCRIBE_SIGNATURE) == 1
+
+
+def test_a_model_fault_fails_all_images_together(client, model_server):
+    model_server.fault = abort_with(grpc.StatusCode.INTERNAL, contract.PREDICT_SIGNATURE)
+    files = [(io.BytesIO(images.GLIOMA), "a.png"), (io.BytesIO(b"bad"), "b.png")]
+    check_problem(client.post("/predict", data={"image": files}), 502)
+
+
+def test_the_metadata_is_asked_for_once_a_request(make_client, model_server):
+    client = make_client(max_age=0.0)
+    model_server.model = FakeModel(metadata(height=1000, width=1000))
+    for requests in (1, 2):
+        assert client.post("/predict", data=form(*[images.GLIOMA] * 3)).status_code == 200
+        assert len(model_server.batches) == 3 * requests
+        assert model_server.count(contract.DESCRIBE_SIGNATURE) == requests
