@@ -9,12 +9,12 @@ from importlib import metadata
 from queue import SimpleQueue
 
 from portable_model_server import flags
+from portable_model_server.api.listeners import PortTaken
 from portable_model_server.errors import ServingError
-from portable_model_server.listeners import PortTaken
 from portable_model_server.server import STOP, ModelServer
 
 _LOGGER = logging.getLogger("portable_model_server")
-# What tensorflow_model_server ends with when it cannot start (its main returns -1).
+# The exit code of tensorflow_model_server when it cannot start (its main returns -1).
 EXIT_CANNOT_START = 255
 EXIT_PORT_TAKEN = 1
 TENSORFLOW_SERVING = "2.20.0"
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     _log_to_stderr()
     try:
         line = flags.parse(arguments)
-        _tell(line)
+        _report(line)
         if line.flags.version:
             return 0
         events: SimpleQueue[str] = SimpleQueue()
@@ -48,12 +48,16 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s", stream=sys.stderr
     )
-    # It would write a line for every request beyond the threads.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # It logs a line for each client that goes away.
+    logging.getLogger("portable_model_server.api.rest_server").setLevel(logging.WARNING)
 
 
-def _tell(line: flags.CommandLine) -> None:
-    """Say what becomes of the flags that are not simply used."""
+def _report(line: flags.CommandLine) -> None:
+    """Report the flags that are not simply used.
+
+    Raises:
+        MalformedFlag: A flag is refused.
+    """
     if line.flags.version:
         sys.stdout.write(
             f"portable_model_server, with the API of TensorFlow ModelServer: {TENSORFLOW_SERVING}\n"
@@ -84,7 +88,7 @@ def _cannot_start(error: Exception, code: int) -> int:
 
 
 def _leave(code: int) -> int:
-    """End without waiting for threads: a load or a prediction that is under way cannot be interrupted."""
+    """End the process without its threads: a load or a prediction that runs cannot be interrupted."""
     sys.stdout.flush()
     logging.shutdown()
     os._exit(code)

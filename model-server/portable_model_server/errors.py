@@ -1,4 +1,4 @@
-"""Errors that a caller is told of: the gRPC code, the message, and the HTTP status that goes with the code."""
+"""The errors that callers see: their gRPC code, their message, and the HTTP status of each code."""
 
 import grpc
 
@@ -27,11 +27,11 @@ GRPC_MESSAGE_LIMIT = 1024
 
 
 class ServingError(Exception):
-    """Something the caller, or whoever started the server, must be told.
+    """An error that the caller, or whoever started the server, must hear of.
 
     Attributes:
-        code: the canonical status code.
-        message: safe to send; holds nothing internal.
+        code: The canonical status code.
+        message: Text that is safe to send: it contains nothing internal.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
@@ -41,20 +41,20 @@ class ServingError(Exception):
 
 
 def invalid(message: str) -> ServingError:
-    """The caller's request or configuration is wrong (INVALID_ARGUMENT)."""
+    """Return the error for a request or a configuration that is wrong (INVALID_ARGUMENT)."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def not_found(message: str) -> ServingError:
-    """There is no such model or version (NOT_FOUND)."""
+    """Return the error for a model or a version that does not exist (NOT_FOUND)."""
     return ServingError(grpc.StatusCode.NOT_FOUND, message)
 
 
 def failed_precondition(message: str) -> ServingError:
-    """The request fits, but not what is loaded now (FAILED_PRECONDITION)."""
+    """Return the error for a request that does not fit what is loaded now (FAILED_PRECONDITION)."""
     return ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
 def grpc_details(message: str) -> str:
-    """A message as gRPC carries it: cut, since details travel in a header of limited size."""
+    """Cut a message to what gRPC can carry, since details travel in a header of limited size."""
     return message if len(message) <= GRPC_MESSAGE_LIMIT else message[:GRPC_MESSAGE_LIMIT] + "...TRUNCATED"

@@ -1,4 +1,4 @@
-"""The command line: TensorFlow Serving's flags under their own names, and the few that are this server's own."""
+"""The command line: TensorFlow Serving's flags under their own names, and the few that only this server has."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 ENGINES = ("", "openvino", "tensorflow")
 
-# Flags of tensorflow_model_server 2.20 that change nothing here but speed or memory: taken, and said so.
+# Flags of tensorflow_model_server 2.20 that change only speed or memory: the server accepts them and logs a warning.
 WITHOUT_EFFECT = {
     "enable_batching": "requests are not batched",
     "batching_parameters_file": "requests are not batched",
@@ -27,9 +27,9 @@ WITHOUT_EFFECT = {
     "enable_profiler": "there is no profiler",
     "num_tflite_pools": "there is no TF Lite",
     "num_tflite_interpreters_per_pool": "there is no TF Lite",
-    "rest_api_enable_cors_support": "answers carry no CORS headers",
+    "rest_api_enable_cors_support": "responses carry no CORS headers",
 }
-# Those whose silent loss would serve something else, or less safely, than was asked for.
+# Flags that the server refuses: without them it would serve something else than was asked for, or less safely.
 REFUSED = {
     "ssl_config_file": "there is no TLS; put a proxy in front or use tensorflow/serving",
     "use_alts_credentials": "there is no ALTS",
@@ -38,12 +38,12 @@ REFUSED = {
     "prefer_tflite_model": "there is no TF Lite",
     "use_tflite_model": "there is no TF Lite",
 }
-# The values of those that ask for nothing special.
-HARMLESS = ("", "false", "serve")
+# Values with which the flags of both tables ask for nothing special.
+NO_OP_VALUES = ("", "false", "serve")
 
 
 class MalformedFlag(ValueError):
-    """A flag whose value cannot be read; the message names it."""
+    """The value of a flag cannot be read; the message names the flag."""
 
 
 def _flag(default: Any, text: str) -> Any:
@@ -57,13 +57,13 @@ class Flags:
     port: int = _flag(8500, "port for gRPC; 0 for none")
     grpc_socket_path: str = _flag("", "UNIX socket on which gRPC listens too")
     rest_api_port: int = _flag(0, "port for HTTP/REST; 0 for none")
-    rest_api_num_threads: int = _flag(0, "threads for REST; 0 for 4 x the CPU limit")
+    rest_api_num_threads: int = _flag(0, "REST predictions at once; 0 for 4 x the CPU limit")
     rest_api_timeout_in_ms: int = _flag(30_000, "how long a REST prediction may take")
     model_name: str = _flag("default", "name of the one model (ignored with --model_config_file)")
     model_base_path: str = _flag("", "absolute path of the folder that holds its version folders")
     model_config_file: str = _flag("", "text ModelServerConfig: several models, version policies, labels")
     model_config_file_poll_wait_seconds: int = _flag(0, "seconds between readings of that file; 0 reads it once")
-    file_system_poll_wait_seconds: int = _flag(1, "seconds between looks for versions; 0 looks once, negative never")
+    file_system_poll_wait_seconds: int = _flag(1, "seconds between polls for versions; 0 polls once, negative never")
     max_num_load_retries: int = _flag(5, "how often a failed load is tried again")
     load_retry_interval_micros: int = _flag(60_000_000, "microseconds between those tries")
     allow_version_labels_for_unavailable_models: bool = _flag(False, "labels may be new ones of versions not loaded")
@@ -75,7 +75,7 @@ class Flags:
     grpc_channel_arguments: str = _flag("", "gRPC server options, e.g. grpc.max_connection_age_ms=10000,...")
     grpc_max_threads: int = _flag(0, "gRPC calls at once, further ones are refused; 0 for 4 x the CPU limit")
     enable_grpc_healthcheck_service: bool = _flag(False, "serve grpc.health.v1.Health")
-    enable_serialization_as_tensor_content: bool = _flag(False, "answer in tensor_content, not in typed fields")
+    enable_serialization_as_tensor_content: bool = _flag(False, "respond with tensor_content, not with typed fields")
     monitoring_config_file: str = _flag("", "text MonitoringConfig: Prometheus metrics on the REST port")
     version: bool = _flag(False, "print the version and end")
     engine: str = _flag("", "own flag: openvino or tensorflow; unset is OpenVINO, TensorFlow for what it cannot run")
@@ -84,10 +84,10 @@ class Flags:
     shutdown_grace_seconds: int = _flag(30, "own flag: how long calls in flight may go on after SIGTERM")
 
     def __post_init__(self) -> None:
-        """Check what the types cannot.
+        """Check what the types cannot express.
 
         Raises:
-            MalformedFlag: a value out of its range.
+            MalformedFlag: A value is out of its range.
         """
         for name in ("port", "rest_api_port"):
             if not 0 <= getattr(self, name) <= 65535:
@@ -102,10 +102,10 @@ class Flags:
 
     @property
     def grpc_options(self) -> list[tuple[str, int | str]]:
-        """``--grpc_channel_arguments`` as options; what reads as an int32 is one.
+        """``--grpc_channel_arguments`` as options; a value that looks like an int32 becomes one.
 
         Raises:
-            MalformedFlag: an argument without ``=``.
+            MalformedFlag: An argument has no ``=``.
         """
         options: list[tuple[str, int | str]] = []
         for argument in filter(None, self.grpc_channel_arguments.split(",")):
@@ -119,13 +119,13 @@ class Flags:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What a command line says.
+    """A parsed command line.
 
     Attributes:
-        flags: those that have an effect.
-        unknown: arguments that are no flag of this server or of TensorFlow Serving.
-        without_effect: names from ``WITHOUT_EFFECT`` that were given and ask for something.
-        refused: the same from ``REFUSED``.
+        flags: The flags that have an effect.
+        unknown: Arguments that are not a flag of this server or of TensorFlow Serving.
+        without_effect: Names from ``WITHOUT_EFFECT`` that were given with a value that asks for something.
+        refused: Names from ``REFUSED`` that were given with a value that asks for something.
     """
 
     flags: Flags
@@ -138,7 +138,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     """Read a command line as tensorflow_model_server does: only ``--flag=value``, and ``--flag`` for a bool.
 
     Raises:
-        MalformedFlag: a value of the wrong kind.
+        MalformedFlag: A value is of the wrong kind.
     """
     kinds = {item.name: type(item.default) for item in fields(Flags)}
     values: dict[str, Any] = {}
@@ -153,7 +153,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
         elif kind is not None:
             values[name] = _value(name, kind, value if equals else None)
         elif name in WITHOUT_EFFECT or name in REFUSED:
-            if not equals or value not in HARMLESS:
+            if not equals or value not in NO_OP_VALUES:
                 (refused if name in REFUSED else without_effect).append(name)
         else:
             unknown.append(argument)
@@ -163,7 +163,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
 
 
 def usage() -> str:
-    """Every flag with its default."""
+    """Return the help text: every flag with its default."""
     lines = ["usage: python -m portable_model_server --flag=value ..."]
     for item in fields(Flags):
         default = str(item.default).lower() if isinstance(item.default, bool) else repr(item.default)
@@ -188,6 +188,6 @@ def _value(name: str, kind: type, text: str | None) -> Any:
 
 
 def _integer(text: str, bits: int = 64) -> int | None:
-    """The signed integer a text stands for, or None; stricter than ``int``, which takes underscores and spaces."""
+    """Parse a signed integer, or return None; stricter than ``int``, which allows underscores and spaces."""
     number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
     return number if number is None or -(2 ** (bits - 1)) <= number < 2 ** (bits - 1) else None

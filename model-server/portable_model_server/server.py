@@ -1,26 +1,28 @@
-"""The whole server: reads its configuration, loads the models, opens the ports, and ends in order."""
+"""The whole server: it reads its configuration, loads the models, opens the ports, serves, and stops in order."""
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
 import grpc
 
-from portable_model_server import config
-from portable_model_server.cpu import cpu_limit
-from portable_model_server.engine import EngineError, Threads
-from portable_model_server.engine_choice import create_engine
+from portable_model_server.api.calls import CallRecorder
+from portable_model_server.api.grpc import ModelServicer, PredictionServicer
+from portable_model_server.api.listeners import GrpcListener, RestListener, check_address
+from portable_model_server.api.metrics import Metrics
+from portable_model_server.api.rest import RestLimits, create_app
+from portable_model_server.engines.base import EngineError, Threads
+from portable_model_server.engines.choice import create_engine
+from portable_model_server.engines.cpu import cpu_limit
 from portable_model_server.errors import ServingError, invalid
 from portable_model_server.flags import Flags
-from portable_model_server.grpc_services import ModelServicer, PredictionServicer
-from portable_model_server.listeners import GrpcListener, RestListener, check_address
-from portable_model_server.loading import VersionLoader
-from portable_model_server.manager import ModelManager
-from portable_model_server.metrics import Metrics
-from portable_model_server.prediction import Predictor
-from portable_model_server.rest import RestLimits, create_app
-from portable_model_server.served_model import Retries
+from portable_model_server.serving import config
+from portable_model_server.serving.loading import VersionLoader
+from portable_model_server.serving.manager import ModelManager
+from portable_model_server.serving.prediction import Predictor
+from portable_model_server.serving.served_model import Retries
+from portable_model_server.serving.warmup import Warmup
 
 _LOGGER = logging.getLogger(__name__)
 # Threads for each CPU of the limit. Source: main.cc and server.h of tensorflow_model_server.
@@ -30,19 +32,19 @@ _CHANGED = "changed"
 
 
 class ModelServer:
-    """One process' server."""
+    """The server of a process."""
 
     def __init__(self, flags: Flags, events: "SimpleQueue[str]") -> None:
         """Check the configuration; nothing is loaded or opened yet.
 
         Args:
-            flags: the command line's.
-            events: ``STOP`` in it ends ``run``; a signal handler may put it, since a SimpleQueue is reentrant.
+            flags: The flags of the command line.
+            events: ``STOP`` in it ends ``run``. A signal handler may put it there, since a SimpleQueue is reentrant.
 
         Raises:
-            ServingError: the flags contradict each other, or a file they name is wrong.
-            PortTaken: a port is not to be had.
-            MalformedFlag: a channel argument is none.
+            ServingError: The flags contradict each other, or a file that they name is wrong.
+            PortTaken: Nothing can listen at a port.
+            MalformedFlag: A channel argument has no value.
         """
         self._events = events
         self._flags = flags
@@ -63,29 +65,27 @@ class ModelServer:
         for port in filter(None, (flags.port, self._rest_port)):
             check_address(flags.host, port)
         self._metrics = Metrics()
-        self._predictor = Predictor(not flags.enable_serialization_as_tensor_content, self._metrics)
+        self._predictor = Predictor(not flags.enable_serialization_as_tensor_content, self._metrics.observe_engine)
         self._manager = self._create_manager()
 
     def run(self) -> bool:
-        """Load, open, serve until told to stop, drain; returns whether all work had ended in time.
+        """Load the models, open the ports, serve until ``STOP``, and drain; return whether all work ended in time.
 
         Raises:
-            ServingError: a model of the first configuration cannot be served.
-            PortTaken: a port was taken while the models loaded.
+            ServingError: A model of the first configuration cannot be served.
+            PortTaken: A port was taken while the models loaded.
         """
         self._manager.configure(self._models)
         if not self._wait_for_models():
             return False  # a load is under way, and a load cannot be interrupted
-        grpc_listener, rest_listener, executor = self._open()
+        executor = ThreadPoolExecutor(self._rest_threads, thread_name_prefix="rest prediction")
+        listeners = self._open(executor)
         self._serve()
-        _LOGGER.info("stopping: calls under way have %d s to end", self._flags.shutdown_grace_seconds)
-        deadline = time.monotonic() + self._flags.shutdown_grace_seconds
-        grpc_ended = grpc_listener.close(self._flags.shutdown_grace_seconds)
-        if rest_listener:
-            rest_listener.close()
-        ended = {"gRPC": grpc_ended.wait(max(deadline - time.monotonic(), 0))}
-        if rest_listener:
-            ended["REST"] = rest_listener.wait(deadline - time.monotonic())
+        grace_s = self._flags.shutdown_grace_seconds
+        _LOGGER.info("stopping: calls under way have %d s to end", grace_s)
+        deadline = time.monotonic() + grace_s
+        closed = {name: listener.close(grace_s) for name, listener in listeners.items()}
+        ended = {name: event.wait(max(deadline - time.monotonic(), 0)) for name, event in closed.items()}
         executor.shutdown(wait=False, cancel_futures=True)
         if all(ended.values()):
             ended["models"] = self._manager.close(timeout_s=max(deadline - time.monotonic(), 1))
@@ -99,11 +99,13 @@ class ModelServer:
             engine = create_engine(flags.engine or None, self._threads())
         except EngineError as error:
             raise ServingError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
-        # Warmup is not measured: its times are not those that callers see.
-        warmup = Predictor(typed_fields=False, metrics=Metrics())
-        iterations = max(flags.num_request_iterations_for_warmup, 1) if flags.enable_model_warmup else 0
+        warmup = None
+        if flags.enable_model_warmup:
+            # Warmup is not recorded, since its times are not those of callers.
+            predictor = Predictor(typed_fields=False, observe_engine=lambda *_: None)
+            warmup = Warmup(predictor, max(flags.num_request_iterations_for_warmup, 1))
         return ModelManager(
-            VersionLoader(engine, warmup, iterations),
+            VersionLoader(engine, warmup),
             Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6),
             poll_wait_s=flags.file_system_poll_wait_seconds,
             labels_may_precede=flags.allow_version_labels_for_unavailable_models,
@@ -124,7 +126,7 @@ class ModelServer:
         return Threads(self._cpus, *(max(number, 0) for number in given))
 
     def _wait_for_models(self) -> bool:
-        """Wait for the first version of each model; False if told to stop before."""
+        """Wait for the first version of each model; return False if ``STOP`` came before."""
         while not self._manager.all_available():
             failed = self._manager.failures()
             if failed:
@@ -136,16 +138,21 @@ class ModelServer:
                 return False
         return True
 
-    def _open(self) -> tuple[GrpcListener, RestListener | None, ThreadPoolExecutor]:
+    @property
+    def _rest_threads(self) -> int:
+        return self._flags.rest_api_num_threads or THREADS_PER_CPU * self._cpus
+
+    def _open(self, executor: Executor) -> dict[str, GrpcListener | RestListener]:
+        """Open the ports; the executor runs the predictions over REST."""
         flags = self._flags
-        threads = flags.rest_api_num_threads or THREADS_PER_CPU * self._cpus
-        executor = ThreadPoolExecutor(threads, thread_name_prefix="rest prediction")
+        recorder = CallRecorder(self._manager, self._metrics)
         addresses = [f"{flags.host}:{flags.port}"] if flags.port else []
         if flags.grpc_socket_path:
             addresses.append(f"unix:{flags.grpc_socket_path}")
-        grpc_listener = GrpcListener(
+        listeners: dict[str, GrpcListener | RestListener] = {}
+        listeners["gRPC"] = GrpcListener(
             addresses,
-            PredictionServicer(self._manager, self._predictor, self._metrics),
+            PredictionServicer(self._manager, self._predictor, recorder),
             ModelServicer(self._manager),
             max_calls=flags.grpc_max_threads or THREADS_PER_CPU * self._cpus,
             max_message_bytes=flags.max_message_bytes,
@@ -153,44 +160,45 @@ class ModelServer:
             health=flags.enable_grpc_healthcheck_service,
         )
         if not self._rest_port:
-            return grpc_listener, None, executor
+            return listeners
         app = create_app(
             self._manager,
             self._predictor,
-            self._metrics,
+            recorder,
+            self._metrics.page,
             metrics_path=self._metrics_path,
             limits=RestLimits(flags.max_message_bytes, max(flags.rest_api_timeout_in_ms, 0) / 1000),
             executor=executor,
         )
-        rest_listener = RestListener(
-            flags.host, self._rest_port, app, threads=threads, max_body_bytes=flags.max_message_bytes
+        listeners["REST"] = RestListener(
+            flags.host, self._rest_port, app, predictions=self._rest_threads, max_body_bytes=flags.max_message_bytes
         )
-        return grpc_listener, rest_listener, executor
+        return listeners
 
     def _serve(self) -> None:
-        """Until told to stop; meanwhile follow the configuration file."""
+        """Wait for ``STOP``, and meanwhile follow the configuration file."""
         wait_s = self._flags.model_config_file_poll_wait_seconds if self._flags.model_config_file else 0
-        applied = None
-        next_look = time.monotonic() + wait_s
+        warning = None
+        next_poll = time.monotonic() + wait_s
         while True:
             try:
-                if self._events.get(timeout=max(next_look - time.monotonic(), 0) if wait_s > 0 else None) == STOP:
+                if self._events.get(timeout=max(next_poll - time.monotonic(), 0) if wait_s > 0 else None) == STOP:
                     return
             except Empty:
-                next_look = time.monotonic() + wait_s
-                applied = self._reload(applied)
+                next_poll = time.monotonic() + wait_s
+                warning = self._reload(warning)
 
-    def _reload(self, seen: str | None) -> str | None:
-        """Apply the configuration file; returns what was seen, so that a wrong one is complained of once."""
-        complaint = None
+    def _reload(self, last_warning: str | None) -> str | None:
+        """Apply the configuration file; return what is wrong with it, which is logged if it is not the last warning."""
         try:
             text = config.read_text(self._flags.model_config_file)
             self._manager.configure(config.parse_models(text))
         except ServingError as error:
-            complaint = str(error)
-            if complaint != seen:
-                _LOGGER.error("the configuration stays as it was: %s", complaint)
-        return complaint
+            warning = str(error)
+            if warning != last_warning:
+                _LOGGER.error("the configuration stays as it was: %s", warning)
+            return warning
+        return None
 
 
 def _models(flags: Flags) -> list[config.ModelConfig]:

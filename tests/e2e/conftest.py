@@ -10,8 +10,8 @@ import pytest
 from brain_tumor.contract import IMAGES, METADATA_ASSET, PREDICT_SIGNATURE, PROBABILITIES
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
-from portable_model_server.engine import Threads
-from portable_model_server.openvino_engine import OpenVINOEngine
+from portable_model_server.engines.base import Threads
+from portable_model_server.engines.openvino import OpenVINOEngine
 from tests.e2e.faults import Faults
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.lagging import lagging_copies

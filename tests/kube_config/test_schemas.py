@@ -3,7 +3,7 @@
 import pytest
 from kubernetes_validate import ValidationError, latest_version, validate
 
-from portable_model_server.config import metrics_path
+from portable_model_server.serving.config import metrics_path
 from tests.kube_config.manifests import OLDEST, build_with, container_of, one
 from tests.processes import ROOT
 

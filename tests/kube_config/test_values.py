@@ -13,7 +13,7 @@ from gateway.model.client import ModelClient
 from gateway.settings import VARIABLES, Settings
 from portable_model_server.flags import parse
 from tests.kube_config.manifests import TIERS, Object, container_of, of_kind, one, pod_of
-from tests.model_server.test_dockerfile import DOCKERFILES, FOLDER, words
+from tests.model_server.dockerfiles import DOCKERFILES, FOLDER, entrypoint
 from tests.processes import ROOT
 
 UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
@@ -26,7 +26,7 @@ BYTES_A_PIXEL = 16  # while an image is decoded, measured
 def model_server_flags(objects: list[Object]):
     """The entrypoint's flags and the Deployment's after them, as the server reads them."""
     given = [each.replace("$(CPU_LIMIT)", "2") for each in container_of(objects, "model-server")["args"]]
-    line = parse([*words((FOLDER / DOCKERFILES[0]).read_text())[1:], *given])
+    line = parse([*entrypoint((FOLDER / DOCKERFILES[0]).read_text())[1:], *given])
     assert not line.unknown
     assert not line.refused
     return line.flags

@@ -1,12 +1,12 @@
-"""An engine that loads instantly, waits when told to, and remembers what it closed."""
+"""An engine that loads at once, or waits for an event, and remembers which models it closed."""
 
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from portable_model_server.engines.saved_model import Signature
 from portable_model_server.errors import failed_precondition
-from portable_model_server.saved_model import Signature
 
 
 class FakeModel:

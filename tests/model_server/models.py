@@ -1,4 +1,4 @@
-"""SavedModels for tests of the serving half: what is easy to compute in one's head, and what is odd."""
+"""SavedModels for tests of serving: one that is easy to compute by hand, one that is slow, and one that is odd."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +24,22 @@ def save_half_plus(folder: Path, number: float) -> None:
     save(folder, build)
 
 
+def save_slow(folder: Path) -> None:
+    """x float (-1,) to y = x, by about 70 million floating point operations a row."""
+
+    def build() -> Mapping[str, Any]:
+        x = v1.placeholder(tf.float32, [None], name="x")
+        identity = tf.constant(np.eye(1024, dtype=np.float32))
+        y = tf.tile(x[:, None], [1, 1024])
+        for _ in range(32):
+            y = tf.nn.relu(tf.linalg.matmul(y, identity))
+        return {"serving_default": signature({"x": x}, {"y": y[:, 0]})}
+
+    save(folder, build)
+
+
 def save_odd(folder: Path) -> None:
-    """What only TensorFlow runs, a signature each: strings, scalars, defaults, dtypes, failures, a long loop."""
+    """Signatures that only TensorFlow runs: strings, scalars, defaults, dtypes, failures, a long loop."""
 
     def build() -> Mapping[str, Any]:
         text = v1.placeholder(tf.string, [None], name="text")

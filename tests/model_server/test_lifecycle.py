@@ -1,4 +1,4 @@
-"""A server's life: start, hot swaps, configuration changes, warmup, end."""
+"""The life of a server: start, hot swaps, configuration changes, warmup, stop."""
 
 import shutil
 import signal
@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from brain_tumor.processes import free_port, listens
 from tests.model_server import models
 from tests.model_server.server_process import ServerProcess, predict_request
-from tests.processes import free_port, listens, wait_until
+from tests.processes import wait_until
 
 X = np.array([2.0], np.float32)
 AVAILABLE, END = 30, 50
@@ -33,7 +34,7 @@ def one_model(base: Path, *more: str) -> tuple[str, ...]:
 
 def test_hot_reload_while_calls_run(tmp_path: Path, half_plus: HalfPlus) -> None:
     half_plus(tmp_path / "m" / "1", 1.0)
-    answers: list[float] = []
+    predictions: list[float] = []
     done = threading.Event()
     with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m")) as server:
         server.ready()
@@ -41,22 +42,22 @@ def test_hot_reload_while_calls_run(tmp_path: Path, half_plus: HalfPlus) -> None
 
         def call_on() -> None:
             while not done.is_set():
-                answers.append(y(server))
+                predictions.append(y(server))
 
         with ThreadPoolExecutor(3) as pool:
             callers = [pool.submit(call_on) for _ in range(3)]
             try:
-                wait_until(lambda: 2.0 in answers, "answers of version 1")
+                wait_until(lambda: 2.0 in predictions, "predictions of version 1")
                 half_plus(tmp_path / "m" / "2", 2.0)
                 wait_until(lambda: server.status("m") == {1: END, 2: AVAILABLE}, "version 2 alone")
-                seen = len(answers)
-                wait_until(lambda: len(answers) > seen + 50, "more answers")
+                seen = len(predictions)
+                wait_until(lambda: len(predictions) > seen + 50, "more predictions")
             finally:
                 done.set()
             for caller in callers:
                 caller.result()  # no call failed
-        assert set(answers) == {2.0, 3.0}
-        assert set(answers[seen + 3 :]) == {3.0}
+        assert set(predictions) == {2.0, 3.0}
+        assert set(predictions[seen + 3 :]) == {3.0}
 
 
 def test_an_emptied_base_path(tmp_path: Path, half_plus: HalfPlus) -> None:
@@ -118,10 +119,12 @@ def test_a_configuration_file(tmp_path: Path, half_plus: HalfPlus) -> None:
         wait_until(lambda: by_label("stable") == 4.0, "the label's move")
 
         configure(some + 'version_labels { key: "stable" value: 2 }')
-        wait_until(lambda: "version 2 of model one, which is not currently available" in server.log, "complaint")
+        wait_until(lambda: "version 2 of model one, which is not currently available" in server.log, "a warning")
         assert by_label("stable") == 4.0
         file.write_text("nonsense")
-        wait_until(lambda: "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.log, "complaint")
+        wait_until(
+            lambda: "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.log, "the warning"
+        )
         assert (y(server, "one"), y(server, "two")) == (4.0, 11.0)
 
         file.write_text(
@@ -148,24 +151,23 @@ def test_labels_in_the_first_configuration(tmp_path: Path, half_plus: HalfPlus) 
 
 def test_ports_stay_closed_until_there_is_a_model(tmp_path: Path, half_plus: HalfPlus) -> None:
     with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m")) as server:
-        wait_until(lambda: "Could not find base path" in server.log, "first look")
+        wait_until(lambda: "Could not find base path" in server.log, "the first poll")
         (tmp_path / "m").mkdir()
-        wait_until(lambda: "No versions to serve" in server.log, "second look")
+        wait_until(lambda: "No versions to serve" in server.log, "the second poll")
         assert not listens(server.grpc_port)
         assert not listens(server.rest_port)
         assert server.process.poll() is None
         half_plus(tmp_path / "m" / "1", 1.0)
         server.ready()
         assert y(server) == 2.0
-        # The log tells once, not at every look.
+        # Logged once, not at every poll.
         assert server.log.count("Could not find base path") == 1
 
 
-def test_ports_stay_closed_while_a_model_loads(tmp_path: Path, odd_base: Path) -> None:
-    shutil.copytree(odd_base, tmp_path / "m")
-    slow = models.predict_record("steps", np.array([2_000_000], np.int32), signature="slow")
-    models.write_warmup(tmp_path / "m" / "1", slow)
-    with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m"), "--engine=tensorflow") as server:
+def test_ports_stay_closed_while_a_model_loads(tmp_path: Path, slow_base: Path) -> None:
+    shutil.copytree(slow_base, tmp_path / "m")
+    models.write_warmup(tmp_path / "m" / "1", *[models.predict_record("x", np.ones(10_000, np.float32))] * 10)
+    with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m")) as server:
         wait_until(lambda: "loading version 1" in server.log, "loading")
         assert not listens(server.grpc_port)
         assert not listens(server.rest_port)
@@ -228,34 +230,48 @@ def test_warmup_that_fails(tmp_path: Path, half_plus: HalfPlus, records: list[by
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_calls_under_way_end_before_the_server_does(tmp_path: Path, odd_base: Path, number: signal.Signals) -> None:
-    flags = ("--model_name=m", f"--model_base_path={odd_base}", "--engine=tensorflow")
-    flags += ("--grpc_max_threads=1", "--rest_api_num_threads=1", "--enable_grpc_healthcheck_service")
-    steps = 50_000
+def test_calls_under_way_end_before_the_server_does(tmp_path: Path, slow_base: Path, number: signal.Signals) -> None:
+    flags = one_model(
+        slow_base, "--enable_grpc_healthcheck_service", "--grpc_max_threads=1", "--rest_api_num_threads=1"
+    )
+    rows = 3_000
     with ServerProcess(tmp_path / "log", *flags) as server:
         server.ready()
-        slow = predict_request("m", signature="slow", steps=np.array([steps], np.int32))
+        slow = predict_request("m", x=np.ones(rows, np.float32))
         watch = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         with ThreadPoolExecutor(2) as pool:
             over_grpc = pool.submit(server.insist, slow)
-            over_rest = pool.submit(server.post, "m", {"signature_name": "slow", "inputs": [steps]})
+            over_rest = pool.submit(server.post, "m", {"inputs": [1.0] * rows})
             wait_until(lambda: server.full("m"), "a gRPC call under way")
-            wait_until(server.rest_is_busy, "a REST call under way")
+            wait_until(lambda: server.rest_is_busy("m", {"inputs": [1.0]}), "a REST call under way")
             server.process.send_signal(number)
             wait_until(lambda: not listens(server.grpc_port) and not listens(server.rest_port), "closed ports")
-            assert over_grpc.result().outputs["trace"].float_val[0] == 64
-            answer = over_rest.result()
-            assert (answer.status, answer.json) == (200, {"outputs": [64.0]})
+            assert list(over_grpc.result().outputs["y"].float_val) == [1.0] * rows
+            response = over_rest.result()
+            assert (response.status, response.json) == (200, {"outputs": [1.0] * rows})
         assert [update.status for update in watch] == [health_pb2.HealthCheckResponse.NOT_SERVING]
         assert server.exit_code() == 0
         assert "Traceback" not in server.log
 
 
-def test_calls_that_do_not_end_in_time_are_cut_off(tmp_path: Path, odd_base: Path) -> None:
-    flags = ("--model_name=m", f"--model_base_path={odd_base}", "--engine=tensorflow", "--shutdown_grace_seconds=1")
-    flags += ("--grpc_max_threads=1",)
-    endless = predict_request("m", signature="slow", steps=np.array([2_000_000_000], np.int32))
+def test_connections_without_a_request_do_not_hold_up_the_stop(tmp_path: Path, half_plus: HalfPlus) -> None:
+    half_plus(tmp_path / "m" / "1", 1.0)
+    with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m")) as server:
+        address = ("127.0.0.1", server.ready().rest_port)
+        with socket.create_connection(address, 10) as silent, socket.create_connection(address, 10) as kept_alive:
+            kept_alive.sendall(b"GET /v1/models/m HTTP/1.1\r\nHost: m\r\n\r\n")
+            assert kept_alive.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+            server.process.send_signal(signal.SIGTERM)
+            assert server.exit_code(within_s=10) == 0
+            assert silent.recv(1) == b""
+        assert "not ended in time: none" in server.log
+        assert "Traceback" not in server.log
+
+
+def test_calls_that_do_not_end_in_time_are_cut_off(tmp_path: Path, slow_base: Path) -> None:
+    flags = one_model(slow_base, "--shutdown_grace_seconds=1", "--grpc_max_threads=1")
+    endless = predict_request("m", x=np.ones(40_000, np.float32))
     with ServerProcess(tmp_path / "log", *flags) as server, ThreadPoolExecutor(1) as pool:
         server.ready()
         call = pool.submit(server.insist, endless)
@@ -268,12 +284,12 @@ def test_calls_that_do_not_end_in_time_are_cut_off(tmp_path: Path, odd_base: Pat
 
 def test_a_port_that_is_taken(tmp_path: Path, half_plus: HalfPlus) -> None:
     half_plus(tmp_path / "m" / "1", 1.0)
-    for door, other_door in (("port", "rest_api_port"), ("rest_api_port", "port")):
+    for flag, other_flag in (("port", "rest_api_port"), ("rest_api_port", "port")):
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
-            flags = one_model(tmp_path / "m", f"--{door}={port}", f"--{other_door}={free_port()}", "--host=127.0.0.1")
+            flags = one_model(tmp_path / "m", f"--{flag}={port}", f"--{other_flag}={free_port()}", "--host=127.0.0.1")
             with ServerProcess(tmp_path / "log", *flags, ports=False) as server:
                 assert server.exit_code() == 1
                 assert f"listening on 127.0.0.1:{port} is in use by another process" in server.log

@@ -1,0 +1,1 @@
+"""What callers reach: gRPC, REST and the metrics page."""

@@ -1,0 +1,107 @@
+"""The interface of an engine, which runs models: OpenVINO and TensorFlow stand behind it and can replace each other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from portable_model_server.engines.saved_model import Signature
+
+OPENVINO = "openvino"
+TENSORFLOW = "tensorflow"
+
+
+class EngineError(Exception):
+    """The engine failed: at loading, it cannot run this model; at predicting, something broke."""
+
+
+class InvalidInputError(EngineError):
+    """The model refuses these inputs; the message gives the reason to the caller."""
+
+
+@dataclass(frozen=True)
+class Threads:
+    """How many threads an engine may use; 0 leaves it to the CPU limit.
+
+    Attributes:
+        cpus: The CPU limit that the process really has (``cpu.cpu_limit``), at least 1.
+        intra_op: Threads for one operation, ``--tensorflow_intra_op_parallelism``.
+        inter_op: Operations (TensorFlow) or predictions (OpenVINO) that run at the same time,
+            ``--tensorflow_inter_op_parallelism``.
+    """
+
+    cpus: int
+    intra_op: int = 0
+    inter_op: int = 0
+
+
+class LoadedModel(Protocol):
+    """A model that is ready to predict; safe to call from several threads at once."""
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """Every signature that can be called, by name."""
+
+    def predict(
+        self, signature: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> dict[str, NDArray[Any]]:
+        """Compute the named outputs, by alias, into arrays that the caller owns; strings have dtype object.
+
+        The caller has checked that the signature and the outputs exist and that the inputs are complete and of
+        the declared dtypes. The engine checks the shapes.
+
+        Raises:
+            InvalidInputError: The model refuses the inputs.
+            EngineError: The engine failed.
+        """
+
+    def close(self) -> None:
+        """Give the memory back. The caller makes sure that no prediction runs now or later (``ServedModel``)."""
+
+
+class Engine(Protocol):
+    """Loads models."""
+
+    @property
+    def name(self) -> str:
+        """``OPENVINO`` or ``TENSORFLOW``."""
+
+    def load(self, path: Path) -> LoadedModel:
+        """Read the SavedModel in a version's folder and make it ready to predict.
+
+        Raises:
+            SavedModelError: There is no readable SavedModel.
+            EngineError: This engine cannot run it.
+        """
+
+
+def check_inputs(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Check inputs against the shapes that their signature declares; an empty input is refused too.
+
+    Raises:
+        InvalidInputError: An input does not fit; the message names it and its shape.
+    """
+    for alias, array in inputs.items():
+        declared = signature.inputs[alias].shape
+        if declared is not None and not (
+            len(declared) == array.ndim
+            and all(size in (-1, given) for size, given in zip(declared, array.shape, strict=True))
+        ):
+            raise InvalidInputError(f'input "{alias}": expected shape {_text(declared)}, got {_text(array.shape)}')
+        if array.size == 0:
+            raise InvalidInputError(f'input "{alias}" is empty: its shape is {_text(array.shape)}')
+
+
+def shapes_text(inputs: Mapping[str, NDArray[Any]]) -> str:
+    """The inputs' shapes for a message, such as ``images [1,24,24,3]``."""
+    return ", ".join(f"{alias} {_text(array.shape)}" for alias, array in sorted(inputs.items()))
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"

@@ -1,0 +1,54 @@
+"""Which engine runs a model: the one that is named, or OpenVINO with TensorFlow as its fallback."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+from portable_model_server.engines.base import OPENVINO, TENSORFLOW, Engine, EngineError, LoadedModel, Threads
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def create_engine(name: str | None, threads: Threads) -> Engine:
+    """Create an engine by its name; None is OpenVINO, with TensorFlow, where installed, for what it cannot run.
+
+    Raises:
+        EngineError: The name is unknown, or the engine's package is not installed.
+    """
+    if name is None:
+        return _OpenVINOFirst(threads)
+    if name not in (OPENVINO, TENSORFLOW):
+        raise EngineError(f'unknown engine "{name}": choose {OPENVINO} or {TENSORFLOW}')
+    if not _installed(name):
+        raise EngineError(f"the engine {name} is not installed: pip install {name}, or choose another engine")
+    # Imported here, since each takes seconds and hundreds of MB: only the engine that is used is imported.
+    if name == OPENVINO:
+        from portable_model_server.engines.openvino import OpenVINOEngine
+
+        return OpenVINOEngine(threads)
+    from portable_model_server.engines.tensorflow import TensorFlowEngine
+
+    return TensorFlowEngine(threads)
+
+
+class _OpenVINOFirst:
+    """OpenVINO, and TensorFlow for a model that OpenVINO cannot run."""
+
+    name = OPENVINO
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._openvino = create_engine(OPENVINO, threads)
+
+    def load(self, path: Path) -> LoadedModel:
+        try:
+            return self._openvino.load(path)
+        except EngineError as error:
+            if not _installed(TENSORFLOW):
+                raise EngineError(f"{error}; TensorFlow, which could run it, is not installed") from error
+            _LOGGER.warning("TensorFlow runs the model in %s, with more memory: %s", path, error)
+        return create_engine(TENSORFLOW, self._threads).load(path)
+
+
+def _installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

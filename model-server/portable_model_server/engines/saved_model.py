@@ -1,0 +1,132 @@
+"""Reads a SavedModel without a graph runtime: its signatures, and which of their outputs are constants."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from serving_api.messages import FunctionDef, MetaGraphDef, NodeDef, SavedModel, SignatureDef
+from serving_api.messages import TensorInfo as TensorInfoProto
+from serving_api.tensors import TensorError, to_array
+
+FILE_NAME = "saved_model.pb"
+SERVE_TAG = "serve"
+# The initialiser of a TF2 SavedModel's tables is listed among the signatures under this name; nobody calls it.
+# Source: tensorflow/python/saved_model/constants.py, INIT_OP_SIGNATURE_KEY.
+_INIT_OP_SIGNATURE = "__saved_model_init_op"
+_FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_MAX_STEPS = 100  # from an output to its constant; a damaged graph may contain a circle
+
+
+class SavedModelError(ValueError):
+    """A folder does not hold a SavedModel that this server can read."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A signature's input or output.
+
+    Attributes:
+        name: Name of the graph's tensor, such as ``images:0``.
+        dtype: TensorFlow's number, as in ``TensorProto.dtype``.
+        shape: -1 for a free dimension; None for an unknown rank.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One function of a model.
+
+    Attributes:
+        inputs: The input tensors by alias.
+        outputs: The output tensors by alias.
+        method_name: Name of the method that the function is for, such as ``tensorflow/serving/predict``.
+        proto: The SignatureDef that all this was read from.
+    """
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    method_name: str
+    proto: SignatureDef
+
+
+def read_saved_model(path: Path) -> MetaGraphDef:
+    """Read the MetaGraphDef for serving from the SavedModel in a folder.
+
+    It holds the weights of a frozen model, so keep it no longer than needed.
+
+    Raises:
+        SavedModelError: There is no SavedModel, it cannot be read or parsed, or it was not saved for serving.
+    """
+    file = path / FILE_NAME
+    try:
+        saved_model = SavedModel.FromString(file.read_bytes())
+    except FileNotFoundError:
+        raise SavedModelError(f"{path} holds no {FILE_NAME}") from None
+    except OSError as error:
+        raise SavedModelError(f"{file} cannot be read: {error.strerror}") from None
+    except DecodeError:
+        raise SavedModelError(f"{file} is damaged: it does not parse as a SavedModel") from None
+    for meta_graph in saved_model.meta_graphs:
+        if list(meta_graph.meta_info_def.tags) == [SERVE_TAG]:
+            return meta_graph
+    raise SavedModelError(f'{file} holds no graph tagged "{SERVE_TAG}": it was not saved for serving')
+
+
+def signatures(meta_graph: MetaGraphDef) -> dict[str, Signature]:
+    """Return a MetaGraphDef's signatures by name; they do not keep the MetaGraphDef alive."""
+    return {
+        name: Signature(
+            inputs={alias: _tensor_info(info) for alias, info in proto.inputs.items()},
+            outputs={alias: _tensor_info(info) for alias, info in proto.outputs.items()},
+            method_name=proto.method_name,
+            # A copy, since a part of a message keeps the whole message in memory, weights included.
+            proto=type(proto).FromString(proto.SerializeToString()),
+        )
+        for name, proto in meta_graph.signature_def.items()
+        if name != _INIT_OP_SIGNATURE
+    }
+
+
+def constant_outputs(meta_graph: MetaGraphDef, signature: Signature) -> dict[str, NDArray[Any]]:
+    """Return the outputs of a signature, by alias, that are constants of the graph and ignore the inputs."""
+    functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    constants = {alias: _constant(info.name, nodes, functions) for alias, info in signature.outputs.items()}
+    return {alias: array for alias, array in constants.items() if array is not None}
+
+
+def _constant(tensor: str, nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionDef]) -> NDArray[Any] | None:
+    """Follow a tensor through identities and function calls to a constant; None if anything is computed."""
+    for _ in range(_MAX_STEPS):
+        # "node", "node:1", or "node:output:1" in a function
+        name, *_rest, index = tensor.split(":") if ":" in tensor else (tensor, "0")
+        node = nodes.get(name)
+        if node is None:
+            return None
+        if node.op == "Const":
+            try:
+                return to_array(node.attr["value"].tensor)
+            except TensorError:
+                return None
+        if node.op == "Identity" and node.input:
+            tensor = node.input[0]
+        elif node.op in _FUNCTION_CALLS and node.attr["f"].func.name in functions:
+            function = functions[node.attr["f"].func.name]
+            nodes = {inner.name: inner for inner in function.node_def}
+            tensor = function.ret[function.signature.output_arg[int(index)].name]
+        else:
+            return None
+    return None
+
+
+def _tensor_info(info: TensorInfoProto) -> TensorInfo:
+    shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+    return TensorInfo(info.name, info.dtype, shape)

@@ -1,0 +1,1 @@
+"""What is served: models, their versions, and predictions on them."""

@@ -1,0 +1,250 @@
+"""The versions of one model, which a thread of its own loads, drains and unloads.
+
+A new version loads beside the old one. The old one is unloaded only when a desired version is available, and only
+after the calls on it have ended. So a model can always be called, but two versions need memory for a while.
+"""
+
+import enum
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from portable_model_server.engines.base import LoadedModel
+from portable_model_server.errors import ServingError, not_found
+
+_LOGGER = logging.getLogger(__name__)
+Loader = Callable[[Path], LoadedModel]
+
+
+class State(enum.IntEnum):
+    """The state of a version, with the numbers of ``ModelVersionStatus.State``."""
+
+    START = 10
+    LOADING = 20
+    AVAILABLE = 30
+    UNLOADING = 40
+    END = 50
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a failed load is tried again.
+
+    Attributes:
+        count: Tries after the first one.
+        interval_s: Seconds between two tries.
+    """
+
+    count: int
+    interval_s: float
+
+
+@dataclass
+class _Version:
+    """A version in whatever state, with the number of calls that run on it.
+
+    That number is the only count of calls: a model is closed when it is 0.
+    """
+
+    number: int
+    path: Path
+    state: State = State.START
+    error: ServingError | None = None
+    model: LoadedModel | None = None
+    in_flight: int = 0
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model, in the states AVAILABLE and UNLOADING."""
+        if self.model is None:
+            raise RuntimeError(f"version {self.number} is {self.state.name} without a model")
+        return self.model
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """What ``GetModelStatus`` returns for a version.
+
+    Attributes:
+        number: The version.
+        state: Its state.
+        error: Why it failed to load; None for any other version.
+    """
+
+    number: int
+    state: State
+    error: ServingError | None
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A loaded version, for one call.
+
+    Attributes:
+        name: Name of its model.
+        version: Its number.
+        model: What the engine loaded.
+    """
+
+    name: str
+    version: int
+    model: LoadedModel
+
+
+class ServedModel:
+    """The versions of one model, and the thread that loads those that are desired and unloads the others."""
+
+    def __init__(self, name: str, load: Loader, retries: Retries, on_change: Callable[[], None]) -> None:
+        """Start the thread.
+
+        Args:
+            name: Name by which callers ask for the model.
+            load: Loads and warms up the model in a version folder; raises ServingError.
+            retries: How often a failed load is tried again.
+            on_change: Called, outside any lock, after a version became available or ended.
+        """
+        self.name = name
+        self._load = load
+        self._retries = retries
+        self._on_change = on_change
+        self._changed = threading.Condition()
+        self._versions: dict[int, _Version] = {}
+        self._desired: dict[int, Path] = {}
+        self._closing = False
+        # A daemon, since a load cannot be interrupted and must not keep the process alive.
+        self._thread = threading.Thread(target=self._work, name=f"model {name}", daemon=True)
+        self._thread.start()
+
+    def set_desired_versions(self, versions: Mapping[int, Path]) -> None:
+        """Set which versions, by number, are served from now on; returns at once."""
+        with self._changed:
+            for number, path in versions.items():
+                version = self._versions.get(number)
+                # A version that failed is tried again only after its folder was gone in between.
+                if version is None or (version.state is State.END and number not in self._desired):
+                    self._versions[number] = _Version(number, path)
+            self._desired = dict(versions)
+            self._changed.notify_all()
+
+    def statuses(self) -> list[VersionStatus]:
+        """Return the status of every version so far, the highest first; unloaded ones are END."""
+        with self._changed:
+            versions = sorted(self._versions.values(), key=lambda version: -version.number)
+            return [VersionStatus(version.number, version.state, version.error) for version in versions]
+
+    @contextmanager
+    def hold(self, number: int | None) -> Iterator[Servable]:
+        """Yield a version to call, the highest available one for None; it stays loaded until the block ends.
+
+        Raises:
+            ServingError: No such version is available (NOT_FOUND).
+        """
+        with self._changed:
+            available = [version for version in self._versions.values() if version.state is State.AVAILABLE]
+            if number is not None:
+                available = [version for version in available if version.number == number]
+            if not available:
+                raise servable_not_found(self.name, number)
+            version = max(available, key=lambda version: version.number)
+            servable = Servable(self.name, version.number, version.loaded)
+            version.in_flight += 1
+        try:
+            yield servable
+        finally:
+            with self._changed:
+                version.in_flight -= 1
+                self._changed.notify_all()
+
+    def close(self, timeout_s: float) -> bool:
+        """Unload every version; return False if a load or a call still runs after the time."""
+        with self._changed:
+            self._desired = {}
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (version := self._next()) is not None:
+            if version.state is State.LOADING:
+                self._load_version(version)
+            else:
+                self._unload_version(version)
+            self._on_change()
+
+    def _next(self) -> _Version | None:
+        """Wait for a version to load or unload, and mark it LOADING or UNLOADING; None ends the thread."""
+        with self._changed:
+            while True:
+                for version in self._versions.values():
+                    if version.state is State.START and version.number not in self._desired:
+                        version.state = State.END
+                available = [version for version in self._versions.values() if version.state is State.AVAILABLE]
+                obsolete = [version for version in available if version.number not in self._desired]
+                # Source of both rules: tensorflow_serving/core/availability_preserving_policy.cc.
+                if obsolete and (not self._desired or len(obsolete) < len(available)):
+                    version = min(obsolete, key=lambda version: version.number)
+                    version.state = State.UNLOADING
+                    return version
+                new = [version for version in self._versions.values() if version.state is State.START]
+                if new:
+                    version = max(new, key=lambda version: version.number)
+                    version.state = State.LOADING
+                    return version
+                if self._closing:
+                    return None
+                self._changed.wait()
+
+    def _load_version(self, version: _Version) -> None:
+        for attempt in range(self._retries.count + 1):
+            _LOGGER.info("loading version %d of model %s", version.number, self.name)
+            try:
+                model = self._load(version.path)
+            except ServingError as error:
+                failure = error
+            except Exception:
+                _LOGGER.exception("loading version %d of model %s broke", version.number, self.name)
+                failure = ServingError(grpc.StatusCode.INTERNAL, "the load broke; see the server's log")
+            else:
+                with self._changed:
+                    version.model, version.state = model, State.AVAILABLE
+                _LOGGER.info("version %d of model %s is available", version.number, self.name)
+                return
+            tries_left = self._retries.count - attempt
+            _LOGGER.error(
+                "version %d of model %s failed to load (%d more tries): %s",
+                version.number,
+                self.name,
+                tries_left,
+                failure,
+            )
+            with self._changed:
+                if not tries_left or self._changed.wait_for(
+                    lambda: version.number not in self._desired, max(self._retries.interval_s, 0)
+                ):
+                    break
+        with self._changed:
+            version.error, version.state = failure, State.END
+
+    def _unload_version(self, version: _Version) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: version.in_flight == 0)
+            model, version.model = version.loaded, None
+        model.close()
+        with self._changed:
+            version.state = State.END
+            if version.number in self._desired:  # it was desired again while it drained
+                self._versions[version.number] = _Version(version.number, self._desired[version.number])
+        _LOGGER.info("version %d of model %s is unloaded", version.number, self.name)
+
+
+def servable_not_found(name: str, number: int | None) -> ServingError:
+    """Return the error for a call that no loaded version fits."""
+    return not_found(
+        f"Servable not found for request: {f'Latest({name})' if number is None else f'Specific({name}, {number})'}"
+    )

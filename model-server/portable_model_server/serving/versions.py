@@ -1,0 +1,74 @@
+"""Which version folders a model has, and which of them its policy serves."""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving_api.messages import FileSystemStoragePathSourceConfig
+
+_LOGGER = logging.getLogger(__name__)
+INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The highest versions."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class All:
+    """Every version."""
+
+
+@dataclass(frozen=True)
+class Specific:
+    """These versions, if they exist."""
+
+    versions: frozenset[int]
+
+
+VersionPolicy = Latest | All | Specific
+
+
+def policy_from_proto(proto: FileSystemStoragePathSourceConfig.ServableVersionPolicy) -> VersionPolicy:
+    """Return the policy of a message; one that chooses nothing means the latest version."""
+    match proto.WhichOneof("policy_choice"):
+        case "all":
+            return All()
+        case "specific":
+            return Specific(frozenset(proto.specific.versions))
+        case _:
+            return Latest(max(proto.latest.num_versions, 1))
+
+
+def scan(base_path: Path) -> dict[int, Path]:
+    """List a base path's version folders by number: ``1``, ``0001`` and ``-1`` are numbers, ``1a`` and ``v1`` are not.
+
+    Raises:
+        OSError: The base path cannot be listed; it may be gone for a moment only.
+    """
+    folders: dict[int, Path] = {}
+    for folder in sorted(base_path.iterdir()):
+        number = int(folder.name) if re.fullmatch(r"[+-]?[0-9]{1,19}", folder.name) else None
+        if number is None or number not in INT64 or not folder.is_dir():
+            continue
+        if number in folders:
+            _LOGGER.warning("%s and %s are both version %d: the first is ignored", folders[number], folder, number)
+        folders[number] = folder
+    return folders
+
+
+def select(policy: VersionPolicy, folders: Mapping[int, Path]) -> dict[int, Path]:
+    """Return the version folders that a policy serves."""
+    match policy:
+        case Latest(count):
+            numbers = sorted(folders)[-count:]
+        case Specific(versions):
+            numbers = sorted(versions & folders.keys())
+        case All():
+            numbers = sorted(folders)
+    return {number: folders[number] for number in numbers}

@@ -1,0 +1,442 @@
+"""Both engines on the same SavedModels: their predictions and their refusals are the same."""
+
+import logging
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from portable_model_server.engines.base import EngineError, InvalidInputError, Threads
+from portable_model_server.engines.choice import create_engine
+from portable_model_server.engines.saved_model import SavedModelError
+from serving_api.messages import SavedModel
+from tests.model_server.savedmodels import CARD, SIZE, image_model, random_images, save, signature, v1
+from tests.processes import ROOT
+
+NAMES = ("openvino", "tensorflow")
+THREADS = Threads(cpus=2)
+OUTPUTS = ["probabilities", "out_of_distribution", "activation_maps"]
+
+
+@pytest.fixture(scope="module")
+def engines():
+    return {name: create_engine(name, THREADS) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def image_path(tmp_path_factory):
+    return image_model(tmp_path_factory.mktemp("model") / "1")
+
+
+@pytest.fixture(scope="module")
+def models(engines, image_path):
+    loaded = {name: engine.load(image_path) for name, engine in engines.items()}
+    yield loaded
+    for model in loaded.values():
+        model.close()
+
+
+@pytest.fixture(params=NAMES)
+def model(request, models):
+    return models[request.param]
+
+
+@pytest.fixture(params=NAMES)
+def engine(request, engines):
+    return engines[request.param]
+
+
+def classify(model, images, outputs=OUTPUTS):
+    return model.predict("serving_default", {"images": images}, outputs)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_predictions_are_alike(models, batch):
+    ours, reference = (classify(models[name], random_images(batch)) for name in NAMES)
+    assert reference["activation_maps"].shape == (batch, SIZE // 2, SIZE // 2, 4)
+    assert np.ptp(reference["probabilities"]) > 0.1, "equal probabilities would prove nothing"
+    for alias in OUTPUTS:
+        assert ours[alias].dtype == reference[alias].dtype == np.float32
+        np.testing.assert_allclose(ours[alias], reference[alias], rtol=0, atol=1e-4)
+
+
+def test_signatures_are_alike(models):
+    assert models["openvino"].signatures == models["tensorflow"].signatures
+    assert set(models["openvino"].signatures) == {"serving_default", "describe"}
+    assert [models[name].engine for name in NAMES] == list(NAMES)
+
+
+def test_describe_needs_no_image(model):
+    card = model.predict("describe", {}, ["card"])["card"]
+    assert card.shape == () and card.dtype == object and card.item() == CARD.encode()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 23, 24, 3), (1, 24, 48, 3), (2, 24, 24, 1), (1, 3, 24, 24), (24, 24, 3), (1, 1, 24, 24, 3), (24,), ()]
+)
+def test_a_wrong_shape_is_refused_alike(models, shape):
+    messages = set()
+    for model in models.values():
+        with pytest.raises(InvalidInputError) as caught:
+            classify(model, np.zeros(shape, np.uint8))
+        messages.add(str(caught.value))
+    given = ",".join(map(str, shape))
+    assert messages == {f'input "images": expected shape [-1,24,24,3], got [{given}]'}
+
+
+def test_an_empty_batch_is_refused_alike(models):
+    for model in models.values():
+        classify(model, random_images(2))  # outputs that must not come again
+        with pytest.raises(InvalidInputError, match=r'input "images" is empty: its shape is \[0,24,24,3\]'):
+            classify(model, random_images(0))
+
+
+def test_a_large_batch_predicts_what_its_images_do(model):
+    images = random_images(64)
+    together = classify(model, images)["probabilities"]
+    alone = [classify(model, images[index : index + 1])["probabilities"] for index in (0, 31, 63)]
+    np.testing.assert_allclose(together[[0, 31, 63]], np.concatenate(alone), atol=1e-5)
+
+
+def test_only_the_outputs_asked_for(model):
+    assert classify(model, random_images(1), ["out_of_distribution"]).keys() == {"out_of_distribution"}
+
+
+def test_outputs_stay_when_the_next_ones_come(model):
+    first = classify(model, random_images(1, seed=1))["activation_maps"]
+    kept = first.copy()
+    classify(model, random_images(1, seed=2))
+    np.testing.assert_array_equal(first, kept)
+    card = model.predict("describe", {}, ["card"])["card"]
+    card[()] = b"scribbled over"
+    assert model.predict("describe", {}, ["card"])["card"].item() == CARD.encode()
+
+
+def test_pixels_of_any_memory_layout(model):
+    images = random_images(2)
+    expected = classify(model, images)["probabilities"]
+    read_only = np.frombuffer(images.tobytes(), np.uint8).reshape(images.shape)
+    for same in (read_only, np.asfortranarray(images), random_images(2)[::-1][::-1]):
+        np.testing.assert_allclose(classify(model, same)["probabilities"], expected, atol=1e-6)
+
+
+def test_many_callers_at_once_get_their_own_outputs(model):
+    """Single images beside large batches, more callers than there are threads."""
+    batches = [random_images(40 if number % 4 == 0 else 1, seed=number) for number in range(24)]
+    expected = [classify(model, batch)["probabilities"] for batch in batches]
+    with ThreadPoolExecutor(8) as pool:
+        actual = list(pool.map(lambda batch: classify(model, batch)["probabilities"], batches))
+    for probabilities, right in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(probabilities, right, atol=1e-5)
+
+
+# Graphs in which aliases, tensors and ports are easy to mix up.
+
+
+def _floats(name, columns=3):
+    return v1.placeholder(tf.float32, [None, columns], name=name)
+
+
+def _crossed_names():
+    x, z = _floats("x"), _floats("z")
+    y, w = tf.identity(x * 2, name="y"), tf.identity(z * 3 + x, name="w")
+    return {"serving_default": signature({"x": z, "z": x}, {"y": w, "w": y})}
+
+
+def _two_aliases_of_one_tensor():
+    x = _floats("x")
+    y = x * 2
+    return {"serving_default": signature({"x": x}, {"a": y, "b": y, "c": tf.identity(y)})}
+
+
+def _input_as_output():
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"a": x * 2, "b": x})}
+
+
+def _input_as_output_of_its_name():
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"y": x * 2, "x": x})}
+
+
+def _alias_that_is_an_inner_node():
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"out": tf.multiply(x, 2, name="out") + 1})}
+
+
+def _outputs_of_one_operation():
+    x = _floats("x", 4)
+    first, second = tf.split(x, 2, axis=1)
+    values, indices = tf.math.top_k(x, 2)
+    outputs = {"indices": indices, "second": second, "first": first, "values": values}
+    return {"serving_default": signature({"x": x}, outputs)}
+
+
+def _unused_input():
+    x, z = _floats("x"), _floats("z")
+    return {"serving_default": signature({"x": x, "z": z}, {"y": x + 1})}
+
+
+def _constants_beside_numbers():
+    x = _floats("x")
+    outputs = {"y": x + 1, "names": tf.constant(["a", "b"]), "sizes": tf.constant([1, 2, 3])}
+    return {"serving_default": signature({"x": x}, outputs)}
+
+
+def _input_name_for_another_output():
+    """OpenVINO gives the port of one output the name of the other."""
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"x": x * 2, "b": x})}
+
+
+def _computed_second_signature():
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"y": x * 2}), "other": signature({"x": x}, {"y": x * 3})}
+
+
+def _no_default_signature():
+    x = _floats("x")
+    return {"other": signature({"x": x}, {"y": x * 3})}
+
+
+def _strings():
+    x = v1.placeholder(tf.string, [None], name="x")
+    return {"serving_default": signature({"x": x}, {"y": tf.strings.join([x, "!"]), "n": tf.strings.length(x)})}
+
+
+def _wide_integers():
+    x = v1.placeholder(tf.int64, [None], name="x")
+    return {"serving_default": signature({"x": x}, {"y": x + 1})}
+
+
+def _unknown_rank():
+    x = v1.placeholder(tf.float32, None, name="x")
+    return {"serving_default": signature({"x": x}, {"y": x + 1})}
+
+
+FOR_BOTH = [
+    _crossed_names,
+    _two_aliases_of_one_tensor,
+    _input_as_output,
+    _input_as_output_of_its_name,
+    _alias_that_is_an_inner_node,
+    _outputs_of_one_operation,
+    _unused_input,
+    _constants_beside_numbers,
+]
+FOR_TENSORFLOW = {
+    _input_name_for_another_output: "names do not tell",
+    _computed_second_signature: "only the signature serving_default, this model also has other",
+    _no_default_signature: "only the signature serving_default, this model also has other",
+    _strings: "cannot compile",
+    _wide_integers: 'int64 input "x"',
+    _unknown_rank: "cannot compile",
+}
+VALUES = {
+    1: np.float32([[5, 1, 4, 3], [2, 8, 7, 6]]),
+    7: np.array([b"a", b"bcd"], dtype=object),
+    9: np.array([2**40, -(2**33)]),
+}
+
+
+def predict_all(model):
+    """A model's outputs for inputs that differ from one another, by signature and alias."""
+    outputs = {}
+    for name, declared in model.signatures.items():
+        inputs = {}
+        for number, (alias, info) in enumerate(sorted(declared.inputs.items())):
+            values = VALUES[info.dtype]
+            inputs[alias] = (values + number)[:, : (info.shape or [4])[-1]] if info.dtype == 1 else values
+        for alias, array in model.predict(name, inputs, list(declared.outputs)).items():
+            outputs[name, alias] = array.tolist()
+    return outputs
+
+
+@pytest.mark.parametrize("build", FOR_BOTH)
+def test_every_tensor_finds_its_port(tmp_path, engines, build):
+    path = save(tmp_path / "1", build)
+    ours, reference = (predict_all(engines[name].load(path)) for name in NAMES)
+    assert ours == reference and ours
+
+
+@pytest.fixture(scope="module")
+def tf2_path(tmp_path_factory):
+    """A SavedModel with variables and functions, as tf.saved_model.save writes it."""
+
+    class Model(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = tf.Variable(np.arange(6, dtype=np.float32).reshape(3, 2))
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, 3], tf.float32, "a"), tf.TensorSpec([None, 2], tf.float32, "b")]
+        )
+        def compute(self, a, b):
+            y = a @ self.weights
+            return {"sum": y + b, "product": y * b, "given": b}
+
+        @tf.function(input_signature=[])
+        def describe(self):
+            return {"card": tf.constant(CARD)}
+
+    path = tmp_path_factory.mktemp("tf2") / "1"
+    module = Model()
+    tf.saved_model.save(module, str(path), {"serving_default": module.compute, "describe": module.describe})
+    return path
+
+
+def test_variables_and_functions(tf2_path, engines):
+    ours, reference = (predict_all(engines[name].load(tf2_path)) for name in NAMES)
+    assert ours == reference
+    assert ours["describe", "card"] == CARD.encode()
+
+
+def test_inputs_that_do_not_go_together(tf2_path, engine):
+    model = engine.load(tf2_path)
+    with pytest.raises(InvalidInputError, match="5") as caught:
+        model.predict("serving_default", {"a": np.ones((3, 3), "f"), "b": np.ones((5, 2), "f")}, ["sum"])
+    assert "\n" not in str(caught.value) and "/" not in str(caught.value), "a stack is of no use to the caller"
+
+
+@pytest.mark.parametrize(("build", "reason"), FOR_TENSORFLOW.items())
+def test_tensorflow_takes_what_openvino_cannot_run(tmp_path, engines, build, reason, caplog):
+    path = save(tmp_path / "1", build)
+    with pytest.raises(EngineError, match=reason):
+        engines["openvino"].load(path)
+    with caplog.at_level(logging.WARNING, "portable_model_server"):
+        model = create_engine(None, THREADS).load(path)
+    assert model.engine == "tensorflow"
+    (warning,) = [record.getMessage() for record in caplog.records if record.name.startswith("portable_model_server")]
+    assert str(path) in warning and reason in warning
+    assert predict_all(model) == predict_all(engines["tensorflow"].load(path))
+
+
+def test_wide_integers_keep_their_width(tmp_path):
+    model = create_engine(None, THREADS).load(save(tmp_path / "1", _wide_integers))
+    assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]
+
+
+def test_the_default_engine_is_openvino(image_path, caplog):
+    with caplog.at_level(logging.WARNING, "portable_model_server"):
+        assert create_engine(None, THREADS).load(image_path).engine == "openvino"
+    assert not caplog.records
+
+
+def test_tensorflow_leaves_shapes_to_the_graph(tmp_path, engines):
+    """As tensorflow/serving does; OpenVINO checks them, since it would compute with any shape."""
+    path = save(tmp_path / "1", _unused_input)
+    inputs = {"x": np.float32([1, 2]), "z": np.float32([3])}
+    assert engines["tensorflow"].load(path).predict("serving_default", inputs, ["y"])["y"].tolist() == [2, 3]
+    with pytest.raises(InvalidInputError, match=r'input "x": expected shape \[-1,3\], got \[2\]'):
+        engines["openvino"].load(path).predict("serving_default", inputs, ["y"])
+
+
+def test_no_saved_model(tmp_path, engine):
+    with pytest.raises(SavedModelError, match=r"holds no saved_model\.pb"):
+        engine.load(tmp_path)
+
+
+def test_an_unknown_operation(tmp_path, engine):
+    message = SavedModel()
+    graph = message.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    graph.graph_def.node.add(name="y", op="NoSuchOperation")
+    graph.signature_def["serving_default"].outputs["y"].name = "y:0"
+    (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+    with pytest.raises(EngineError, match="NoSuchOperation"):
+        engine.load(tmp_path)
+
+
+def test_an_unknown_engine():
+    with pytest.raises(EngineError, match='unknown engine "caffe": choose openvino or tensorflow'):
+        create_engine("caffe", THREADS)
+
+
+def run_python(code, *arguments, home):
+    """Run code in a fresh interpreter, without this one's imports, and return what it prints."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    result = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+WITHOUT_TENSORFLOW = """
+import sys
+from pathlib import Path
+sys.modules["tensorflow"] = None  # as if it were not installed
+from portable_model_server.engines.base import EngineError, Threads
+from portable_model_server.engines.choice import create_engine
+for name in ("tensorflow", None):
+    try:
+        create_engine(name, Threads(1)).load(Path(sys.argv[1]))
+    except EngineError as error:
+        print(error)
+"""
+
+
+def test_tensorflow_is_missing(tmp_path):
+    by_name, fallback = run_python(WITHOUT_TENSORFLOW, save(tmp_path / "1", _strings), home=tmp_path).splitlines()
+    assert "tensorflow is not installed: pip install tensorflow" in by_name
+    assert "cannot compile" in fallback and "TensorFlow, which could run it, is not installed" in fallback
+
+
+SHARE_OF_CPU = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+import numpy as np
+from portable_model_server.engines.base import Threads
+from portable_model_server.engines.choice import create_engine
+model = create_engine(sys.argv[2], Threads(1)).load(Path(sys.argv[1]))
+images = {"images": np.zeros((400, 24, 24, 3), np.uint8)}
+predict = lambda _: model.predict("serving_default", images, ["probabilities"])
+predict(0)
+cpu, wall = time.process_time(), time.perf_counter()
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(predict, range(20)))
+print((time.process_time() - cpu) / (time.perf_counter() - wall))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_four_callers_use_no_more_cpus_than_the_limit(tmp_path, image_path, name):
+    assert float(run_python(SHARE_OF_CPU, image_path, name, home=tmp_path)) < 1.5
+
+
+# Denies whatever could leave the process, and prints it at once: the telemetry starts threads and processes of its own,
+# which may still run when the script has ended.
+WATCH = """
+import os, sys
+def watch(event, arguments):
+    if event in ("os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.system", "subprocess.Popen") or (
+        event.startswith("socket.") and event != "socket.gethostname"
+    ):
+        os.write(1, f"{event}\\n".encode())
+        raise PermissionError(event)
+sys.addaudithook(watch)
+"""
+PREDICT = """
+from pathlib import Path
+import numpy as np
+from portable_model_server.engines.base import Threads
+from portable_model_server.engines.choice import create_engine
+model = create_engine(None, Threads(1)).load(Path(sys.argv[1]))
+model.predict("serving_default", {"images": np.zeros((1, 24, 24, 3), np.uint8)}, ["probabilities"])
+model.close()
+print(model.engine, [name for name in sys.modules if "telemetry" in name and sys.modules[name]])
+print("tensorflow" in sys.modules)
+"""
+
+
+def test_openvino_reports_to_nobody(tmp_path, image_path):
+    assert run_python(WATCH + PREDICT, image_path, home=tmp_path).splitlines() == ["openvino []", "False"]
+    assert not list(tmp_path.iterdir()), "its telemetry leaves an identifier in the home folder"
+
+
+def test_openvino_by_itself_would_report(tmp_path):
+    assert "os.fork" in run_python(WATCH + "import openvino", home=tmp_path)
