@@ -84,8 +84,8 @@ format: .venv/.dev-packages ## Format the code
 lock: $(PIPENV) ## Lock the Pipfile's packages anew
 	PIPENV=$(PIPENV) scripts/lock
 
-bench: $(ALL) ## Print the figures of benchmarks/
-	.venv/bin/python -m benchmarks.first_answer
+bench: $(ALL) ## Print what benchmarks/ measures/
+	.venv/bin/python -m benchmarks.first_response
 	.venv/bin/python -m benchmarks.input_pipeline
 
 images: ## Build the container images: IMAGES="gateway model-server model-server-portable", TAG, REGISTRY, BUILDER

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, whatever moment their writer is stopped at."""
+"""Files and folders that appear complete or not at all, even if their writer is stopped in the middle."""
 
 import contextlib
 import os
@@ -8,15 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_FOLDER_MODE = 0o755  # tempfile's folders are for their owner alone; a model server runs as another user
+_FOLDER_MODE = 0o755  # tempfile lets only the owner in, but a model server runs as another user
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``, which replaces it when the block ends well and vanishes otherwise.
+    """Write a file: the block gets a path to write, and what it wrote replaces ``path`` when the block ends well.
+
+    The file that the block writes is a hidden sibling of ``path``. On an error, or an interrupt, it is removed and
+    ``path`` stays as it was. After SIGKILL it stays, hidden.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: The file cannot be written.
     """
     scratch = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -28,37 +31,37 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``path`` when the block ends well.
+    """Make a folder: the block gets a folder to fill, which becomes ``path`` when the block ends well.
 
-    Until then it is a hidden sibling. On an error, an interrupt included, it is removed, and so are the folders above
-    it that were made for it. After SIGKILL it stays, hidden. What it holds is readable by others and on disk before it
-    becomes visible.
+    The folder that the block fills is a hidden sibling of ``path``. On an error, or an interrupt, it is removed,
+    together with the parent folders that were made for it. After SIGKILL it stays, hidden. Before it becomes visible,
+    its content is on disk and its folders are readable by other users.
 
     Args:
-        path: there is nothing, or an empty folder.
+        path: Nothing must exist there, or an empty folder.
 
     Raises:
-        OSError: it cannot be written there, or something has appeared at ``path`` meanwhile.
+        OSError: The folder cannot be written, or ``path`` has got content in the meantime.
     """
     path = path.absolute()
-    made = [parent for parent in path.parents if not parent.exists()]
+    new_parents = [parent for parent in path.parents if not parent.exists()]
     scratch = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         yield scratch
-        _settle(scratch)
+        _make_readable_and_durable(scratch)
         scratch.rename(path)
-        made = []
+        new_parents = []
     finally:
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):  # another process has put something there
+        for parent in new_parents:
+            with contextlib.suppress(OSError):  # another process has written there
                 parent.rmdir()
 
 
-def _settle(folder: Path) -> None:
+def _make_readable_and_durable(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_dir():
             path.chmod(_FOLDER_MODE)

@@ -1,6 +1,6 @@
 """The SavedModel's signatures and tensors, which the converter writes and the gateway calls.
 
-Whoever needs one of these names takes it from here; class names and image size come from the model's metadata.
+Both sides take these names from here. Class names and image size come from the model's metadata.
 """
 
 from serving_api.names import DEFAULT_SIGNATURE
@@ -11,10 +11,10 @@ MODEL_NAME = "brain-tumor"
 PREDICT_SIGNATURE = DEFAULT_SIGNATURE
 IMAGES = "images"  # uint8 (batch, height, width, 3), RGB
 PROBABILITIES = "probabilities"  # float32 (batch, class)
-OUT_OF_DISTRIBUTION = "out_of_distribution"  # float32 (batch,), larger is stranger
+OUT_OF_DISTRIBUTION = "out_of_distribution"  # float32 (batch,), the OOD score: higher is less like the training images
 ACTIVATION_MAPS = "activation_maps"  # float32 (batch, map height, map width, class); only if the metadata says so
 
-# describe: no image; the model's metadata.
+# describe: takes no image and gives the model's metadata.
 DESCRIBE_SIGNATURE = "describe"
 METADATA = "card"  # string (), brain_tumor.metadata's JSON
 METADATA_ASSET = "assets.extra/metadata.json"  # the same text, for readers without a graph runtime

@@ -1,7 +1,7 @@
-"""An image's bytes to the uint8 pixels a model takes: the one preprocessing of training, converter and gateway.
+"""The one preprocessing of training, converter and gateway: from an image's bytes to the uint8 pixels a model takes.
 
-``Preprocessor`` extends keras_image_helper's, which by itself drops 16-bit greyscale to a few levels, ignores
-EXIF orientation and transparency, resizes by nearest neighbour only, and puts no bound on what it decodes.
+``Preprocessor`` extends keras_image_helper's. That class alone reduces 16-bit greyscale to a few levels, ignores EXIF
+orientation and transparency, resizes by nearest neighbour only, and sets no limit on what it decodes.
 """
 
 import io
@@ -22,40 +22,40 @@ FORMATS = {
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
 }
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})  # of files in a folder
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})  # of image files
 MAX_PIXELS = 4096 * 4096
-MIN_SIDE = 16  # pixels; nothing of a head can be seen in less
-# A progressive JPEG decodes once per scan, and Pillow joins the EXIF segments one by one: cameras and encoders write
-# about ten, a hostile file thousands.
+MIN_SIDE = 16  # pixels; a smaller image shows nothing of a head
+# A progressive JPEG is decoded once per scan, and Pillow joins the EXIF segments one by one. Cameras and encoders write
+# about ten; a hostile file has thousands.
 _MAX_JPEG_SEGMENTS = 100
 _JPEG, _START_OF_SCAN, _EXIF_SEGMENT = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xe1"
-# TIFF 6.0, sections 3 and 15: where the strips lie; the tiles' width and length.
+# TIFF 6.0, sections 3 and 15: the offsets of the strips; the width and length of the tiles.
 _TIFF_STRIPS, _TIFF_TILE_SIDES = 273, (322, 323)
-_MAX_TIFF_STRIPS = 1 << 16  # more than rows of the tallest image that people make
+_MAX_TIFF_STRIPS = 1 << 16  # more than the rows of any real image
 # Pillow decodes run-length compressed BMPs (RLE8, RLE4) in Python: seconds for a few MB.
 _BMP_RUN_LENGTH = (1, 2)
-# How a file of these formats begins that Pillow does not recognise for want of the rest.
+# The first bytes of formats that Pillow does not recognise when the rest of the file is missing.
 _BEGINNINGS = (_JPEG, b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
-# Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few hot pixels do not
+# Greyscale of more than 8 bits is windowed linearly between these percentiles, so that a few very bright pixels do not
 # darken the whole scan.
 _WINDOW_PERCENTILES = (0.5, 99.5)
-_WINDOW_PIXELS = 1 << 20  # of a larger image every second, third, ... pixel of a row and column is counted
+_WINDOW_PIXELS = 1 << 20  # of a larger image only every second, third, ... row and column counts
 
-# Odd EXIF or TIFF tags are no reason to refuse an image, nor to write to the log of a service. Set once for the
-# process: warnings.catch_warnings is not safe between threads.
+# Odd EXIF or TIFF tags are no reason to refuse an image or to write to a service's log. The filter is set once for the
+# whole process, because warnings.catch_warnings is not thread-safe.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message tells its sender what to do."""
+    """An image that cannot be used. The message tells the sender what to do."""
 
 
 class UnknownImageType(ImageError):
-    """The bytes are none of ``FORMATS``."""
+    """The bytes are not in one of ``FORMATS``."""
 
 
 class BrokenImage(ImageError):
-    """The bytes start as an image and do not hold one: truncated or corrupt."""
+    """The bytes start like an image, but the image is truncated or corrupt."""
 
 
 class ImageTooLarge(ImageError):
@@ -63,16 +63,17 @@ class ImageTooLarge(ImageError):
 
 
 class UnusableImage(ImageError):
-    """A sound image that shows nothing a model could classify."""
+    """A valid image that shows nothing a model could classify."""
 
 
 class Preprocessor(BasePreprocessor):
-    """Images to uint8 batches of one size: RGB, 0..255, unscaled (scaling lives in the model's graph).
+    """Turns images into uint8 batches of one size: RGB, 0..255, not scaled (the model's graph scales).
 
     Args:
-        height, width: of the result, in pixels.
-        resampling: the name of a Pillow filter, lower case, as model metadata gives it; Pillow's filters antialias.
-        max_pixels: a larger image is refused before it is decoded.
+        height: Height of the result, in pixels.
+        width: Width of the result, in pixels.
+        resampling: Name of a Pillow filter in lower case, as in the model's metadata. Pillow's filters antialias.
+        max_pixels: An image with more pixels is refused before it is decoded.
     """
 
     def __init__(self, height: int, width: int, resampling: str = "bilinear", max_pixels: int = MAX_PIXELS) -> None:
@@ -84,7 +85,7 @@ class Preprocessor(BasePreprocessor):
         """Decode and resize an encoded image: uint8 (1, height, width, 3).
 
         Raises:
-            ImageError: by its subclass, why the image cannot be used.
+            ImageError: The image cannot be used; the subclass says why.
         """
         return self.convert_to_tensor(decode(data, self.max_pixels))
 
@@ -93,22 +94,23 @@ class Preprocessor(BasePreprocessor):
         return img.resize(self.target_size, self.resampling)
 
     def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
-        """uint8 (height, width, 3)."""
+        """Convert an image to uint8 (height, width, 3)."""
         return np.asarray(img, dtype=np.uint8)
 
     def preprocess(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - keras_image_helper's name
-        """The batch as it is."""
+        """Return the batch unchanged."""
         return X
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode an encoded image to an upright RGB one: first frame, transparency over black.
+    """Decode an image to upright RGB: the first frame, with transparent parts over black.
 
     Raises:
-        UnknownImageType: not one of ``FORMATS``.
-        ImageTooLarge: more than ``max_pixels`` pixels, or twice as many in its tiles (found before decoding).
-        UnusableImage: a side shorter than ``MIN_SIDE``, or no finite pixel.
-        BrokenImage: truncated or corrupt.
+        UnknownImageType: The format is not one of ``FORMATS``.
+        ImageTooLarge: The image has more than ``max_pixels`` pixels, or its tiles have more than twice as many. This is
+            detected before decoding.
+        UnusableImage: A side is shorter than ``MIN_SIDE``, or no pixel is finite.
+        BrokenImage: The image is truncated or corrupt.
     """
     if data.startswith(_JPEG) and data.count(_EXIF_SEGMENT) > _MAX_JPEG_SEGMENTS:
         raise _broken()
@@ -138,7 +140,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
-    """Refuse what costs far more to decode than its size tells."""
+    """Refuse an image that costs far more to decode than its size suggests."""
     if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MAX_JPEG_SEGMENTS:
         raise _broken()
     if image.format == "BMP" and image.info.get("compression") in _BMP_RUN_LENGTH:
@@ -149,7 +151,7 @@ def _require_cheap(image: Any, data: bytes, max_pixels: int) -> None:
             raise _broken()
         tile_width, tile_height = (int(image.tag_v2.get(tag, 0)) for tag in _TIFF_TILE_SIDES)
         if tile_width > 0 and tile_height > 0:
-            # Whole tiles are decoded, and a tile may be far larger than what shows of it.
+            # Whole tiles are decoded, and a tile can be far larger than its visible part.
             across, down = -(-image.width // tile_width), -(-image.height // tile_height)
             if across * tile_width * down * tile_height > 2 * max_pixels:
                 raise _too_large(max_pixels)
@@ -182,13 +184,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _window(image: Image.Image) -> Image.Image:
-    values = np.array(image, dtype=np.float32)  # worked on in place: a large image takes a good part of the memory
+    values = np.array(image, dtype=np.float32)  # changed in place: a copy of a large image costs much memory
     step = math.isqrt(values.size // _WINDOW_PIXELS) or 1
     sample = values[::step, ::step]
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         raise UnusableImage("The image has no finite pixel value.")
-    # The nearest value, not one in between: differences of extreme values overflow, as their halves do not.
+    # The nearest value, not an interpolated one: the difference of two extreme values overflows. Halves do not.
     low, high = np.percentile(sample, _WINDOW_PERCENTILES, method="nearest")
     if high <= low:  # a few bright pixels on a flat ground
         low, high = (

@@ -1,7 +1,7 @@
-"""The model's metadata: what a model says of itself, as JSON.
+"""The metadata of a model: its class names, image size, calibration and provenance, as JSON.
 
-Training writes it beside the .keras file, the converter completes it and puts it into the SavedModel, and the
-gateway reads it from the model server.
+Training writes it beside the .keras file. The converter completes it and puts it into the SavedModel. The gateway
+reads it from the model server.
 """
 
 import json
@@ -30,27 +30,31 @@ _OPTIONAL = (
 
 
 class MetadataError(ValueError):
-    """Metadata that cannot be used; the message names the field."""
+    """Metadata that cannot be used. The message names the field."""
 
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """A model's description; construction checks every field that something else relies on.
+    """The metadata of one model. The constructor checks every field that other code relies on.
 
     Attributes:
-        class_names: in the order of the model's outputs; at least two, distinct.
-        height, width: of the images the model takes, in pixels.
-        resampling: how an image is brought to that size, one of ``RESAMPLINGS``.
-        scaling: what the Keras model expects of its pixels, one of ``SCALINGS``; the SavedModel has it inside.
-        temperature: divides the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
-        out_of_distribution_threshold: a score above it is flagged; None flags nothing.
-        explains: whether the SavedModel offers class activation maps.
-        name: the model's name, empty until the converter gives it one.
-        training, metrics, versions: provenance, JSON objects kept as they are.
-        documentation: what a reader must know before use (intended use, data, limits, a checklist's items), likewise.
+        class_names: Class names in the order of the model's outputs; at least two, all different.
+        height: Height of the images that the model takes, in pixels.
+        width: Width of the images that the model takes, in pixels.
+        resampling: The filter that resizes an image to that size, one of ``RESAMPLINGS``.
+        scaling: The scaling of pixels that the Keras model expects, one of ``SCALINGS``. The SavedModel contains it.
+        temperature: Divides the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+        out_of_distribution_threshold: An image with a higher OOD score is flagged. None flags no image.
+        explains: Whether the SavedModel offers class activation maps.
+        name: The model's name; empty until the converter sets it.
+        training: How the model was trained, a JSON object that is kept unchanged.
+        metrics: The model's measured quality, a JSON object that is kept unchanged.
+        versions: The software that made the model, a JSON object that is kept unchanged.
+        documentation: What a reader must know before use (intended use, data, limits, items of a checklist), a JSON
+            object that is kept unchanged.
 
     Raises:
-        MetadataError: a field is missing or out of range.
+        MetadataError: A field is missing or out of range.
     """
 
     class_names: tuple[str, ...]
@@ -90,11 +94,11 @@ class ModelMetadata:
 
     @property
     def notice(self) -> str:
-        """What every answer made with this model must say."""
+        """The notice that every response with this model's predictions must carry."""
         return f"{RESEARCH_NOTICE} {PHANTOM_NOTICE}" if self.training.get("data") == PHANTOM else RESEARCH_NOTICE
 
     def to_json(self) -> str:
-        """The metadata as JSON text, readable and stable."""
+        """The metadata as JSON text: indented, and the same text for the same metadata."""
         document = {
             "name": self.name,
             "notice": self.notice,
@@ -113,12 +117,17 @@ class ModelMetadata:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, height: int | None = None, width: int | None = None) -> "ModelMetadata":
-        """Read model metadata; ``height`` and ``width`` stand in where the text gives none (a file written by hand).
+        """Read metadata from JSON text.
 
-        Unknown fields are passed over, so that an older reader takes newer metadata.
+        Unknown fields are ignored, so that older code can read newer metadata.
+
+        Args:
+            text: The JSON text.
+            height: Used if the text gives no height, as in a file written by hand; in pixels.
+            width: Used if the text gives no width; in pixels.
 
         Raises:
-            MetadataError: not JSON, or a field that is missing or out of range.
+            MetadataError: The text is not JSON, or a field is missing or out of range.
         """
         try:
             document = json.loads(text)
@@ -127,14 +136,14 @@ class ModelMetadata:
         _require(isinstance(document, dict), "model metadata must be a JSON object")
         _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
         image = _object(document, "image")
-        strangeness = _object(document, "out_of_distribution")
-        given: dict[str, Any] = {"height": height, "width": width}
-        given |= {name: image[name] for name in ("height", "width", "resampling") if name in image}
-        given |= {name: document[name] for name in _OPTIONAL if name in document}
+        out_of_distribution = _object(document, "out_of_distribution")
+        fields: dict[str, Any] = {"height": height, "width": width}
+        fields |= {name: image[name] for name in ("height", "width", "resampling") if name in image}
+        fields |= {name: document[name] for name in _OPTIONAL if name in document}
         return cls(
             class_names=tuple(document["class_names"]),
-            out_of_distribution_threshold=strangeness.get("threshold"),
-            **given,  # a side that is missing is found by the checks of the constructor
+            out_of_distribution_threshold=out_of_distribution.get("threshold"),
+            **fields,  # the constructor's checks find a side that is still None
         )
 
 

@@ -1,15 +1,17 @@
-"""Both tiers as processes on this machine: how each is called, started, awaited and ended.
+"""Both tiers as processes on this machine: their commands, how they start, when they are up, and how they end.
 
-``make run``, the experiment, the benchmarks and the tests start them here, and only here.
+``make run``, the experiment, the benchmarks and the tests all start the tiers through this module.
 """
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,23 +19,27 @@ from typing import IO
 from brain_tumor.contract import MODEL_NAME
 
 ROOT = Path(__file__).parent.parent
-_STOP_TIMEOUT = 35.0  # seconds; above both tiers' own grace
+SHIPPED_MODEL = ROOT / "model-server" / "models" / MODEL_NAME  # the folder of its version folders
+_STOP_TIMEOUT = 35.0  # seconds; longer than either tier's own grace period
 _POLL_INTERVAL = 0.02  # seconds
 
 
 class ProcessError(Exception):
-    """A tier ended, or was not ready in time; the message says which."""
+    """A process ended, or was not ready in time. The message is a predicate: "ended with exit code 1"."""
 
 
 def model_server_command(
     base_path: Path, *flags: str, port: int, rest_port: int = 0, host: str = "127.0.0.1", name: str = MODEL_NAME
 ) -> list[str]:
-    """The portable model server with one model.
+    """The command of the portable model server with one model.
 
     Args:
-        base_path: the folder of the model's version folders.
-        flags: further ones, ``--flag=value``.
-        port, rest_port: of gRPC and REST; 0 opens none.
+        base_path: The folder of the model's version folders.
+        flags: Further flags, ``--flag=value``.
+        port: The port of the gRPC API.
+        rest_port: The port of the REST API; 0 opens none.
+        host: The address to listen on.
+        name: The model's name.
     """
     command = [sys.executable, "-m", "portable_model_server", f"--host={host}", f"--port={port}"]
     command += [f"--rest_api_port={rest_port}"] if rest_port else []
@@ -41,20 +47,28 @@ def model_server_command(
 
 
 def gateway_command() -> list[str]:
-    """The gateway; its settings are environment variables."""
+    """The command of the gateway. Its settings are environment variables."""
     return [sys.executable, "-m", "gateway"]
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
+    """A port of 127.0.0.1 that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something accepts connections there."""
+    """Whether a process accepts connections on this port."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
+
+
+def responds(url: str) -> bool:
+    """Whether a GET of this URL succeeds within 2 seconds. Proxies are ignored: the URL leads to this machine."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with contextlib.suppress(OSError, http.client.HTTPException), opener.open(url, timeout=2):
         return True
     return False
 
@@ -63,20 +77,21 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 def running(
     command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, ended with SIGTERM, and with SIGKILL where that does not do.
+    """Run a process while the block runs. At its end the process gets SIGTERM, and SIGKILL if it does not end in time.
 
-    In its own session, Ctrl-C reaches it only through that SIGTERM.
+    The process has a session of its own, so that Ctrl-C does not reach it directly, but only as that SIGTERM.
 
     Args:
-        environment: all of it.
-        output: where standard output and error go; None leaves them where this process has them.
+        command: The program and its arguments; it runs in the checkout's root.
+        environment: The whole environment of the process.
+        output: Where its standard output and error go. None leaves them where this process has them.
     """
     process = subprocess.Popen(  # noqa: S603 - our own programs
         command,
         cwd=ROOT,
         env=dict(environment),
         stdout=output,
-        stderr=output and subprocess.STDOUT,
+        stderr=None if output is None else subprocess.STDOUT,
         start_new_session=True,
     )
     try:
@@ -91,13 +106,15 @@ def running(
 
 
 def wait_until_up(process: subprocess.Popen[bytes], is_up: Callable[[], bool], timeout: float) -> None:
-    """Poll until ``is_up``.
+    """Wait until ``is_up`` returns True.
 
     Args:
-        timeout: seconds.
+        process: The process that is starting.
+        is_up: Called again and again.
+        timeout: In seconds.
 
     Raises:
-        ProcessError: the process ended before, or the time is over.
+        ProcessError: The process ended before, or the time is over.
     """
     deadline = time.monotonic() + timeout
     while not is_up():

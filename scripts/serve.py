@@ -14,39 +14,48 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from brain_tumor.contract import MODEL_NAME
+from brain_tumor.processes import (
+    ROOT,
+    SHIPPED_MODEL,
+    ProcessError,
+    gateway_command,
+    model_server_command,
+    responds,
+    running,
+    wait_until_up,
+)
 from gateway.settings import Settings
 
-ROOT = Path(__file__).parent.parent
-SHIPPED_MODELS = ROOT / "model-server" / "models"
 SAMPLE = ROOT / "examples" / "glioma.jpg"
 READY_TIMEOUT = 120.0  # seconds; a full-size model takes a few
-STOP_TIMEOUT = 35.0  # seconds; above the gateway's and the model server's own grace
 
 
 class ServeError(Exception):
-    """Serving cannot start or go on; the message says what to do."""
+    """The service cannot start or go on. The message says what to do."""
 
 
 def main() -> int:
-    """Serve until a signal comes or a tier ends; 0 after a signal, 1 with a message otherwise."""
+    """Serve until a signal comes or a tier ends.
+
+    Returns:
+        The exit code: 0 after a signal, otherwise 1 after a message.
+    """
     options = _parse_arguments()
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_stopped_by_signals())
+            _stop_on_signals()
             _require_free(
                 options.host, {"PORT": options.port, "GRPC_PORT": options.grpc_port, "REST_PORT": options.rest_port}
             )
-            models = SHIPPED_MODELS
+            model = SHIPPED_MODEL
             if options.keras_model:
                 models = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="brain-tumor-")))
                 _convert(options.keras_model, models)
-            _serve(stack, options, models)
+                model = models / MODEL_NAME
+            _serve(stack, options, model)
     except _Stopped:
         print("\nStopped.", flush=True)
         return 0
@@ -55,23 +64,25 @@ def main() -> int:
     return 1
 
 
-def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, models: Path) -> None:
-    """Start both tiers, say where they are, and watch them; returns only by an exception."""
+def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, model: Path) -> None:
+    """Start both tiers, print their address, and watch them; returns only by an exception."""
     print("Starting the model server and the gateway ...", flush=True)
+    model_server = model_server_command(
+        model,
+        # More than one gateway has in flight: the gateway refuses requests, so that this server need not.
+        f"--grpc_max_threads={2 * Settings.max_in_flight}",
+        port=options.grpc_port,
+        rest_port=options.rest_port,
+        host=options.host,
+    )
+    settings = {
+        "GATEWAY_BIND": f"{options.host}:{options.port}",
+        "MODEL_SERVER_ADDRESS": f"{options.host}:{options.grpc_port}",
+        "MODEL_NAME": MODEL_NAME,
+    }
     tiers = {
-        "model server": stack.enter_context(
-            _running(_model_server_command(options, models), {"PYTHONPATH": "model-server"})
-        ),
-        "gateway": stack.enter_context(
-            _running(
-                [sys.executable, "-m", "gateway"],
-                {
-                    "GATEWAY_BIND": f"{options.host}:{options.port}",
-                    "MODEL_SERVER_ADDRESS": f"{options.host}:{options.grpc_port}",
-                    "MODEL_NAME": MODEL_NAME,
-                },
-            )
-        ),
+        "model server": stack.enter_context(running(model_server, os.environ)),
+        "gateway": stack.enter_context(running(gateway_command(), {**os.environ, **settings})),
     }
     address = f"http://{options.host}:{options.port}"
     _wait_until_ready(f"{address}/readyz", tiers)
@@ -103,21 +114,6 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _model_server_command(options: argparse.Namespace, models: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "portable_model_server",
-        f"--host={options.host}",
-        f"--port={options.grpc_port}",
-        f"--rest_api_port={options.rest_port}",
-        f"--model_name={MODEL_NAME}",
-        f"--model_base_path={models / MODEL_NAME}",
-        # Above what one gateway has in flight: the gateway refuses, this server need not.
-        f"--grpc_max_threads={2 * Settings.max_in_flight}",
-    ]
-
-
 def _convert(keras_model: Path, models: Path) -> None:
     command = [sys.executable, "-m", "converter", str(keras_model.resolve()), str(models)]
     if subprocess.run([*command, "--name", MODEL_NAME, "--version", "1"], cwd=ROOT, check=False).returncode != 0:  # noqa: S603
@@ -125,7 +121,15 @@ def _convert(keras_model: Path, models: Path) -> None:
 
 
 def _require_free(host: str, ports: dict[str, int]) -> None:
-    """Hold all ports (by the name that ``make run`` has for each) for a moment, so that none is used twice."""
+    """Listen on all ports for a moment, so that a port in use, or given twice, is found before anything starts.
+
+    Args:
+        host: The address to listen on.
+        ports: The ports by their variables of ``make run``.
+
+    Raises:
+        ServeError: A port is not free.
+    """
     with contextlib.ExitStack() as probes:
         for variable, port in ports.items():
             probe = probes.enter_context(socket.socket())
@@ -140,33 +144,16 @@ def _require_free(host: str, ports: dict[str, int]) -> None:
                 raise ServeError(f"Cannot listen on {host} port {port}: {error.strerror or error}. {advice}") from None
 
 
-@contextlib.contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A tier's process in a session of its own, so that Ctrl-C reaches it only through the SIGTERM sent here."""
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True)  # noqa: S603
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def _wait_until_ready(url: str, tiers: dict[str, subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
-    while time.monotonic() < deadline:
+    def is_ready() -> bool:
         _require_running(tiers)
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-            opener.open(url, timeout=2),
-        ):
-            return
-        time.sleep(0.05)
-    raise ServeError(f"The service was not ready within {READY_TIMEOUT:.0f} s; see the messages above.")
+        return responds(url)
+
+    try:
+        wait_until_up(tiers["gateway"], is_ready, READY_TIMEOUT)
+    except ProcessError as error:
+        _require_running(tiers)
+        raise ServeError(f"The service {error}; see the messages above.") from None
 
 
 def _require_running(tiers: dict[str, subprocess.Popen[bytes]]) -> None:
@@ -176,20 +163,18 @@ def _require_running(tiers: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 class _Stopped(BaseException):
-    """SIGINT or SIGTERM; not an Exception, as KeyboardInterrupt is not."""
+    """SIGINT or SIGTERM has come. Like KeyboardInterrupt it is not an Exception."""
 
 
-@contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def _stop_on_signals() -> None:
     def stop(number: int, frame: object) -> None:
         # A second Ctrl-C must not interrupt the orderly end.
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
+        for ignored in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_IGN)
         raise _Stopped
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    yield
 
 
 if __name__ == "__main__":
