@@ -1,4 +1,4 @@
-# Everything installs what it needs: .pipenv holds the package manager, .venv the packages of Pipfile.lock.
+# Every target installs what it needs: .pipenv holds the package manager, .venv the packages of Pipfile.lock.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,19 +13,20 @@ export PIPENV_VENV_IN_PROJECT := 1
 export PIPENV_IGNORE_VIRTUALENVS := 1
 export PIPENV_VERBOSITY := -1
 export PIPENV_NOSPIN := 1
-# PYTHON=... picks the interpreter that scripts/find-python would search for
+# PYTHON=... names the interpreter; without it scripts/find-python searches for one
 ifdef PYTHON
 export PYTHON
 endif
 
-# An environment's HOST or PORT is meant for something else, so these come from the command line only: make run PORT=8080
+# HOST and PORT in the environment are meant for other programs, so these are set on the command line only: make run PORT=8080
 MODEL :=
 HOST :=
 PORT :=
 GRPC_PORT :=
 REST_PORT :=
-# make images, make e2e-images: what to build (IMAGES), with what (BUILDER: docker, podman or buildah; BUILD_OPTIONS), under
-# which names (REGISTRY: a prefix that ends in /), and with which model inside (MODEL_FOLDER: that of its version folders)
+# make images, make e2e-images: which container images to build (IMAGES), with which tool (BUILDER: docker, podman or buildah;
+# BUILD_OPTIONS), under which names (REGISTRY: a prefix that ends in /), and with which model (MODEL_FOLDER: the folder of its
+# version folders)
 IMAGES := gateway model-server model-server-portable
 TAG := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' gateway/__init__.py)
 REGISTRY :=
@@ -34,19 +35,32 @@ BUILD_OPTIONS :=
 # make deploy
 OVERLAY := kind
 MODEL_FOLDER := model-server/models/brain-tumor
-# make experiment: kaggle/1, kaggle/2, phantom or a folder; where everything goes; and python -m training.experiment's options
+# make experiment: the data (kaggle/1, kaggle/2, phantom or a folder), the folder of the results, and further options of
+# python -m training.experiment
 DATA :=
 OUT := runs/experiment
 OPTIONS :=
 # make test: which tests, and pytest's options
 TESTS := tests
 PYTEST_OPTIONS := --durations=10
-# Both tiers, their tests and benchmarks meet on this machine, whatever proxy leads out of it.
+# The tiers, their tests and benchmarks talk to each other on this machine, and never through a proxy.
 comma := ,
 export no_proxy := $(if $(no_proxy),$(no_proxy)$(comma))127.0.0.1,localhost
 
-SERVING := .venv/.gateway .venv/.model-server
-ALL := $(SERVING) .venv/.converter .venv/.training .venv/.dev-packages
+# What is installed: a category of the Pipfile each, and the folder of sources that is not at the checkout's root.
+SERVING := .venv/.gateway .venv/.model-server .venv/.sources
+ALL := $(SERVING) $(addprefix .venv/.,converter training test test-manifests serving-api dev-packages)
+# What the tests of each folder of tests/ need beside the category test. Other paths, and all of tests/, need everything.
+TESTS_OF_brain_tumor := gateway
+TESTS_OF_serving_api := gateway serving-api
+TESTS_OF_gateway := gateway
+TESTS_OF_model_server := model-server sources converter
+TESTS_OF_converter := model-server sources converter
+TESTS_OF_training := gateway model-server sources converter training
+TESTS_OF_integration := gateway model-server sources converter
+TESTS_OF_kube_config := gateway model-server sources test-manifests
+TESTS_OF_e2e := gateway model-server sources converter test-manifests
+packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
 .PHONY: help install run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
@@ -59,7 +73,7 @@ run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=
 	  $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT)) $(if $(REST_PORT),--rest-port $(REST_PORT)) \
 	  $(if $(MODEL),--keras-model "$(MODEL)")
 
-experiment: .venv/.training .venv/.converter .venv/.model-server ## From images to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
+experiment: .venv/.training .venv/.converter .venv/.model-server .venv/.sources ## From images to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
 	@if [ -z "$(DATA)" ]; then
 	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of images" >&2
 	  exit 2
@@ -68,36 +82,37 @@ experiment: .venv/.training .venv/.converter .venv/.model-server ## From images 
 
 install: $(ALL) ## Install every part's packages into .venv
 
-test: $(ALL) ## Run every test; TESTS=path narrows
+test: $(foreach path,$(TESTS),$(call packages_of,$(path))) ## Run all tests, or those of TESTS=path, and install only what they need
 	.venv/bin/python -m pytest $(PYTEST_OPTIONS) $(TESTS)
 
-check: $(ALL) ## Lint, types, and the lock file
+check: $(ALL) ## Lint, types, import arrows, and the lock file
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy $(CODE)
+	.venv/bin/lint-imports
 	$(PIPENV) verify
 
 format: .venv/.dev-packages ## Format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-lock: $(PIPENV) ## Lock the Pipfile's packages anew
+lock: $(PIPENV) ## Write Pipfile.lock from the Pipfile
 	PIPENV=$(PIPENV) scripts/lock
 
-bench: $(ALL) ## Print what benchmarks/ measures/
+bench: $(ALL) ## Run the benchmarks
 	.venv/bin/python -m benchmarks.first_response
 	.venv/bin/python -m benchmarks.input_pipeline
 
-images: ## Build the container images: IMAGES="gateway model-server model-server-portable", TAG, REGISTRY, BUILDER
+images: ## Build the container images; IMAGES, TAG, REGISTRY and BUILDER say which and how
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \
 	  scripts/images $(IMAGES)
 
-tag: ## Print the tag of the images
+tag: ## Print the tag of the container images
 	@echo $(TAG)
 
 tools: .tools/kube-score ## Install the linter that the manifests' tests use (needs Go)
 
-kind-up: ## Make a kind cluster with the images and metrics-server (needs Docker, kind and kubectl)
+kind-up: ## Make a kind cluster with the container images and metrics-server (needs Docker, kind and kubectl)
 	@TAG=$(TAG) scripts/kind-up
 
 deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind or eks
@@ -109,12 +124,12 @@ deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVE
 kind-down: ## Remove the kind cluster
 	@kind delete cluster --name $$(sed -n 's/^name: //p' kind-config.yaml)
 
-e2e-images: ## Build what make e2e needs: the images it tests, and its own with the load generator (needs Go)
+e2e-images: ## Build the container images that make e2e tests, and the one of its load generator (needs Go)
 	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
 	TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
 	  scripts/images gateway model-server-portable e2e
 
-e2e: $(ALL) ## Test on the cluster that KUBECONFIG names, in namespaces of its own; TESTS=path narrows
+e2e: $(call packages_of,tests/e2e) ## Test on the cluster that KUBECONFIG names, in its own namespaces; TESTS=path narrows
 	E2E=1 REGISTRY=$(REGISTRY) .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(if $(filter tests,$(TESTS)),tests/e2e,$(TESTS))
 
 clean: ## Remove the installed packages and caches
@@ -130,6 +145,12 @@ $(PIPENV): Makefile
 	echo "Installing pipenv $(PIPENV_VERSION) into .pipenv"
 	"$$python" -m venv --clear .pipenv
 	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+	touch $@
+
+# Like an editable install: with it "python -m portable_model_server" runs from the checkout's root.
+.venv/.sources: .venv/.model-server
+	@packages=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	echo "$(CURDIR)/model-server" > "$$packages/brain-tumor.pth"
 	touch $@
 
 .venv/.%: Pipfile.lock $(PIPENV)

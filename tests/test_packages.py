@@ -2,11 +2,11 @@
 
 import json
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from brain_tumor.processes import ROOT
+
 LOCK = json.loads((ROOT / "Pipfile.lock").read_text())
 CATEGORIES = {name: packages for name, packages in LOCK.items() if name != "_meta"}
 
@@ -16,7 +16,7 @@ def test_a_package_has_one_version_in_every_category() -> None:
     for packages in CATEGORIES.values():
         for name, package in packages.items():
             versions.setdefault(name, set()).add(package["version"])
-    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+    assert {name: several for name, several in versions.items() if len(several) > 1} == {}
 
 
 def test_no_package_index_is_named() -> None:
@@ -31,7 +31,12 @@ def test_every_package_has_hashes() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("category", ["gateway", "model-server"])
-def test_serving_installs_no_tensorflow(category: str) -> None:
+def test_every_category_is_locked() -> None:
+    pipfile = tomllib.loads((ROOT / "Pipfile").read_text())
+    assert {name.replace("dev-packages", "develop") for name in pipfile} == CATEGORIES.keys() - {"default"}
+
+
+@pytest.mark.parametrize("category", ["gateway", "model-server", "test", "test-manifests"])
+def test_serving_and_its_tests_install_no_tensorflow(category: str) -> None:
     assert CATEGORIES[category]
     assert {"tensorflow", "keras", "tensorflow-serving-api"} & CATEGORIES[category].keys() == set()

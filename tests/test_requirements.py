@@ -17,7 +17,7 @@ def test_every_package_of_the_category_with_its_hashes(category: str) -> None:
     lines = list(requirements(LOCK, category))
     assert len(lines) == len(LOCK[category]) > 0
     for name, package in LOCK[category].items():
-        (line,) = [each for each in lines if each.startswith((f"{name}==", f"{name}["))]
+        (line,) = [line for line in lines if line.startswith((f"{name}==", f"{name}["))]
         assert package["version"] in line
         assert line.count("--hash=sha256:") == len(package["hashes"])
 

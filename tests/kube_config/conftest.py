@@ -12,5 +12,5 @@ def everything(tmp_path_factory) -> list[Object]:
 
 @pytest.fixture(params=[*OVERLAYS, None], ids=lambda path: path.name if path else "all components")
 def objects(request) -> list[Object]:
-    """The objects of each overlay in turn, and of the base with all components, some of which no overlay has."""
+    """The objects of each overlay in turn, and of the base with all components: no overlay has all of them."""
     return build(request.param) if request.param else deepcopy(request.getfixturevalue("everything"))

@@ -17,20 +17,20 @@ OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomiza
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
-# All components, in an order that works: monitoring adds to what network-policies made.
+# All components, in an order that works: monitoring patches an object of network-policies.
 TOGETHER = ("portable-model-server", "small", "network-policies", "monitoring")
 
 Object = dict[str, Any]
 
 
 def require(tool: str, where: str | None = None) -> str:
-    """The path of a tool; without it the test is skipped, but not where all tools must be there."""
+    """The path of a tool. Without the tool the test is skipped, but fails in CI, where every tool must be installed."""
     path = shutil.which(tool, path=where)
     if not path:
-        complaint = f"needs {tool}, which is not installed"
+        message = f"needs {tool}, which is not installed"
         if os.environ.get("CI"):
-            pytest.fail(complaint)
-        pytest.skip(complaint)
+            pytest.fail(message)
+        pytest.skip(message)
     return path
 
 
@@ -44,7 +44,7 @@ def build_text(folder: Path) -> str:
 
 def build(folder: Path) -> list[Object]:
     """A kustomization's objects; the caller may change them."""
-    return [each for each in yaml.safe_load_all(build_text(folder)) if each]
+    return [document for document in yaml.safe_load_all(build_text(folder)) if document]
 
 
 def build_with(tmp_path: Path, *components: str) -> list[Object]:
@@ -52,19 +52,19 @@ def build_with(tmp_path: Path, *components: str) -> list[Object]:
     shutil.copytree(KUBE_CONFIG, tmp_path / "kube-config")
     folder = tmp_path / "kube-config" / "overlays" / "combined"
     folder.mkdir()
-    kustomization = {"resources": ["../../base"], "components": [f"../../components/{each}" for each in components]}
+    kustomization = {"resources": ["../../base"], "components": [f"../../components/{name}" for name in components]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return build(folder)
 
 
 def one(objects: list[Object], kind: str, name: str) -> Object:
     """The object of a kind and a name."""
-    (found,) = [each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name]
-    return found
+    (match,) = [candidate for candidate in of_kind(objects, kind) if candidate["metadata"]["name"] == name]
+    return match
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
-    return [each for each in objects if each["kind"] == kind]
+    return [candidate for candidate in objects if candidate["kind"] == kind]
 
 
 def pod_of(objects: list[Object], tier: str) -> Object:

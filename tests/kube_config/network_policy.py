@@ -1,6 +1,6 @@
-"""Which connections NetworkPolicies allow, worked out as Kubernetes documents it.
+"""Which connections NetworkPolicies allow, by the rules that Kubernetes documents.
 
-A test cluster's network need not enforce policies, and an analyser from PyPI (network-config-analyzer 2.1.0) pins
+The network of a test cluster may not enforce policies, and the analyser on PyPI (network-config-analyzer 2.1.0) pins
 PyYAML and other packages to old versions. Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
@@ -14,7 +14,7 @@ Policy = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod in a namespace; its ports are numbers by name."""
+    """A pod in a namespace. ``ports`` maps names to numbers."""
 
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -24,7 +24,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Outside:
-    """An address that no pod has."""
+    """An address outside the cluster."""
 
     address: str
 
@@ -37,7 +37,7 @@ def allows(
 ) -> bool:
     """Whether a connection may be made: the source's egress and the destination's ingress both have to allow it.
 
-    What no policy sees is left out: a pod that calls itself, and the node that a pod runs on.
+    Two connections that no policy affects are left out: from a pod to itself, and from the node that a pod runs on.
     """
     for pod, peer, direction, peers in (
         (source, destination, "Egress", "to"),
@@ -54,20 +54,20 @@ def allows(
 
 
 def _rules(policies: Sequence[Policy], pod: Endpoint, direction: str) -> list[tuple[str, Policy]] | None:
-    """The rules for a pod, each with its policy's namespace; None if no policy isolates it in this direction."""
+    """The rules for a pod, each with its policy's namespace. None if no policy isolates the pod in this direction."""
     if isinstance(pod, Outside):
         return None
-    found = [
+    selected = [
         policy
         for policy in policies
         if policy["metadata"]["namespace"] == pod.namespace
         and selects(policy["spec"]["podSelector"], pod.labels)
         and direction in _types(policy["spec"])
     ]
-    if not found:
+    if not selected:
         return None
     key = direction.lower()
-    return [(policy["metadata"]["namespace"], rule) for policy in found for rule in policy["spec"].get(key) or []]
+    return [(policy["metadata"]["namespace"], rule) for policy in selected for rule in policy["spec"].get(key) or []]
 
 
 def _types(spec: Policy) -> Sequence[str]:
@@ -80,12 +80,12 @@ def _peer_matches(peers: Sequence[Policy] | None, namespace: str, endpoint: Endp
 
 def _one_peer_matches(peer: Policy, namespace: str, endpoint: Endpoint) -> bool:
     if block := peer.get("ipBlock"):
-        # A block is for addresses outside the cluster: whether it fits a pod's too depends on the network.
+        # A block is for addresses outside the cluster. Whether it also matches a pod's address depends on the network.
         if isinstance(endpoint, Pod):
             return False
         address = ipaddress.ip_address(endpoint.address)
         inside = address in ipaddress.ip_network(block["cidr"])
-        return inside and not any(address in ipaddress.ip_network(each) for each in block.get("except") or [])
+        return inside and not any(address in ipaddress.ip_network(network) for network in block.get("except") or [])
     if isinstance(endpoint, Outside):
         return False
     if "namespaceSelector" in peer:
@@ -98,7 +98,7 @@ def _one_peer_matches(peer: Policy, namespace: str, endpoint: Endpoint) -> bool:
 
 
 def _port_matches(ports: Sequence[Policy] | None, destination: Endpoint, port: int, protocol: str) -> bool:
-    return not ports or any(_one_port_matches(each, destination, port, protocol) for each in ports)
+    return not ports or any(_one_port_matches(allowed, destination, port, protocol) for allowed in ports)
 
 
 def _one_port_matches(allowed: Policy, destination: Endpoint, port: int, protocol: str) -> bool:
@@ -117,7 +117,7 @@ def selects(selector: Policy, labels: Mapping[str, str]) -> bool:
     if unknown := selector.keys() - {"matchLabels", "matchExpressions"}:
         raise ValueError(f"a selector has no {', '.join(sorted(unknown))}")
     exact = (selector.get("matchLabels") or {}).items() <= labels.items()
-    return exact and all(_expression(each, labels) for each in selector.get("matchExpressions") or [])
+    return exact and all(_expression(expression, labels) for expression in selector.get("matchExpressions") or [])
 
 
 def _expression(expression: Policy, labels: Mapping[str, str]) -> bool:

@@ -1,10 +1,10 @@
-"""Overlays and components build, and a changed setting makes other pods."""
+"""Overlays and components build, and a changed setting replaces the pods."""
 
 import shutil
 
 import pytest
 
-from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, TOGETHER, build, build_with, container_of, one
+from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, TOGETHER, build, build_with, container_of, of_kind, one
 
 NAMES = [path.name for path in COMPONENTS]
 
@@ -26,19 +26,19 @@ def test_one_line_changes_the_model_server_s_image_and_nothing_else(tmp_path):
     assert portable == build(KUBE_CONFIG / "base")
 
 
-def test_a_changed_setting_makes_other_pods(tmp_path):
+def test_a_changed_setting_replaces_the_pods(tmp_path):
     shutil.copytree(KUBE_CONFIG, tmp_path / "kube-config")
     settings = tmp_path / "kube-config" / "base" / "gateway" / "settings.env"
     settings.write_text(settings.read_text() + "GATEWAY_DEADLINE_SECONDS=9\n")
     before, after = (build(folder / "base") for folder in (KUBE_CONFIG, tmp_path / "kube-config"))
-    pod, changed = (one(each, "Deployment", "gateway")["spec"]["template"] for each in (before, after))
+    pod, changed = (one(objects, "Deployment", "gateway")["spec"]["template"] for objects in (before, after))
     assert pod != changed
     assert one(before, "Deployment", "model-server") == one(after, "Deployment", "model-server")
 
 
 def test_monitoring_reaches_the_model_server_only_where_policies_would_keep_it_out(tmp_path):
     alone = build_with(tmp_path / "alone", "monitoring")
-    assert not [each for each in alone if each["kind"] == "NetworkPolicy"]
+    assert not of_kind(alone, "NetworkPolicy")
     both = build_with(tmp_path / "both", "network-policies", "monitoring")
     ingress = one(both, "NetworkPolicy", "model-server")["spec"]["ingress"]
     assert [rule["ports"] for rule in ingress] == [[{"port": "grpc"}], [{"port": "rest"}]]
@@ -47,8 +47,8 @@ def test_monitoring_reaches_the_model_server_only_where_policies_would_keep_it_o
 def test_a_namespace_for_all_that_has_one(objects):
     cluster_wide = {"Namespace", "IngressClass", "IngressClassParams"}
     namespaces = {
-        each["metadata"].get("namespace")
-        for each in objects
-        if each["kind"] not in cluster_wide and each["metadata"]["name"] != "amazon-vpc-cni"
+        manifest["metadata"].get("namespace")
+        for manifest in objects
+        if manifest["kind"] not in cluster_wide and manifest["metadata"]["name"] != "amazon-vpc-cni"
     }
     assert namespaces == {"brain-tumor"}

@@ -21,8 +21,8 @@ def eksctl_schema() -> Draft7Validator:
     command = [require("go"), "mod", "download", "-json", EKSCTL]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=250)
     if done.returncode:
-        complaint = f"cannot download {EKSCTL}: {done.stdout}{done.stderr}"
-        pytest.fail(complaint) if os.environ.get("CI") else pytest.skip(complaint)
+        message = f"cannot download {EKSCTL}: {done.stdout}{done.stderr}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     schema = Path(json.loads(done.stdout)["Dir"]) / "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"
     return Draft7Validator(json.loads(schema.read_text()))
 

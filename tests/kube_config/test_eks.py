@@ -1,4 +1,4 @@
-"""The load balancer of the EKS overlay, which Kubernetes' schemas know by half, and the registry in docs/eks.md."""
+"""The load balancer of the EKS overlay, whose schema Kubernetes does not have, and the registry in docs/eks.md."""
 
 import re
 
@@ -32,7 +32,7 @@ def test_the_ingress_leads_to_auto_mode_s_load_balancer(eks):
         },
     }
     assert parameters["apiVersion"] == "eks.amazonaws.com/v1"
-    # The whole of it, since no schema finds a field that Auto Mode does not know.
+    # All keys, because no schema finds a field that Auto Mode does not know.
     assert parameters["spec"].keys() == {"scheme", "loadBalancerAttributes"}
 
 
@@ -52,6 +52,6 @@ def test_the_ingress_leads_to_the_gateway_s_pods(eks):
 def test_the_documented_step_replaces_every_sample_registry(eks):
     (sample,) = re.findall(r'sed -i "s/([^/]*)/', DOCUMENT)
     images = yaml.safe_load((EKS / "kustomization.yaml").read_text())["images"]
-    assert {each["name"] for each in images} == {f"brain-tumor-{tier}" for tier in TIERS}
-    for each in images:
-        assert each["newName"] == f"{sample}.amazonaws.com/{each['name']}"
+    assert {image["name"] for image in images} == {f"brain-tumor-{tier}" for tier in TIERS}
+    for image in images:
+        assert image["newName"] == f"{sample}.amazonaws.com/{image['name']}"

@@ -1,4 +1,4 @@
-"""scripts/kind-up makes what is missing, leaves what is there, and says early what it needs."""
+"""scripts/kind-up makes what is missing, keeps what exists, and first checks the tools that it needs."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from tests.processes import ROOT
 
-# More clusters are listed after ours, and late: a reader that leaves once it has found ours would break the pipe.
+# Another cluster is listed after ours, and late: a reader that stops at ours would break the pipe.
 KIND = """[ "$*" = "get clusters" ] || exit 0
 [ -z "$BROKEN" ] || { echo "no Docker" >&2; exit 1; }
 [ -z "$EXISTS" ] || echo brain-tumor
@@ -20,7 +20,7 @@ TOOLS = {"kind": KIND, "kubectl": KUBECTL, "docker": ""}
 
 @pytest.fixture
 def kind_up(tmp_path: Path):
-    """A function that runs the script with these tools, and gives what they were asked for, in order."""
+    """A function that runs the script with these tools, and returns their command lines in order."""
 
     def run(*tools: str, **settings: str) -> tuple[subprocess.CompletedProcess, list[str]]:
         calls = tmp_path / "calls"
@@ -65,7 +65,7 @@ def test_again(kind_up):
     assert done.returncode == 0, done.stderr
     assert not containing(calls, "create cluster")
     assert not containing(calls, " patch ")
-    # make deploy applies to the current context, which may be another cluster's by now.
+    # make deploy applies to the current context, which may be another cluster's.
     assert containing(calls, "kind export kubeconfig --name brain-tumor")
     assert len(containing(calls, "kind load docker-image")) == 2
 

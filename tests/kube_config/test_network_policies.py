@@ -1,4 +1,4 @@
-"""What may reach what: exactly the connections that the service needs."""
+"""The policies allow exactly the connections that the service needs."""
 
 import ipaddress
 from itertools import product
@@ -27,7 +27,7 @@ OTHERS = {
     "beside other eks dns": Outside("172.20.0.11"),
     "internet": Outside("8.8.8.8"),
     "internet, IPv6": Outside("2606:4700::1111"),
-    # What of each range a gateway must not be led to; the whole ranges are held equal below.
+    # One address or more of each range that a gateway must not reach. A test below compares the whole ranges.
     **{
         address: Outside(address)
         for address in (
@@ -49,12 +49,12 @@ Reach = dict[tuple[str, str], set[tuple[str, int]]]
 
 
 def endpoints(objects: list[Object]) -> dict[str, Endpoint]:
-    """A pod of each tier, of whatever else may be near, and addresses outside."""
+    """A pod of each tier, other pods of the cluster, and addresses outside."""
     tiers = {
         tier: Pod(
             NAMESPACE,
             one(objects, "Deployment", tier)["spec"]["template"]["metadata"]["labels"],
-            {each["name"]: each["containerPort"] for each in container_of(objects, tier)["ports"]},
+            {port["name"]: port["containerPort"] for port in container_of(objects, tier)["ports"]},
         )
         for tier in TIERS
     }
@@ -62,16 +62,22 @@ def endpoints(objects: list[Object]) -> dict[str, Endpoint]:
 
 
 def reach(objects: list[Object]) -> Reach:
-    """All that a tier, or another pod of the namespace, may reach or be reached by; by itself means by its replicas."""
+    """The open ports of each pair of endpoints with a pod of the namespace. A pair of equals means two replicas."""
     policies = of_kind(objects, "NetworkPolicy")
-    known, found = endpoints(objects), {}
-    ours = {name for name, endpoint in known.items() if isinstance(endpoint, Pod) and endpoint.namespace == NAMESPACE}
-    for (a, source), (b, destination) in product(known.items(), repeat=2):
+    endpoint_of, reached = endpoints(objects), {}
+    ours = {
+        name for name, endpoint in endpoint_of.items() if isinstance(endpoint, Pod) and endpoint.namespace == NAMESPACE
+    }
+    for (a, source), (b, destination) in product(endpoint_of.items(), repeat=2):
         if ours & {a, b}:
-            ports = product(PROTOCOLS, PORTS)
-            if open_ports := {each for each in ports if allows(policies, source, destination, each[1], each[0])}:
-                found[a, b] = open_ports
-    return found
+            open_ports = {
+                (protocol, port)
+                for protocol, port in product(PROTOCOLS, PORTS)
+                if allows(policies, source, destination, port, protocol)
+            }
+            if open_ports:
+                reached[a, b] = open_ports
+    return reached
 
 
 def one_way(objects: list[Object], direction: str) -> list[Object]:
@@ -85,10 +91,10 @@ def one_way(objects: list[Object], direction: str) -> list[Object]:
 def expected(dns: set[str]) -> Reach:
     http = {("TCP", 9696)}
     return {
-        **{(each, "gateway"): http for each in OTHERS if each != "neighbour"},  # which may call nobody
+        **{(name, "gateway"): http for name in OTHERS if name != "neighbour"},  # the neighbour may call nobody
         ("gateway", "model-server"): {("TCP", 8500)},
-        **{("gateway", each): DNS for each in {"dns", "node's dns"} | dns},
-        **{("gateway", each): URLS for each in ("internet", "internet, IPv6")},
+        **{("gateway", name): DNS for name in {"dns", "node's dns"} | dns},
+        **{("gateway", name): URLS for name in ("internet", "internet, IPv6")},
     }
 
 
@@ -99,7 +105,7 @@ def test_nothing_else_is_reachable(overlay):
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_each_direction_is_as_narrow_without_the_other(overlay):
-    """Together they hide a slip in one: what egress opens too far, the other side's ingress still refuses."""
+    """Together they hide a mistake in one: ingress refuses what a mistake in egress allows, and the reverse."""
     ours = {*TIERS, "neighbour"}
     whole = expected(OVERLAY_DNS.get(overlay.name, set()))
     leaving = reach(one_way(build(overlay), "Egress"))
@@ -107,8 +113,8 @@ def test_each_direction_is_as_narrow_without_the_other(overlay):
         pair: whole[pair] for pair in whole if pair[0] in ours
     }
     entering = reach(one_way(build(overlay), "Ingress"))
-    # Nothing keeps ours from calling the gateway but their own egress.
-    everyone = {(each, "gateway"): {("TCP", 9696)} for each in (*TIERS, *OTHERS)}
+    # Only their own egress keeps our pods from calling the gateway.
+    everyone = {(name, "gateway"): {("TCP", 9696)} for name in (*TIERS, *OTHERS)}
     assert {pair: entering[pair] for pair in entering if pair[1] in ours} == {
         **everyone,
         ("gateway", "model-server"): whole["gateway", "model-server"],
@@ -121,15 +127,15 @@ def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_af
 
 
 def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects):
-    """Every address, not a sample: what the policy leaves and what the gateway denies make up the whole."""
+    """Every address, not a sample: the policy leaves out exactly the addresses that the gateway denies."""
     (rule,) = [
         rule
         for rule in one(objects, "NetworkPolicy", "gateway")["spec"]["egress"]
-        if {each["port"] for each in rule["ports"]} == Settings().url_ports
+        if {entry["port"] for entry in rule["ports"]} == Settings().url_ports
     ]
     blocks = [peer["ipBlock"] for peer in rule["to"]]
     for whole in (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")):
-        (block,) = [each for each in blocks if ipaddress.ip_network(each["cidr"]).version == whole.version]
+        (block,) = [block for block in blocks if ipaddress.ip_network(block["cidr"]).version == whole.version]
         around = whole.address_exclude(ipaddress.ip_network(block["cidr"]))
         left_out = [*around, *map(ipaddress.ip_network, block["except"])]
         denied = [network for network in DENIED_NETWORKS if network.version == whole.version]
@@ -137,8 +143,8 @@ def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects
 
 
 def test_every_pod_of_the_namespace_is_isolated_both_ways(objects):
-    stranger = Pod(NAMESPACE)
+    unknown = Pod(NAMESPACE)
     policies = of_kind(objects, "NetworkPolicy")
     for other, port in product(endpoints(objects).values(), PORTS):
-        assert not allows(policies, other, stranger, port)
-        assert not allows(policies, stranger, other, port)
+        assert not allows(policies, other, unknown, port)
+        assert not allows(policies, unknown, other, port)

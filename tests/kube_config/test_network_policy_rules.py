@@ -1,4 +1,4 @@
-"""The evaluator keeps to Kubernetes' rules."""
+"""network_policy.py follows Kubernetes' rules."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.kube_config.network_policy import Outside, Pod, allows, selects
 
 WEB = Pod("shop", {"app": "web"}, {"http": 8080})
 DATABASE = Pod("shop", {"app": "db"})
-STRANGER = Pod("elsewhere", {"app": "web"}, namespace_labels={"team": "red"})
+FOREIGN = Pod("elsewhere", {"app": "web"}, namespace_labels={"team": "red"})
 
 
 def policy(spec: dict, namespace: str = "shop") -> dict:
@@ -18,7 +18,7 @@ def selecting(selector: dict, **spec: object) -> dict:
 
 
 def test_without_policies_everything_is_allowed():
-    assert allows([], STRANGER, DATABASE, 5432)
+    assert allows([], FOREIGN, DATABASE, 5432)
     assert allows([], DATABASE, Outside("203.0.113.7"), 443)
 
 
@@ -26,7 +26,7 @@ def test_a_policy_isolates_the_pods_it_selects_in_its_directions_alone():
     deny_ingress = policy({"policyTypes": ["Ingress"]})
     assert not allows([deny_ingress], WEB, DATABASE, 5432)
     assert allows([deny_ingress], WEB, Outside("203.0.113.7"), 443)
-    assert allows([deny_ingress], WEB, STRANGER, 80)  # of another namespace
+    assert allows([deny_ingress], WEB, FOREIGN, 80)  # of another namespace
     deny_web = selecting({"matchLabels": {"app": "web"}}, policyTypes=["Egress"])
     assert not allows([deny_web], WEB, DATABASE, 5432)
     assert allows([deny_web], DATABASE, WEB, 8080)
@@ -43,7 +43,7 @@ def test_policies_add_up():
     policies = [policy({}), policy({"ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]})]
     assert allows(policies, WEB, DATABASE, 5432)
     assert not allows(policies, Pod("shop", {"app": "other"}), DATABASE, 5432)
-    assert not allows(policies, STRANGER, DATABASE, 5432)  # a podSelector alone means this namespace
+    assert not allows(policies, FOREIGN, DATABASE, 5432)  # a podSelector alone means this namespace
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_policies_add_up():
     ],
 )
 def test_peers_of_other_namespaces(peer, fits):
-    assert allows([policy({"ingress": [{"from": [peer]}]})], STRANGER, DATABASE, 5432) is fits
+    assert allows([policy({"ingress": [{"from": [peer]}]})], FOREIGN, DATABASE, 5432) is fits
 
 
 def test_address_blocks_and_their_exceptions():
@@ -110,9 +110,9 @@ def test_both_directions_must_allow():
 def test_a_peer_s_selectors_are_joined_by_and_peers_by_or():
     namespace = {"namespaceSelector": {"matchLabels": {"team": "red"}}}
     pods = {"podSelector": {"matchLabels": {"app": "db"}}}
-    assert not allows([policy({"ingress": [{"from": [namespace | pods]}]})], STRANGER, WEB, 1)
+    assert not allows([policy({"ingress": [{"from": [namespace | pods]}]})], FOREIGN, WEB, 1)
     either = [policy({"ingress": [{"from": [namespace, pods]}]})]
-    assert allows(either, STRANGER, WEB, 1)
+    assert allows(either, FOREIGN, WEB, 1)
     assert allows(either, DATABASE, WEB, 1)
 
 
@@ -121,7 +121,7 @@ def test_a_rule_s_peers_and_ports_must_both_fit():
     policies = [policy({"ingress": [rule]})]
     assert allows(policies, DATABASE, WEB, 8080)
     assert not allows(policies, DATABASE, WEB, 8081)
-    assert not allows(policies, STRANGER, WEB, 8080)
+    assert not allows(policies, FOREIGN, WEB, 8080)
 
 
 def test_what_it_does_not_know_is_an_error():

@@ -1,4 +1,4 @@
-"""What every Deployment of ours keeps to."""
+"""The good practice that every Deployment of ours follows."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_restricted(objects, tier):
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert [volume for volume in pod["volumes"] if "emptyDir" not in volume] == []
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
-    assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # where both servers write
+    assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # the only folder that can be written
     (namespace,) = of_kind(objects, "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
@@ -76,8 +76,11 @@ def test_no_token_and_no_service_variables(objects, tier):
 
 def test_replicas_are_spread(objects, tier):
     spread = pod_of(objects, tier)["topologySpreadConstraints"]
-    assert {each["topologyKey"] for each in spread} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    assert {constraint["topologyKey"] for constraint in spread} == {
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    }
 
 
-def test_a_failed_container_tells_its_last_words(objects, tier):
+def test_a_failed_container_reports_the_end_of_its_log(objects, tier):
     assert container_of(objects, tier)["terminationMessagePolicy"] == "FallbackToLogsOnError"

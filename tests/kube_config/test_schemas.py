@@ -1,4 +1,4 @@
-"""No field that Kubernetes does not know, and no value that it would refuse."""
+"""Kubernetes knows every field and accepts every value."""
 
 import pytest
 from kubernetes_validate import ValidationError, latest_version, validate
@@ -7,15 +7,15 @@ from portable_model_server.serving.config import metrics_path
 from tests.kube_config.manifests import OLDEST, build_with, container_of, one
 from tests.processes import ROOT
 
-# Of the load balancer that EKS brings, and of the Prometheus Operator: their schemas are not Kubernetes' own.
+# Kinds of EKS and of the Prometheus Operator, whose schemas Kubernetes does not have.
 FOREIGN = {"IngressClassParams", "PodMonitor"}
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
 def test_every_object_is_valid(objects, version):
-    for each in objects:
-        if each["kind"] not in FOREIGN:
-            validate(each, version, strict=True)
+    for manifest in objects:
+        if manifest["kind"] not in FOREIGN:
+            validate(manifest, version, strict=True)
 
 
 def test_an_unknown_field_is_found(objects):
@@ -34,7 +34,7 @@ def test_pod_monitors_select_pods_by_their_label_and_ports_by_their_name(tmp_pat
         monitor = one(objects, "PodMonitor", tier)
         assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
         assert monitor["spec"]["selector"] == {"matchLabels": {"app.kubernetes.io/name": tier}}
-        # The whole of it, since no schema finds a field that the operator does not know.
+        # All keys, because no schema finds a field that the operator does not know.
         assert monitor["spec"].keys() == {"selector", "podMetricsEndpoints"}
         assert monitor["spec"]["podMetricsEndpoints"] == [{"port": port, "path": path, "interval": "15s"}]
-        assert port in [each["name"] for each in container_of(objects, tier)["ports"]]
+        assert port in [entry["name"] for entry in container_of(objects, tier)["ports"]]

@@ -1,9 +1,11 @@
-"""Values that YAML, the Dockerfiles and the code share are equal, and times and sizes fit each other."""
+"""Values in YAML, Dockerfiles and code are equal where they must be, and times and sizes fit each other."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
+from flask import request
 
 from brain_tumor.contract import MODEL_NAME
 from gateway import VERSION
@@ -19,14 +21,14 @@ from tests.processes import ROOT
 UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
 DNS_CACHE_S = 30  # CoreDNS' longest, as kind and EKS set it
 AGE_JITTER = 1.1  # of grpc.max_connection_age_ms
-GATEWAY_AT_WORK = 140 << 20  # bytes, master and worker under 8 clients, measured
+GATEWAY_UNDER_LOAD = 140 << 20  # bytes, master and worker under 8 clients, measured
 BYTES_A_PIXEL = 16  # while an image is decoded, measured
 
 
 def model_server_flags(objects: list[Object]):
-    """The entrypoint's flags and the Deployment's after them, as the server reads them."""
-    given = [each.replace("$(CPU_LIMIT)", "2") for each in container_of(objects, "model-server")["args"]]
-    line = parse([*entrypoint((FOLDER / DOCKERFILES[0]).read_text())[1:], *given])
+    """The flags as the server reads them: first the entrypoint's, then the Deployment's."""
+    arguments = [argument.replace("$(CPU_LIMIT)", "2") for argument in container_of(objects, "model-server")["args"]]
+    line = parse([*entrypoint((FOLDER / DOCKERFILES[0]).read_text())[1:], *arguments])
     assert not line.unknown
     assert not line.refused
     return line.flags
@@ -40,14 +42,14 @@ def settings(objects: list[Object]) -> Settings:
 
 
 def grace(objects: list[Object], tier: str) -> tuple[int, int]:
-    """Seconds of preStop, and of the whole grace period."""
+    """Seconds of the preStop sleep, and of the whole grace period."""
     sleep = container_of(objects, tier)["lifecycle"]["preStop"]["sleep"]["seconds"]
     return sleep, pod_of(objects, tier)["terminationGracePeriodSeconds"]
 
 
 def test_ports(objects):
     flags = model_server_flags(objects)
-    ports = {each["name"]: each["containerPort"] for each in container_of(objects, "model-server")["ports"]}
+    ports = {port["name"]: port["containerPort"] for port in container_of(objects, "model-server")["ports"]}
     assert ports == {"grpc": flags.port, "rest": flags.rest_api_port}
     (port,) = container_of(objects, "gateway")["ports"]
     assert port == {"name": "http", "containerPort": int(settings(objects).bind.rpartition(":")[2])}
@@ -85,7 +87,7 @@ def test_users(objects, tier, dockerfile):
 def test_the_gateways_refuse_before_a_model_server_does(objects):
     gateways = one(objects, "HorizontalPodAutoscaler", "gateway")["spec"]["maxReplicas"]
     in_flight = settings(objects).max_in_flight
-    # One more call for each gateway that asks what the model is.
+    # Each gateway makes one more call: it refreshes the model's metadata.
     assert model_server_flags(objects).grpc_max_threads >= gateways * (in_flight + 1)
 
 
@@ -114,18 +116,23 @@ def test_a_model_server_serves_until_the_last_gateway_has_left(objects):
 
 def test_the_gateway_s_memory_holds_the_largest_requests(objects):
     limit = container_of(objects, "gateway")["resources"]["limits"]["memory"]
-    chosen = settings(objects)
-    needed = (
-        GATEWAY_AT_WORK + chosen.decoders * chosen.max_pixels * BYTES_A_PIXEL + chosen.max_in_flight * chosen.max_body
-    )
+    values = settings(objects)
+    images = values.decoders * values.max_pixels * BYTES_A_PIXEL
+    needed = GATEWAY_UNDER_LOAD + images + values.max_in_flight * values.max_body
     assert int(limit[:-2]) * UNITS[limit[-2:]] >= needed
 
 
-def test_uploads_fit_their_folder(objects):
-    chosen = settings(objects)
+def test_uploads_stay_in_memory_so_that_the_temporary_folder_is_small(objects):
+    """Scans of people are never written to a disk: not even the largest upload would fit there."""
+    app = create_app(Settings(), ModelClient("localhost:1", MODEL_NAME))
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="scan.png"\r\n\r\n'
+    body = part + bytes(1 << 20) + b"\r\n--x--\r\n"  # werkzeug's own limit for memory is 500 kB
+    form = "multipart/form-data; boundary=x"
+    with app.test_request_context("/predict", method="POST", data=body, content_type=form):
+        assert isinstance(request.files["image"].stream, io.BytesIO)
     (volume,) = pod_of(objects, "gateway")["volumes"]
     limit = volume["emptyDir"]["sizeLimit"]
-    assert int(limit[:-2]) * UNITS[limit[-2:]] >= chosen.threads * chosen.max_body
+    assert int(limit[:-2]) * UNITS[limit[-2:]] < settings(objects).max_body
 
 
 def test_probes(objects):
@@ -133,7 +140,7 @@ def test_probes(objects):
     routes = {str(rule) for rule in app.url_map.iter_rules()}
     gateway = container_of(objects, "gateway")
     paths = {kind: gateway[kind]["httpGet"]["path"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")}
-    # Only readiness may ask for the model: a gateway without one must not be killed.
+    # Only readiness may need the model: a gateway without its model must not be killed.
     assert paths == {"startupProbe": "/livez", "readinessProbe": "/readyz", "livenessProbe": "/livez"}
     assert set(paths.values()) <= routes
     flags = model_server_flags(objects)
@@ -152,7 +159,9 @@ def test_the_load_balancer_of_eks(objects):
         key.removeprefix("alb.ingress.kubernetes.io/"): value
         for key, value in ingress["metadata"]["annotations"].items()
     }
-    attributes = {each["key"]: int(each["value"]) for each in parameters["spec"]["loadBalancerAttributes"]}
+    attributes = {
+        attribute["key"]: int(attribute["value"]) for attribute in parameters["spec"]["loadBalancerAttributes"]
+    }
     assert attributes["idle_timeout.timeout_seconds"] < KEEPALIVE
     assert parameters["spec"]["scheme"] == "internal"
     assert annotations["healthcheck-path"] == "/readyz"
