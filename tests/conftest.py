@@ -1,4 +1,4 @@
 import os
 
-# They change the cluster that KUBECONFIG names, so they run only where that is asked for: make e2e
+# The end-to-end tests change the cluster that KUBECONFIG names, so only make e2e runs them.
 collect_ignore = [] if os.environ.get("E2E") else ["e2e"]

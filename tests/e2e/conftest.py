@@ -19,7 +19,7 @@ from tests.e2e.load import CASES, Load
 from tests.e2e.stage import NAMESPACE, OVERLAYS, TIERS, Stage
 from tests.processes import EXAMPLES, SHIPPED_MODEL
 
-_FIGURES = pytest.StashKey[list[str]]()
+_MEASUREMENTS = pytest.StashKey[list[str]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,44 +38,44 @@ def kubectl() -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def figure(request) -> Callable[[str], None]:
-    """Say what a test measured: at once, and again after the last test."""
-    figures = request.config.stash.setdefault(_FIGURES, [])
+def report(request) -> Callable[[str], None]:
+    """Print what a test measured: at once, and again after the last test."""
+    measurements = request.config.stash.setdefault(_MEASUREMENTS, [])
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
-    def say(text: str) -> None:
+    def print_and_keep(text: str) -> None:
         test = os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].partition(" ")[0]
-        figures.append(f"{test}: {text}")
+        measurements.append(f"{test}: {text}")
         with capture.global_and_fixture_disabled():
             print(f"\n  {text}", flush=True)
 
-    return say
+    return print_and_keep
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    terminalreporter.section("figures")
-    for line in config.stash.get(_FIGURES, []):
+    terminalreporter.section("measurements")
+    for line in config.stash.get(_MEASUREMENTS, []):
         terminalreporter.line(line)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    report = yield
-    if report.failed:
-        report.sections.append(("the cluster", Kubectl(NAMESPACE).events_and_logs()))
-    return report
+    result = yield
+    if result.failed:
+        result.sections.append(("the cluster", Kubectl(NAMESPACE).events_and_logs()))
+    return result
 
 
 @pytest.fixture(scope="session")
-def stage(kubectl, figure) -> Iterator[Stage]:
-    """Both tiers, applied where nothing was, and their removal; KEEP=1 takes and keeps what is there."""
+def stage(kubectl, report) -> Iterator[Stage]:
+    """Both tiers in a new namespace, removed at the end. With KEEP=1 an existing namespace is used and kept."""
     stage = Stage(kubectl)
     if not os.environ.get("KEEP"):
         stage.put_away()
     started = time.monotonic()
     stage.apply()
     stage.settle()
-    figure(f"both tiers ready {time.monotonic() - started:.1f} s after kubectl apply")
+    report(f"both tiers ready {time.monotonic() - started:.1f} s after kubectl apply")
     yield stage
     if not os.environ.get("KEEP"):
         stage.put_away()
@@ -99,18 +99,18 @@ def faults() -> Iterator[Faults]:
 
 @pytest.fixture(scope="session")
 def expected() -> dict[str, tuple[str, dict[str, float]]]:
-    """What the shipped model makes of the sample images, without a server: by case, (class, probabilities)."""
+    """The shipped model's predictions for the sample images, without a server: (class, probabilities) by case."""
     metadata = ModelMetadata.from_json((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
     model = OpenVINOEngine(Threads(1)).load(SHIPPED_MODEL / "1")
     preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling, max_pixels=1 << 24)
-    answers = {}
+    predictions = {}
     for case in CASES:
         image = preprocessor.from_bytes((EXAMPLES / f"{case}.jpg").read_bytes())
         outputs = model.predict(PREDICT_SIGNATURE, {IMAGES: image}, [PROBABILITIES])
         probabilities = np.asarray(outputs[PROBABILITIES][0], float)
         named = dict(zip(metadata.class_names, probabilities.tolist(), strict=True))
-        answers[case] = (max(named, key=lambda name: named[name]), named)
-    return answers
+        predictions[case] = (max(named, key=lambda name: named[name]), named)
+    return predictions
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def copies(stage) -> Iterator[None]:
         yield
 
 
-# Of the session, so that the tests of each are run together: to go from one to the other rolls the gateways.
+# Scope session, so that pytest groups the tests of each overlay: a change of the overlay replaces the gateways.
 @pytest.fixture(scope="session", params=["direct", "lagging"])
 def overlay(request) -> str:
     return str(request.param)
@@ -136,7 +136,7 @@ def overlay(request) -> str:
 
 @pytest.fixture
 def endpoints(request, overlay, stage) -> str:
-    """The name of a Service that knows at once of pods that come and go, or of one that lags."""
+    """The name of a Service: one whose endpoints change at once with the pods, or one whose endpoints lag."""
     if overlay == "direct":
         return str(request.getfixturevalue("direct"))
     request.getfixturevalue("copies")

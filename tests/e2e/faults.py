@@ -1,4 +1,4 @@
-"""Harm from outside: a container's process killed, a pod's packets dropped."""
+"""Faults from outside: they kill a container's process, or drop a pod's packets."""
 
 import contextlib
 import time
@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.e2e.kubectl import Kubectl
 
-# Runs on the node. A container's first process is number 1 of its own process namespace, and its control group's path
-# holds the container's id, whatever the runtime and the cgroup driver.
+# Runs on the node. A container's first process is number 1 in its own process namespace. The path of its control group
+# contains the container's id, with every runtime and cgroup driver.
 _KILL = """
 import os, pathlib, signal, sys, time
 for process in pathlib.Path("/proc").glob("[0-9]*"):
@@ -27,19 +27,19 @@ sys.exit("no such container on this node")
 
 
 class Faults:
-    """The privileged pods that do the harm, one on each node."""
+    """The privileged pods that cause the faults, one on each node."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
 
     def kill_container(self, pod: dict[str, Any]) -> float:
-        """SIGKILL a pod's container; returns when, in seconds since the epoch by its node's clock."""
+        """SIGKILL a pod's container and return the time, in seconds since the epoch by its node's clock."""
         container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
         return float(self._on_node_of(pod, "python3", "-", container, given=_KILL))
 
     @contextlib.contextmanager
     def silence(self, pod: dict[str, Any]) -> Iterator[float]:
-        """Drop every packet between a pod and others, without a word; the node itself still reaches it."""
+        """Silently drop every packet between a pod and other pods while the block runs. The node still reaches it."""
         address = pod["status"]["podIP"]
         rules = [f"FORWARD -s {address} -j DROP", f"FORWARD -d {address} -j DROP"]
         add, remove = ("; ".join(f"iptables -w {verb} {rule}" for rule in rules) for verb in ("-I", "-D"))

@@ -1,4 +1,4 @@
-"""kubectl, as a user has it, on the cluster that KUBECONFIG names."""
+"""The user's kubectl, on the cluster that KUBECONFIG names."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from typing import Any
 from tests.processes import ROOT
 
 WAIT_S = 120
-# Images of another registry than the nodes' own store: REGISTRY=host/path/ make e2e
+# The registry of the container images, if the nodes do not have them already: REGISTRY=host/path/ make e2e
 REGISTRY = os.environ.get("REGISTRY", "")
 
 
 class KubectlError(AssertionError):
-    """kubectl refused, or what was waited for did not come."""
+    """kubectl failed, or a condition was not met in time."""
 
 
 class Kubectl:
@@ -38,12 +38,12 @@ class Kubectl:
         return (done.stdout if done.returncode == 0 else done.stdout + done.stderr).decode()
 
     def get(self, *arguments: str) -> Any:
-        """Objects as JSON: one, or a list's items."""
-        found = json.loads(self("get", *arguments, "--output=json"))
-        return found["items"] if found["kind"] == "List" else found
+        """One object, or the items of a list."""
+        document = json.loads(self("get", *arguments, "--output=json"))
+        return document["items"] if document["kind"] == "List" else document
 
     def pods(self, tier: str) -> list[dict[str, Any]]:
-        """A tier's pods that are not about to end, oldest first."""
+        """A tier's pods that are not terminating, oldest first."""
         pods = self.get("pods", "--selector", f"app.kubernetes.io/name={tier}")
         living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
         return sorted(living, key=lambda pod: pod["metadata"]["creationTimestamp"])
@@ -55,23 +55,23 @@ class Kubectl:
         self("patch", kind, name, "--type=merge", f"--patch={json.dumps(patch)}")
 
     def rolled_out(self, *tiers: str, timeout: float = WAIT_S) -> None:
-        """Wait until each tier's pods are all new and ready."""
+        """Wait until all pods of these tiers are new and ready."""
         for tier in tiers:
             self("rollout", "status", f"deployment/{tier}", f"--timeout={timeout:.0f}s", timeout=timeout + 30)
 
     def gone(self, pod: str, timeout: float = WAIT_S) -> None:
-        """Wait until a pod has ended and is forgotten."""
+        """Wait until a pod has ended and its object is deleted."""
         self("wait", "--for=delete", f"pod/{pod}", f"--timeout={timeout:.0f}s", timeout=timeout + 30)
 
     def predictions(self, pod: str) -> int:
-        """How many calls a model server has answered, by its own metrics."""
+        """How many calls a model server has completed, by its own metrics."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8501/proxy/monitoring/prometheus/metrics"
         page = self("get", "--raw", path)
         counts = re.findall(r'^:tensorflow:serving:request_count\{.*status="OK".*\} (.*)$', page, re.MULTILINE)
         return sum(int(float(count)) for count in counts)
 
     def events_and_logs(self) -> str:
-        """What to read after a failure."""
+        """The state of the cluster, for the report of a failed test."""
         parts = [
             self("get", "pods,hpa,endpointslices", "--output=wide", check=False),
             self("get", "events", "--sort-by=.lastTimestamp", check=False)[-8000:],
@@ -84,15 +84,15 @@ class Kubectl:
 
 
 def build(folder: Path) -> str:
-    """A kustomization's objects as YAML, with images of the registry."""
+    """A kustomization's objects as YAML, with the registry's container images."""
     done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.replace("image: brain-tumor-", f"image: {REGISTRY}brain-tumor-")
 
 
-def name_of(thing: dict[str, Any]) -> str:
-    return str(thing["metadata"]["name"])
+def name_of(manifest: dict[str, Any]) -> str:
+    return str(manifest["metadata"]["name"])
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod["status"].get("conditions", [])
-    return ("Ready", "True") in [(each["type"], each["status"]) for each in conditions]
+    return ("Ready", "True") in [(condition["type"], condition["status"]) for condition in conditions]

@@ -1,4 +1,4 @@
-"""Endpoints that lag: copies of a Service's endpoints, made some seconds after each change."""
+"""Endpoints that lag: a test copies a Service's endpoints to another Service, some seconds after each change."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ LAG_S = 3.0
 
 @contextlib.contextmanager
 def lagging_copies(kubectl: Kubectl, services: tuple[str, ...]) -> Iterator[None]:
-    """Keep the endpoints of ``NAME-lagging`` like those of ``NAME``, but late."""
+    """While the block runs, copy the endpoints of each Service ``NAME`` to ``NAME-lagging``, some seconds late."""
     with contextlib.ExitStack() as stack:
         for service in services:
             copier = _Copier(kubectl, service)

@@ -1,4 +1,4 @@
-"""Open-loop load from inside the cluster, by vegeta, and what became of every single request."""
+"""Open-loop load from inside the cluster, by vegeta, and the outcome of every single request."""
 
 import base64
 import contextlib
@@ -15,21 +15,22 @@ from tests.e2e.kubectl import Kubectl
 from tests.processes import EXAMPLES
 
 CASES = ("glioma", "meningioma", "notumor", "pituitary")
-LONGEST_S = 400  # of one attack: each ends by itself, whatever becomes of the test
+LONGEST_S = 400  # the longest attack; it ends by itself even if the test fails
 REQUEST_TIMEOUT_S = 30  # above the gateway's deadline
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request and its answer.
+    """One request and its response.
 
     Attributes:
-        case: which of the sample images was sent.
-        started: when it was sent, in seconds since the epoch by the load pod's clock.
-        seconds: until its answer was complete, or it failed.
-        status: of the answer; 0 if there was none, and ``error`` says why.
-        retry_after: the header of that name; empty without.
-        body: of the answer.
+        case: The sample image that was sent.
+        started: The time it was sent, in seconds since the epoch by the load pod's clock.
+        seconds: The time until its response was complete, or until it failed.
+        status: The response's status. 0 if there was no response; ``error`` then says why.
+        error: The reason why there was no response; empty otherwise.
+        retry_after: The response's Retry-After header; empty without one.
+        body: The response's body.
     """
 
     case: str
@@ -41,12 +42,12 @@ class Request:
     body: bytes
 
     @property
-    def answered(self) -> bool:
+    def succeeded(self) -> bool:
         return self.status == 200
 
     @property
     def refused(self) -> bool:
-        """Whether it was told when to come back."""
+        """Whether the gateway refused it and said when to try again."""
         return self.status == 503 and self.retry_after.isdigit()
 
     @property
@@ -59,35 +60,37 @@ class Outcome(list[Request]):
     """All requests of one attack, in the order in which they were sent."""
 
     @property
-    def answered(self) -> "Outcome":
-        return Outcome(each for each in self if each.answered)
+    def succeeded(self) -> "Outcome":
+        return Outcome(request for request in self if request.succeeded)
 
     @property
     def refused(self) -> "Outcome":
-        return Outcome(each for each in self if each.refused)
+        return Outcome(request for request in self if request.refused)
 
     @property
     def failed(self) -> "Outcome":
-        return Outcome(each for each in self if not each.answered)
+        return Outcome(request for request in self if not request.succeeded)
 
     @property
     def lost(self) -> "Outcome":
-        """Neither answered nor told when to come back."""
-        return Outcome(each for each in self if not each.answered and not each.refused)
+        """Requests that neither succeeded nor were refused."""
+        return Outcome(request for request in self if not request.succeeded and not request.refused)
 
     def between(self, start: float, end: float) -> "Outcome":
-        return Outcome(each for each in self if start <= each.started < end)
+        return Outcome(request for request in self if start <= request.started < end)
 
     def seconds(self, percentile: float) -> float:
-        times = sorted(each.seconds for each in self)
+        times = sorted(request.seconds for request in self)
         return times[min(int(len(times) * percentile / 100), len(times) - 1)] if times else 0.0
 
     def wrong(self, expected: dict[str, Any]) -> "Outcome":
-        """Answers that are not those expected of their cases, by ``same_prediction``."""
-        return Outcome(each for each in self.answered if not same_prediction(each.prediction, expected[each.case]))
+        """Requests whose prediction is not the expected one of their case, by ``same_prediction``."""
+        return Outcome(
+            request for request in self.succeeded if not same_prediction(request.prediction, expected[request.case])
+        )
 
     def __str__(self) -> str:
-        kinds = Counter(f"{each.status} {each.error}".strip() for each in self)
+        kinds = Counter(f"{request.status} {request.error}".strip() for request in self)
         counts = ", ".join(f"{count:,} x {kind}" for kind, count in sorted(kinds.items()))
         return f"{len(self):,} requests ({counts}), p50 {self.seconds(50):.3f} s, p99 {self.seconds(99):.3f} s"
 
@@ -108,15 +111,15 @@ class Attack:
         self._file = file
 
     def sent(self) -> bool:
-        """Whether all was sent."""
+        """Whether all requests were sent."""
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """Send no more; what was sent is waited for."""
+        """Send no more requests. Those that were sent still get their responses."""
         self._kubectl("exec", "load", "--", "sh", "-c", f"kill -INT $(cat {self._file}.pid)", check=False)
 
     def outcome(self) -> Outcome:
-        """Wait for the end and count."""
+        """Wait for the end and return all requests."""
         _, errors = self._process.communicate(timeout=LONGEST_S + REQUEST_TIMEOUT_S)
         assert self._process.returncode == 0, errors.decode()
         lines = self._kubectl(
@@ -146,11 +149,11 @@ class Load:
         """Begin to send the sample images in turn.
 
         Args:
-            service: the gateway's, by name.
-            rate: requests a second, sent whether or not answers come; "0" sends one whenever a worker is free.
-            seconds: how long, unless stopped before.
-            workers: at most so many requests at a time; needed for a rate of 0.
-            keepalive: whether connections are used again, or each request is a client of its own.
+            service: The name of the gateway's Service.
+            rate: Requests a second, which are sent even if no responses come. "0" sends one whenever a worker is free.
+            seconds: The duration, unless the attack is stopped before.
+            workers: The most requests at a time; necessary for a rate of 0.
+            keepalive: Whether connections are used again. Otherwise each request has its own connection.
         """
         file = f"/tmp/{time.monotonic_ns()}"
         targets = "\n\n".join(
@@ -168,7 +171,7 @@ class Load:
         assert process.stdin
         process.stdin.write(targets.encode())
         process.stdin.close()
-        process.stdin = None  # or communicate() would write to it
+        process.stdin = None  # otherwise communicate() would write to it
         return Attack(self._kubectl, process, file)
 
     def run(self, service: str, *, rate: str, seconds: float, workers: int | None = None) -> Outcome:
@@ -176,21 +179,21 @@ class Load:
 
     @contextlib.contextmanager
     def during(self, service: str, *, rate: int, at_least: int, keepalive: bool = False) -> Iterator[Outcome]:
-        """Load while the block runs, and until at least so many requests were sent; filled when it is left."""
+        """Load while the block runs, and until ``at_least`` requests were sent. Afterwards the outcome is complete."""
         outcome = Outcome()
         started = time.monotonic()
         attack = self.start(service, rate=str(rate), keepalive=keepalive)
         try:
             yield outcome
             go_on_for(started + at_least / rate + 5 - time.monotonic())
-            assert not attack.sent(), "the attack was over before what it was to accompany"
+            assert not attack.sent(), "the attack ended before the block"
         finally:
             attack.stop()
             outcome.extend(attack.outcome())
 
 
 def go_on_for(seconds: float) -> None:
-    """Let the load go on. Whoever waits for something to happen waits for that, and not for a time."""
+    """Let the load go on for a time. To wait for an event, wait for the event itself, never for a time."""
     time.sleep(max(seconds, 0))
 
 
@@ -209,5 +212,5 @@ def _requests(lines: Iterable[str]) -> Iterator[Request]:
 
 
 def _kind(error: str) -> str:
-    """A transport error without the addresses, so that equal ones are counted together."""
+    """A transport error without the addresses, so that equal errors are counted together."""
     return error.rpartition(": ")[2]

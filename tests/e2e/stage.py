@@ -1,4 +1,4 @@
-"""What is tested: both tiers in a namespace of their own, applied as a user would, and put back after each test."""
+"""Both tiers in a namespace of their own, applied as a user would apply them, and restored after each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,21 +26,21 @@ class Stage:
         self.overlay = OVERLAYS / "direct"
 
     def apply(self, change: Callable[[Objects], None] | None = None, *, overlay: Path | None = None) -> None:
-        """Apply the overlay, or another, after a change to its objects; what an earlier change added goes."""
-        objects = [each for each in yaml.safe_load_all(build(overlay or self.overlay)) if each]
+        """Apply the overlay, or another one, after a change to its objects. This undoes an earlier change."""
+        objects = [document for document in yaml.safe_load_all(build(overlay or self.overlay)) if document]
         if change:
             change(objects)
         self.kubectl("apply", "--filename=-", given=yaml.safe_dump_all(objects))
 
     def put_on(self, overlay: str) -> None:
-        """Have that overlay's objects in the cluster, as they are."""
+        """Apply that overlay unless it is applied already."""
         if self.overlay != OVERLAYS / overlay:
             self.overlay = OVERLAYS / overlay
             self.apply()
 
     @contextmanager
     def changed(self, change: Callable[[Objects], None]) -> Iterator[None]:
-        """A block in which the objects are changed."""
+        """Change the objects while the block runs."""
         self.apply(change)
         try:
             yield
@@ -48,7 +48,7 @@ class Stage:
             self.apply()
 
     def settle(self) -> None:
-        """Wait until each tier has its replicas, all of them new and ready."""
+        """Wait until each tier has all its replicas, new and ready."""
         self.kubectl.rolled_out(*TIERS)
         for tier in TIERS:
             wait_until(
@@ -58,27 +58,27 @@ class Stage:
             )
 
     def drain(self) -> None:
-        """Wait until the pods that are about to end have ended, after whatever they still serve."""
+        """Wait until the pods that are terminating have ended."""
         for pod in self.kubectl.get("pods"):
             if "deletionTimestamp" in pod["metadata"]:
                 self.kubectl.gone(name_of(pod))
 
     def put_away(self) -> None:
-        """Remove everything; returns when it is gone."""
-        # Nobody waits for what these pods still serve.
+        """Remove everything, and wait until it is gone."""
+        # At once: no client waits for these pods.
         self.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
         self.kubectl("delete", "namespace", self.kubectl.namespace, "--ignore-not-found", "--wait", timeout=300)
 
     @contextmanager
     def without_restarts(self) -> Iterator[None]:
-        """A block in which no container of a pod that outlives it ends."""
+        """Check that no container restarts while the block runs, in the pods that exist before and after it."""
         before = self._restarts()
         yield
         grown = {pod: count for pod, count in self._restarts().items() if count > before.get(pod, 0)}
         assert not grown, f"containers restarted: {grown}"
 
     def _restarts(self) -> dict[str, int]:
-        """By pod, how often its container was restarted."""
+        """How often the container of each pod was restarted."""
         return {
             name_of(pod): sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
             for pod in self.kubectl.get("pods")
@@ -87,11 +87,11 @@ class Stage:
 
 def deployment(objects: Objects, name: str) -> dict[str, Any]:
     """The one Deployment of that name."""
-    (found,) = [each for each in objects if each["kind"] == "Deployment" and name_of(each) == name]
-    return found
+    (match,) = [manifest for manifest in objects if manifest["kind"] == "Deployment" and name_of(manifest) == name]
+    return match
 
 
 def container(objects: Objects, tier: str) -> dict[str, Any]:
     """A tier's one container."""
-    (found,) = deployment(objects, tier)["spec"]["template"]["spec"]["containers"]
-    return found
+    (only,) = deployment(objects, tier)["spec"]["template"]["spec"]["containers"]
+    return only

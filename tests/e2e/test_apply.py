@@ -1,4 +1,4 @@
-"""What the README shows: apply, forward a port, ask with curl."""
+"""The README's commands: apply, forward a port, send an image with curl."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.processes import ROOT, free_port, listens, wait_until
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_answer_to_the_readme_s_request(direct, kubectl, expected, figure):
+def test_the_response_to_the_readme_s_request(direct, kubectl, expected, report):
     (forward,) = re.findall(r"^kubectl .*port-forward .*$", README, re.MULTILINE)
     curl = re.findall(r"^curl -F image=@examples/glioma.jpg .*/predict$", README, re.MULTILINE)[0]
     port = free_port()
@@ -26,9 +26,9 @@ def test_the_answer_to_the_readme_s_request(direct, kubectl, expected, figure):
             )
         finally:
             forwarding.terminate()
-    answer = json.loads(done.stdout)
-    figure(f"{curl} -> {answer['class']} {answer['probabilities'][answer['class']]:.6f}")
-    assert same_prediction((answer["class"], answer["probabilities"]), expected["glioma"])
+    response = json.loads(done.stdout)
+    report(f"{curl} -> {response['class']} {response['probabilities'][response['class']]:.6f}")
+    assert same_prediction((response["class"], response["probabilities"]), expected["glioma"])
 
 
 def test_nothing_in_the_namespace_may_have_privileges(stage, kubectl):

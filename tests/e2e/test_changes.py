@@ -19,15 +19,15 @@ Throughout = Callable[..., AbstractContextManager[None]]
 
 
 @pytest.fixture
-def requests_throughout(endpoints, load: Load, stage: Stage, expected, figure) -> Throughout:
-    """A context during which requests arrive; at its end each must have had its right answer."""
+def requests_throughout(endpoints, load: Load, stage: Stage, expected, report) -> Throughout:
+    """A context during which requests arrive. At its end it checks that each got the right prediction."""
 
     @contextmanager
     def throughout(keepalive: bool = False):
         during = load.during(endpoints, rate=RATE, at_least=AT_LEAST, keepalive=keepalive)
         with stage.without_restarts(), during as outcome:
             yield
-        figure(str(outcome))
+        report(str(outcome))
         assert len(outcome) >= AT_LEAST
         assert not outcome.failed
         assert not outcome.wrong(expected)
@@ -36,7 +36,7 @@ def requests_throughout(endpoints, load: Load, stage: Stage, expected, figure) -
 
 
 def replace_pods(kubectl: Kubectl, tier: str, replace: Callable[[], object]) -> None:
-    """Do what replaces all pods of a tier, and wait until the last of the old ones has ended."""
+    """Call a function that replaces all pods of a tier, and wait until the last old pod has ended."""
     old = {name_of(pod) for pod in kubectl.pods(tier)}
     replace()
     kubectl.rolled_out(tier)
@@ -88,7 +88,7 @@ def test_eviction_of_each_pod_in_turn(requests_throughout, kubectl, stage):
 
 
 def evict(kubectl: Kubectl, pod: str) -> bool:
-    """Whether a pod may go; not while its disruption budget is used up."""
+    """Evict a pod. Returns False if its disruption budget does not allow it now."""
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",

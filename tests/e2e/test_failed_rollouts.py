@@ -1,4 +1,4 @@
-"""A change that cannot work: the roll-out stops, what was there serves on, and the pod says why."""
+"""A change that cannot work: the roll-out stops, the old pods keep serving, and the new pod says why."""
 
 import base64
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def waiting_reason(kubectl: Kubectl, pod: str) -> str:
     return f"{waiting.get('reason')}: {waiting.get('message')}"
 
 
-def last_words(kubectl: Kubectl, pod: str) -> str:
+def termination_message(kubectl: Kubectl, pod: str) -> str:
     (status,) = kubectl.get("pod", pod)["status"]["containerStatuses"]
     ended = status["state"].get("terminated") or status["lastState"].get("terminated") or {}
     return str(ended.get("message"))
@@ -58,7 +58,9 @@ def log(kubectl: Kubectl, pod: str) -> str:
     ("tier", "change", "where", "why"),
     [
         pytest.param("gateway", wrong_image, waiting_reason, "no-such-tag", id="image"),
-        pytest.param("model-server", broken_model, last_words, "Some models did not become available", id="model"),
+        pytest.param(
+            "model-server", broken_model, termination_message, "Some models did not become available", id="model"
+        ),
         pytest.param("gateway", wrong_model_name, log, "NOT_FOUND: Servable not found", id="model-name"),
     ],
 )
@@ -72,7 +74,7 @@ def test_failed_rollout(
     kubectl: Kubectl,
     stage: Stage,
     expected,
-    figure,
+    report,
 ):
     old = {name_of(pod) for pod in kubectl.pods(tier)}
     with load.during(direct, rate=20, at_least=1000) as outcome:
@@ -84,6 +86,6 @@ def test_failed_rollout(
             assert {name_of(pod) for pod in kubectl.ready_pods(tier)} == old
         stage.settle()
     assert {name_of(pod) for pod in kubectl.pods(tier)} == old
-    figure(f"{where.__name__} says {why!r}; {outcome}")
+    report(f"{where.__name__} says {why!r}; {outcome}")
     assert not outcome.failed
     assert not outcome.wrong(expected)

@@ -1,4 +1,4 @@
-"""Replicas that die, fall silent, or are all gone."""
+"""Replicas are killed, cannot be reached, or are all gone."""
 
 import math
 import time
@@ -11,43 +11,43 @@ from tests.processes import wait_until
 RATE = 20  # requests a second
 AT_LEAST = 1000
 KILLS = 5
-# How long it may take until every gateway calls a model server that came back: until its connections to the others end
-# of age (11 s with the jitter), and it looks again.
+# The longest time until every gateway calls a model server that came back: its connections to the other servers reach
+# their maximum age (11 s with the jitter), and then it resolves the name again.
 FOUND_AGAIN_S = 15.0
 DEADLINE_S = 10.0  # GATEWAY_DEADLINE_SECONDS
-NEWS_S = 1.5  # until the news of a container's end has reached every proxy
+PROXY_UPDATE_S = 1.5  # until every proxy knows that a container has ended
 
 
-def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
         for kill in range(KILLS):
             pods = kubectl.ready_pods("model-server")
-            # In turn, so that neither waits long in its restarts' growing back-off.
+            # In turn, so that the growing back-off between restarts stays short.
             pod = sorted(pods, key=name_of)[kill % 2]
             kill_and_await_restart(faults, stage, pod)
             go_on_for(FOUND_AGAIN_S)
-    figure(f"{KILLS} kills: {outcome}")
+    report(f"{KILLS} kills: {outcome}")
     assert len(outcome) >= AT_LEAST
     assert not outcome.failed
     assert not outcome.wrong(expected)
 
 
-def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     killed = []
     with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
         for kill in range(KILLS):
             pods = kubectl.ready_pods("gateway")
             killed.append(kill_and_await_restart(faults, stage, sorted(pods, key=name_of)[kill % 2]))
-    # When each was sent, by the last kill that it may have met.
+    # How long after a kill each failed request was sent. The kill is the last one that the request can have met.
     delays = sorted(
-        min((each.started - kill for kill in killed if each.started + each.seconds >= kill), default=math.inf)
-        for each in outcome.failed
+        min((request.started - kill for kill in killed if request.started + request.seconds >= kill), default=math.inf)
+        for request in outcome.failed
     )
-    figure(f"{KILLS} kills: {outcome}; sent {', '.join(f'{delay:.2f}' for delay in delays)} s after the kill")
+    report(f"{KILLS} kills: {outcome}; sent {', '.join(f'{delay:.2f}' for delay in delays)} s after the kill")
     assert len(outcome) >= AT_LEAST
     assert not outcome.wrong(expected)
-    # In flight at the kill, or sent until the news of it was everywhere.
-    assert all(delay < NEWS_S for delay in delays)
+    # In flight at the kill, or sent before every proxy was updated.
+    assert all(delay < PROXY_UPDATE_S for delay in delays)
 
 
 def kill_and_await_restart(faults: Faults, stage, pod) -> float:
@@ -63,13 +63,13 @@ def kill_and_await_restart(faults: Faults, stage, pod) -> float:
     return moment
 
 
-def test_a_model_server_whose_packets_vanish(direct, load: Load, faults: Faults, kubectl, stage, expected, figure):
+def test_a_model_server_whose_packets_vanish(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     pod = kubectl.ready_pods("model-server")[0]
     with stage.without_restarts(), load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
         go_on_for(5)
         with faults.silence(pod) as moment:
             go_on_for(40)
-    figure(f"{len(outcome.failed)} failed, the longest took {outcome.seconds(100):.2f} s: {outcome}")
+    report(f"{len(outcome.failed)} failed, the longest took {outcome.seconds(100):.2f} s: {outcome}")
     assert len(outcome) >= AT_LEAST
     assert len(outcome.failed) <= len(outcome) / 100
     assert outcome.seconds(100) < DEADLINE_S
@@ -80,7 +80,7 @@ def test_a_model_server_whose_packets_vanish(direct, load: Load, faults: Faults,
     assert not outcome.wrong(expected)
 
 
-def test_all_model_servers_gone_for_a_minute(direct, load: Load, kubectl, stage, expected, figure):
+def test_all_model_servers_gone_for_a_minute(direct, load: Load, kubectl, stage, expected, report):
     with stage.without_restarts(), load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
         kubectl("scale", "deployment/model-server", "--replicas=0")
         kubectl("delete", "pods", "--selector=app.kubernetes.io/name=model-server", "--grace-period=1")
@@ -92,16 +92,16 @@ def test_all_model_servers_gone_for_a_minute(direct, load: Load, kubectl, stage,
         back = time.time()
         stage.settle()
     absent = outcome.between(gone + 1, gone + 60)
-    first = next(each for each in outcome if each.answered and each.started > gone + 30)
-    figure(
+    first = next(request for request in outcome if request.succeeded and request.started > gone + 30)
+    report(
         f"503 after at most {outcome.refused.seconds(100):.2f} s ({len(outcome.refused)} requests); "
-        f"answers {first.started - back:+.1f} s from the model's return"
+        f"first prediction {first.started - back:+.1f} s from the model's return"
     )
     assert absent
     assert len(absent.refused) == len(absent)
     assert outcome.refused.seconds(100) < 1
     assert not outcome.lost
-    # A cluster whose DNS caches answers for 30 s takes as much longer.
+    # On a cluster whose DNS caches records for 30 s this takes 30 s longer.
     assert first.started - back < 10
     assert not outcome.between(back + 10, float("inf")).failed
     assert not outcome.wrong(expected)

@@ -1,4 +1,4 @@
-"""The API server takes what kube-config makes, and finds no field that it does not know."""
+"""The API server accepts the objects of kube-config, and knows every field."""
 
 import pytest
 import yaml
@@ -11,15 +11,15 @@ OVERLAYS = sorted(path.parent for path in (ROOT / "kube-config" / "overlays").gl
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_server_side_dry_run(overlay, stage, kubectl):
-    # In the namespace of the tests, since a dry run makes none; without what only EKS knows.
+    # In the namespace of the tests, since a dry run makes none, and without the objects that only EKS knows.
     objects = [
-        each
-        for each in yaml.safe_load_all(build(overlay))
-        if each["kind"] != "Namespace" and not each["apiVersion"].startswith("eks.amazonaws.com/")
+        manifest
+        for manifest in yaml.safe_load_all(build(overlay))
+        if manifest["kind"] != "Namespace" and not manifest["apiVersion"].startswith("eks.amazonaws.com/")
     ]
-    for each in objects:
-        if "namespace" in each["metadata"]:
-            each["metadata"]["namespace"] = kubectl.namespace
+    for manifest in objects:
+        if "namespace" in manifest["metadata"]:
+            manifest["metadata"]["namespace"] = kubectl.namespace
     assert objects
     kubectl(
         "apply",

@@ -1,4 +1,4 @@
-"""More requests than the model can take: the service goes on at its best, and says no at once to the rest."""
+"""More requests than the model can handle: the service keeps its peak rate, and refuses the rest at once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.e2e.load import CASES, Load, Outcome
 from tests.e2e.stage import Objects, Stage, container, deployment, name_of
 from tests.processes import wait_until
 
-SETTLING_S = 5.0  # of each attack, not counted
+SETTLING_S = 5.0  # at the start of each attack, not counted
 SECONDS = 25.0
 SLOWEST_IMAGE_S = 0.05
 
@@ -47,9 +47,9 @@ def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterat
         pod["volumes"].append({"name": "model", "configMap": {"name": "slow-model", "items": items}})
         mount = {"name": "model", "mountPath": f"/models/{MODEL_NAME}"}
         container(objects, "model-server")["volumeMounts"].append(mount)
-        for each in objects:
-            if each["kind"] == "HorizontalPodAutoscaler" and name_of(each) == "model-server":
-                each["spec"] |= {"minReplicas": 1, "maxReplicas": 1}
+        for manifest in objects:
+            if manifest["kind"] == "HorizontalPodAutoscaler" and name_of(manifest) == "model-server":
+                manifest["spec"] |= {"minReplicas": 1, "maxReplicas": 1}
 
     with stage.changed(change):
         kubectl.rolled_out("model-server")
@@ -61,21 +61,21 @@ def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterat
     kubectl("delete", "configmap", "slow-model")
 
 
-def test_overload(slow_model, direct, load: Load, stage: Stage, figure):
+def test_overload(slow_model, direct, load: Load, stage: Stage, report):
     calm = load.run(direct, rate="1", seconds=3 * len(CASES))
     assert not calm.failed
-    assert min(each.seconds for each in calm) >= SLOWEST_IMAGE_S
-    expected = {each.case: each.prediction for each in calm}
+    assert min(request.seconds for request in calm) >= SLOWEST_IMAGE_S
+    expected = {request.case: request.prediction for request in calm}
     assert set(expected) == set(CASES)
 
-    # As many at a time as keep the model busy, each sent when one before it was answered.
+    # Enough requests at a time to keep the model busy: each is sent when an earlier one has its response.
     peak = goodput(load.run(direct, rate="0", workers=8, seconds=SECONDS))
-    figure(f"one image {calm.seconds(50) * 1000:.0f} ms; peak {peak:.1f} answers a second")
+    report(f"one image {calm.seconds(50) * 1000:.0f} ms; peak {peak:.1f} predictions a second")
     with stage.without_restarts():
         for times in (3, 10):
             outcome = load.run(direct, rate=str(round(times * peak)), seconds=SECONDS)
             ratio = goodput(outcome) / peak
-            figure(
+            report(
                 f"{times} x the peak: goodput {100 * ratio:.0f} % of it, "
                 f"refusals p99 {1000 * outcome.refused.seconds(99):.0f} ms; {outcome}"
             )
@@ -86,6 +86,6 @@ def test_overload(slow_model, direct, load: Load, stage: Stage, figure):
 
 
 def goodput(outcome: Outcome) -> float:
-    """Answers a second, once it has settled and while requests were still sent."""
+    """Predictions a second, after the settling time and while requests were still sent."""
     start, end = outcome[0].started + SETTLING_S, outcome[-1].started
-    return sum(start <= each.started + each.seconds < end for each in outcome.answered) / (end - start)
+    return sum(start <= request.started + request.seconds < end for request in outcome.succeeded) / (end - start)

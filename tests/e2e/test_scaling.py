@@ -1,4 +1,4 @@
-"""Replicas that follow the load, in both tiers."""
+"""The number of replicas follows the load, in both tiers."""
 
 import time
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def autoscaled(direct, stage: Stage, kubectl: Kubectl) -> Iterator[None]:
     stage.settle()
 
 
-def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubectl, stage: Stage, expected, figure):
+def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubectl, stage: Stage, expected, report):
     before = {name_of(pod) for pod in kubectl.pods("model-server")}
     started = time.monotonic()
     with stage.without_restarts(), load.during(direct, rate=BUSY, at_least=1000) as growing:
@@ -34,17 +34,17 @@ def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubec
         ready = time.monotonic()
         (new,) = {name_of(pod) for pod in kubectl.pods("model-server")} - before
         wait_until(lambda: kubectl.predictions(new) > 2, "calls of the new model server", timeout=60)
-        found = time.monotonic() - ready
+        called_after = time.monotonic() - ready
         go_on_for(ready + SHARE_AFTER_S - time.monotonic())
         counts = count_for(kubectl, COUNTED_S)
         wait_until(lambda: len(kubectl.ready_pods("gateway")) == MORE, "a third gateway", timeout=180)
         grown = time.monotonic() - started
     share = max(counts.values()) * len(counts) / sum(counts.values())
-    figure(
-        f"out: third pods of both tiers after {grown:.0f} s; the new model server is called {found:.1f} s after it is "
-        f"ready; largest share {share:.2f} x the mean {sorted(counts.values())}; {growing}"
+    report(
+        f"out: third pods of both tiers after {grown:.0f} s; the new model server is called {called_after:.1f} s "
+        f"after it is ready; largest share {share:.2f} x the mean {sorted(counts.values())}; {growing}"
     )
-    assert found < SHARE_AFTER_S
+    assert called_after < SHARE_AFTER_S
     assert len(counts) == MORE
     assert share < 1.25
     assert not growing.lost
@@ -57,13 +57,13 @@ def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubec
         )
         for pod in pods - {name_of(pod) for tier in TIERS for pod in kubectl.pods(tier)}:
             kubectl.gone(pod)
-    figure(f"in: {shrinking}")
+    report(f"in: {shrinking}")
     assert not shrinking.failed
     assert not shrinking.wrong(expected)
 
 
 def count_for(kubectl: Kubectl, seconds: float) -> dict[str, int]:
-    """By pod, the calls that each model server answers within the time."""
+    """The calls that each model server completes within the time, by pod."""
     pods = [name_of(pod) for pod in kubectl.pods("model-server")]
     before = {pod: kubectl.predictions(pod) for pod in pods}
     go_on_for(seconds)

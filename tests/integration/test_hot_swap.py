@@ -9,11 +9,11 @@ import requests
 
 from tests import processes
 from tests.converter.small_models import build_keras, publish
-from tests.processes import EXAMPLES, SHIPPED_MODEL
+from tests.integration.requests_ import predict
+from tests.processes import SHIPPED_MODEL
 
-IMAGE = (EXAMPLES / "glioma.jpg").read_bytes()
 CLIENTS = 4
-AFTER_SWAP = 25  # answers of version 2 that each client waits for
+AFTER_SWAP = 25  # predictions of version 2 that each client waits for
 MAX_REQUESTS = 3000  # of each client: bounds the test if the swap never comes
 
 
@@ -29,7 +29,7 @@ def test_a_new_version_is_served_without_a_failed_request(tmp_path: Path) -> Non
         clients = [Client(gateway.url) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
-        processes.wait_until(lambda: all(client.versions[1] > 5 for client in clients), "answers of version 1")
+        processes.wait_until(lambda: all(client.versions[1] > 5 for client in clients), "predictions of version 1")
         staged.rename(models / "2")
         for client in clients:
             client.join(120)
@@ -39,7 +39,7 @@ def test_a_new_version_is_served_without_a_failed_request(tmp_path: Path) -> Non
 
 
 class Client(threading.Thread):
-    """Sends images one after the other until version 2 has answered ``AFTER_SWAP`` times."""
+    """Sends images one after the other until version 2 has made ``AFTER_SWAP`` predictions."""
 
     CLASSES: ClassVar = {1: {"glioma", "meningioma", "notumor", "pituitary"}, 2: {"cat", "dog", "horse"}}
 
@@ -57,12 +57,12 @@ class Client(threading.Thread):
                 self.send(session)
 
     def send(self, session: requests.Session) -> None:
-        answer = session.post(f"{self.url}/predict", data=IMAGE, headers={"Content-Type": "image/jpeg"}, timeout=30)
-        if answer.status_code != 200:
-            self.failures.append(answer.text)
+        response = predict(self.url, session)
+        if response.status_code != 200:
+            self.failures.append(response.text)
             return
-        document = answer.json()
+        document = response.json()
         version = document["model"]["version"]
         if set(document["probabilities"]) != self.CLASSES[version]:
-            self.failures.append(f"version {version} answered for {sorted(document['probabilities'])}")
+            self.failures.append(f"version {version} gave the classes {sorted(document['probabilities'])}")
         self.versions[version] += 1

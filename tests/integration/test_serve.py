@@ -1,4 +1,4 @@
-"""``make run``'s command as a user meets it."""
+"""The command of ``make run`` as a user runs it."""
 
 import os
 import re
@@ -27,9 +27,9 @@ def command(*ports: int) -> list[str]:
 
 @pytest.fixture
 def ports() -> Iterator[tuple[int, int, int]]:
-    chosen = (free_port(), free_port(), free_port())
-    yield chosen
-    assert not any(listens(port) for port in chosen), "a server outlived its parent"
+    free = (free_port(), free_port(), free_port())
+    yield free
+    assert not any(listens(port) for port in free), "a server outlived its parent"
 
 
 def test_the_printed_curl_line_works_as_pasted(tmp_path: Path, ports: tuple[int, int, int]) -> None:
@@ -38,11 +38,11 @@ def test_the_printed_curl_line_works_as_pasted(tmp_path: Path, ports: tuple[int,
         wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, "ready", log)
         line = re.search(r"^ *(curl .+)$", log.read_text(), re.MULTILINE)
         assert line, log.read_text()
-        answer = subprocess.run(
+        done = subprocess.run(
             line[1] + " --silent --show-error", shell=True, capture_output=True, text=True, cwd=tmp_path
         )
-        assert answer.returncode == 0, answer.stderr
-        assert '"glioma"' in answer.stdout
+        assert done.returncode == 0, done.stderr
+        assert '"glioma"' in done.stdout
         os.kill(serve.pid, signal.SIGINT)
         assert serve.wait(60) == 0
     assert "Stopped." in log.read_text()
@@ -83,7 +83,7 @@ def test_a_model_that_cannot_be_converted(tmp_path: Path, ports: tuple[int, int,
 
 
 @pytest.mark.parametrize("ports", [(70000, 8500, 8501), (0, 8500, 8501)])
-def test_a_port_that_is_none_is_refused(ports: tuple[int, int, int]) -> None:
+def test_a_number_that_is_no_port_is_refused(ports: tuple[int, int, int]) -> None:
     ended = subprocess.run(command(*ports), cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     assert "a port is a number from 1 to 65535" in ended.stderr
@@ -96,7 +96,7 @@ def test_a_port_given_twice_is_refused() -> None:
     assert f"port {port}" in ended.stderr
 
 
-def test_make_run_passes_on_what_it_is_given_and_nothing_of_the_environment() -> None:
+def test_make_run_takes_its_options_from_the_command_line_and_not_from_the_environment() -> None:
     environment = {**os.environ, "HOST": "elsewhere", "PORT": "1", "MODEL": "x.keras"}
     printed = subprocess.run(
         ["make", "--dry-run", "run", "GRPC_PORT=2"],
@@ -110,7 +110,7 @@ def test_make_run_passes_on_what_it_is_given_and_nothing_of_the_environment() ->
     assert "elsewhere" not in printed and "--port" not in printed and "x.keras" not in printed
 
 
-def test_a_proxy_and_another_model_s_name_in_the_environment_change_nothing(
+def test_a_proxy_and_a_model_name_in_the_environment_change_nothing(
     tmp_path: Path, ports: tuple[int, int, int]
 ) -> None:
     log = tmp_path / "log"

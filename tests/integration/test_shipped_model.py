@@ -1,4 +1,4 @@
-"""The converted model in the repository is what the converter makes of the .keras file beside it."""
+"""The SavedModel in the repository is what the converter makes from the .keras file beside it."""
 
 import json
 import subprocess
@@ -40,18 +40,18 @@ def images() -> np.ndarray:
     return np.concatenate([preprocessor.from_bytes(path.read_bytes()) for path in sorted(EXAMPLES.glob("*.jpg"))])
 
 
-def test_the_metadata_are_equal(converted: Path) -> None:
+def test_the_metadata_is_equal(converted: Path) -> None:
     assert (converted / METADATA_ASSET).read_text() == (SHIPPED_MODEL / "1" / METADATA_ASSET).read_text()
 
 
-def test_the_answers_are_equal(converted: Path, images: np.ndarray) -> None:
-    shipped, anew = (predict(folder, images) for folder in (SHIPPED_MODEL / "1", converted))
-    assert shipped.keys() == anew.keys() == {PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS}
+def test_the_predictions_are_equal(converted: Path, images: np.ndarray) -> None:
+    shipped, again = (predict(folder, images) for folder in (SHIPPED_MODEL / "1", converted))
+    assert shipped.keys() == again.keys() == {PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS}
     for name in shipped:
-        np.testing.assert_allclose(shipped[name], anew[name], atol=1e-5)
+        np.testing.assert_allclose(shipped[name], again[name], atol=1e-5)
 
 
-def test_the_answers_are_those_of_the_keras_model(images: np.ndarray) -> None:
+def test_the_predictions_are_those_of_the_keras_model(images: np.ndarray) -> None:
     metadata = json.loads((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
     logits = keras.saving.load_model(KERAS_MODEL, compile=False).predict(images.astype(np.float32), verbose=0)
     calibrated = keras.ops.convert_to_numpy(keras.ops.softmax(logits / metadata["temperature"]))
