@@ -59,6 +59,7 @@ TESTS_OF_converter := model-server sources converter
 TESTS_OF_training := gateway model-server sources converter training
 TESTS_OF_integration := gateway model-server sources converter
 TESTS_OF_kube_config := gateway model-server sources test-manifests
+TESTS_OF_scripts := test
 TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts

@@ -1,12 +1,13 @@
-"""Images a second of the training's input pipeline alone, and of a training step alone: does the network ever wait?
+"""Images a second of training's input pipeline alone, and of a training step alone: does the network ever wait?
 
     python -m benchmarks.input_pipeline
 
-The two are timed in turn, in one process, so that what else the machine does hits both.
+The two are timed in turn, in one process, so that other load on the machine slows both.
 """
 
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,22 +17,22 @@ from training.train.input_pipeline import Images, training_batches
 from training.train.networks import SMALL, build
 from training.train.ood import training_outliers
 
-MODELS = (SMALL, "MobileNetV3Small")  # ours, and the smallest backbone of keras.applications by multiplications
+MODELS = (SMALL, "MobileNetV3Small")  # our own, and the backbone of keras.applications with the fewest multiplications
 CLASSES = 4
 IMAGES = 2048
-BATCHES = 30  # of each in a round
+BATCHES = 30  # of the pipeline, and of the step, in each round
 ROUNDS = 5
 
 
 def rates(name: str) -> tuple[float, float]:
-    """Images a second: of the pipeline, with its augmentation and strangers, and of the step."""
+    """Images a second: of the pipeline, with its augmentation and OOD samples, and of the step."""
     options = recipes.options(recipes.TWO_PHASE, name, None)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, options.side, options.side, 3), np.uint8)
     scans = Images(pixels, rng.integers(CLASSES, size=IMAGES))
-    strangers = training_outliers(pixels[:200], 200, rng)
+    ood_samples = training_outliers(pixels[:200], 200, rng)
     batches = iter(
-        training_batches(scans, strangers, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
+        training_batches(scans, ood_samples, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
     )
     model = build(name, options.side, CLASSES)
     compile_for(model, options, options.phases[-1], scans.steps(options.batch_size))
@@ -44,10 +45,10 @@ def rates(name: str) -> tuple[float, float]:
     return statistics.median(pipeline), statistics.median(step)
 
 
-def _rate(one, images: int) -> float:
+def _rate(work: Callable[[], object], images: int) -> float:
     started = time.perf_counter()
     for _ in range(BATCHES):
-        one()
+        work()
     return BATCHES * images / (time.perf_counter() - started)
 
 

@@ -1,6 +1,8 @@
-"""The lock file: one version of a package in every category, no index named, no TensorFlow where it must not be."""
+"""The lock file: one version of each package, no package index, and no TensorFlow where it is not needed."""
 
 import json
+import re
+import subprocess
 import tomllib
 
 import pytest
@@ -40,3 +42,31 @@ def test_every_category_is_locked() -> None:
 def test_serving_and_its_tests_install_no_tensorflow(category: str) -> None:
     assert CATEGORIES[category]
     assert {"tensorflow", "keras", "tensorflow-serving-api"} & CATEGORIES[category].keys() == set()
+
+
+def categories_installed_for(tests: str) -> set[str]:
+    """The categories that make test installs on a fresh machine."""
+    command = ["make", "--dry-run", "--always-make", "test", f"TESTS={tests}"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    return set(re.findall(r"sync .*--categories (\S+)", printed))
+
+
+def test_the_gateway_s_tests_install_the_gateway_and_pytest() -> None:
+    assert categories_installed_for("tests/gateway") == {"gateway", "test"}
+    assert categories_installed_for("tests/gateway/test_settings.py::test_defaults tests/brain_tumor") == {
+        "gateway",
+        "test",
+    }
+
+
+def test_all_tests_and_unknown_paths_install_everything() -> None:
+    everything = {name for name in CATEGORIES if name not in ("default", "develop")} | {"dev-packages"}
+    assert categories_installed_for("tests") == categories_installed_for("tests/new") == everything
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.name for path in (ROOT / "tests").iterdir() if list(path.glob("**/test_*.py")))
+)
+def test_the_makefile_knows_what_each_folder_of_tests_needs(folder: str) -> None:
+    (needs,) = re.findall(rf"^TESTS_OF_{folder} := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(needs.split()) <= CATEGORIES.keys() | {"sources"}

@@ -1,4 +1,4 @@
-"""Images for tests, good, odd and hostile, made here byte by byte."""
+"""Images for tests: valid, odd and hostile ones, made here byte by byte."""
 
 import io
 import struct
@@ -39,7 +39,7 @@ def truncated(kind: str) -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes, depth: int = 8) -> bytes:
-    """A greyscale PNG whose header says this size, whatever the compressed pixel data holds."""
+    """A greyscale PNG whose header has this size, which may contradict the compressed pixel data."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -49,7 +49,7 @@ def png(width: int, height: int, pixels: bytes, depth: int = 8) -> bytes:
 
 
 def bomb() -> bytes:
-    """144 million pixels in some kilobytes, all sound."""
+    """A valid image of 144 million pixels in some kilobytes."""
     side = 12_000
     return png(side, side, packed_zeros(side, side // 8 + 1), depth=1)
 
@@ -74,7 +74,7 @@ def tiff_with_huge_tile(tile: int = 24_000) -> bytes:
 
 
 def tiff_with_wide_tiles(count: int = 300, side: int = 1 << 20) -> bytes:
-    """An image 16 pixels wide in tiles of a million, all of them one and the same few bytes."""
+    """An image 16 pixels wide in tiles of a million. All tiles are the same few bytes."""
     data = zlib.compress(bytes(side * 16), 9)
     short, long = 3, 4
     tables = 8 + len(data)
@@ -90,13 +90,13 @@ def tiff_with_wide_tiles(count: int = 300, side: int = 1 << 20) -> bytes:
 
 
 def many_exif_segments(count: int = 200_000) -> bytes:
-    """A JPEG with EXIF in pieces of a few bytes, which Pillow joins one by one."""
+    """A JPEG with EXIF in segments of a few bytes, which Pillow joins one by one."""
     data = plain(kind="JPEG")
     return data[:2] + b"\xff\xe1\x00\x0aExif\x00\x00aa" * count + data[2:]
 
 
 def bmp_run_length(side: int = 64) -> bytes:
-    """Greyscale, each pixel a run of one."""
+    """A greyscale BMP in which every pixel is a run of length one."""
     pixels = b"\x01\x05" * side * side
     header = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(pixels), 2835, 2835, 256, 0) + bytes(1024)
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(pixels), 0, 0, 14 + len(header)) + header + pixels
@@ -109,7 +109,7 @@ def gif_with_huge_frame() -> bytes:
 
 
 def many_scans(count: int = 3000) -> bytes:
-    """A progressive JPEG whose last scan is repeated: each one costs a decoder a pass over the whole image."""
+    """A progressive JPEG whose last scan is repeated. For each scan a decoder passes over the whole image."""
     data = encode(Image.new("L", (256, 256), 90), "JPEG", progressive=True)
     start = data.rindex(b"\xff\xda")
     scan = data[start:-2]  # without the end-of-image marker
@@ -163,7 +163,7 @@ def float_with_nan() -> bytes:
 
 
 def exif_rotated() -> bytes:
-    """Stored lying on its side: upright, its top is bright."""
+    """An image that is stored rotated. Upright, its top is bright."""
     upright = np.zeros((60, 40, 3), np.uint8)
     upright[:20] = 255
     stored = np.rot90(upright)  # orientation 6 turns it a quarter clockwise

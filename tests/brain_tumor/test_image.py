@@ -2,7 +2,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,8 @@ from PIL import Image
 
 from brain_tumor.image import FORMATS, ImageTooLarge, Preprocessor, UnusableImage, decode
 from brain_tumor.metadata import RESAMPLINGS
+from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
-
-ROOT = Path(__file__).parents[2]
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -76,12 +74,12 @@ def test_extreme_float_values_neither_overflow_nor_vanish(values):
 
 def test_float_image_with_nan_is_windowed_over_its_finite_values():
     array = pixels(images.float_with_nan())
-    assert array[0].max() == 0  # NaN shows as the darkest
+    assert array[0].max() == 0  # NaN becomes black
     assert array.min() == 0
     assert array.max() == 255
 
 
-def test_hottest_pixels_do_not_darken_the_rest():
+def test_a_few_very_bright_pixels_do_not_darken_the_rest():
     values = np.linspace(0, 1000, 10_000).reshape(100, 100).astype(np.uint16)
     values[0, :20] = 65_535
     assert np.median(pixels(images.encode(Image.fromarray(values)))) == pytest.approx(127, abs=3)
@@ -175,18 +173,18 @@ def test_bilinear_antialiases():
     assert np.abs(batch.astype(int) - 127).max() <= 6  # nearest neighbours would give 0 and 255
 
 
-def test_preprocessor_holds_the_limit_of_pixels():
+def test_preprocessor_refuses_more_pixels_than_its_limit():
     with pytest.raises(ImageTooLarge):
         Preprocessor(24, 32, max_pixels=100).from_bytes(images.plain())
 
 
-def test_from_path_goes_the_library_s_way(tmp_path):
+def test_from_path_gives_the_same_pixels(tmp_path):
     path = tmp_path / "scan.png"
     path.write_bytes(images.GLIOMA)
     np.testing.assert_array_equal(Preprocessor(24, 32).from_path(path), Preprocessor(24, 32).from_bytes(images.GLIOMA))
 
 
-def test_threads_do_not_disturb_each_other():
+def test_decoding_is_thread_safe():
     names = list(images.ODD) * 4
     expected = {name: pixels(data) for name, data in images.ODD.items()}
     barrier = threading.Barrier(8)

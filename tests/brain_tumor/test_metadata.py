@@ -50,7 +50,7 @@ def test_text_is_stable_and_readable():
     }
 
 
-def test_defaults_of_a_metadata_written_by_hand():
+def test_defaults_of_metadata_written_by_hand():
     metadata = ModelMetadata.from_json('{"class_names": ["no", "yes"]}', height=24, width=32)
     assert metadata == ModelMetadata(("no", "yes"), 24, 32)
     assert (metadata.resampling, metadata.scaling, metadata.temperature) == ("bilinear", "none", 1.0)
@@ -59,12 +59,12 @@ def test_defaults_of_a_metadata_written_by_hand():
     assert metadata.documentation == {}
 
 
-def test_the_metadata_s_own_size_counts_before_the_given_one():
+def test_the_size_in_the_text_wins_over_the_arguments():
     metadata = ModelMetadata.from_json(document(), height=24, width=32)
     assert (metadata.height, metadata.width) == (128, 160)
 
 
-def test_an_older_reader_takes_a_newer_metadata():
+def test_older_code_reads_newer_metadata():
     assert ModelMetadata.from_json(document(novelty={"a": 1})) == METADATA
 
 
@@ -121,7 +121,7 @@ def test_bad_field_is_named(changes, message):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, b"\xff\xfe\x00", '"text"'])
-def test_text_that_is_no_metadata(text):
+def test_text_that_is_not_metadata(text):
     with pytest.raises(MetadataError):
         ModelMetadata.from_json(text)
 
@@ -133,7 +133,7 @@ def test_numbers_that_are_not_finite(number):
         ModelMetadata.from_json(text)
 
 
-def test_a_metadata_that_json_cannot_hold_is_not_written():
+def test_metadata_that_json_cannot_hold_is_not_written():
     with pytest.raises(ValueError, match="JSON"):
         replace(METADATA, metrics={"loss": float("nan")}).to_json()
 

@@ -1,4 +1,4 @@
-"""What an image installs is a category of the lock file: all of it, and nothing else."""
+"""A container image installs one category of the lock file: all of it, and nothing else."""
 
 import json
 import subprocess

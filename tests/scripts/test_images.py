@@ -1,4 +1,4 @@
-"""scripts/images calls a builder that works, with the right file, names and arguments."""
+"""scripts/images calls a builder that works, with the right files, names and arguments."""
 
 import shutil
 import subprocess
@@ -11,12 +11,12 @@ from tests.processes import ROOT
 
 @pytest.fixture
 def build(tmp_path: Path):
-    """A function that runs the script where only these builders are installed, and some of them do not work."""
+    """A function that runs the script with only these builders installed, some of which may not work."""
 
     def run(*images: str, installed: tuple[str, ...] = ("docker",), broken: tuple[str, ...] = (), **settings: str):
         for name in installed:
             tool = tmp_path / name
-            # Asked whether it works, a builder is asked for info or its version; else it says what it was asked for.
+            # "info" or "version" asks whether the builder works. Every other call is printed.
             check = "exit 1" if name in broken else "exit 0"
             tool.write_text(f'#!/bin/sh\ncase $1 in info | version) {check} ;; esac\necho {name} "$@"\n')
             tool.chmod(0o755)
@@ -53,7 +53,7 @@ def test_every_image(build):
         assert call.endswith(" tests/e2e/image" if name == "e2e" else " .")
 
 
-def test_a_builder_that_does_not_work_is_passed_over(build):
+def test_a_builder_that_does_not_work_is_skipped(build):
     done = build("gateway", installed=("docker", "buildah"), broken=("docker",))
     assert "\nbuildah build " in done.stdout
 
