@@ -25,14 +25,14 @@ ROUNDS = 5
 
 
 def rates(name: str) -> tuple[float, float]:
-    """Images a second: of the pipeline, with its augmentation and OOD samples, and of the step."""
+    """Images a second: of the pipeline, with its augmentation and strangers, and of the step."""
     options = recipes.options(recipes.TWO_PHASE, name, None)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (IMAGES, options.side, options.side, 3), np.uint8)
     scans = Images(pixels, rng.integers(CLASSES, size=IMAGES))
-    ood_samples = training_outliers(pixels[:200], 200, rng)
+    strangers = training_outliers(pixels[:200], 200, rng)
     batches = iter(
-        training_batches(scans, ood_samples, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
+        training_batches(scans, strangers, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
     )
     model = build(name, options.side, CLASSES)
     compile_for(model, options, options.phases[-1], scans.steps(options.batch_size))
