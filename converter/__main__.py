@@ -13,11 +13,11 @@ from brain_tumor.contract import MODEL_NAME
 from converter.errors import ConversionError
 
 _FAILED = 1
-_INTERRUPTED = 128 + signal.SIGINT  # as a shell would say it
+_INTERRUPTED = 128 + signal.SIGINT  # the status that a shell gives
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert as the command line says; the exit status."""
+    """Run the command; the exit status."""
     arguments = _parser().parse_args(argv)
     try:
         _convert(arguments)
@@ -31,15 +31,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def prepare_process() -> None:
-    """Settle what belongs to the process and not to a conversion; before TensorFlow is imported."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served, so compared, on CPUs
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong arrives as an exception
+    """Set what holds for the process and not for a conversion. Call it before TensorFlow is imported."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served on CPUs, so they are compared on a CPU
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors arrive as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` cleans up as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from converter.convert import Job, convert  # TensorFlow: not for --help, nor before its environment is set
+    from converter.convert import (
+        Job,
+        convert,
+    )  # imports TensorFlow: not for --help, and not before the environment is set
 
     job = Job(
         model=arguments.model,
@@ -52,13 +55,12 @@ def _convert(arguments: argparse.Namespace) -> None:
     )
     print(f"converting {job.model} ...", flush=True)
     report = convert(job)
-    print(f"scaling: {report.scaling}")
     if report.scaling_assumed:
         print(
             f'warning: {job.metadata} has no "scaling", and the model has none inside; is it "none"?', file=sys.stderr
         )
     for field in report.unknown_fields:
-        print(f"warning: {job.metadata}: {field} is no field of model metadata and was passed over", file=sys.stderr)
+        print(f"warning: {job.metadata}: {field} is no field of model metadata and was ignored", file=sys.stderr)
     print(f"folded {report.folded} batch normalizations")
     print(
         f"activation maps: {'yes' if report.metadata.explains else 'no, the head is not pooling and one dense layer'}"
@@ -71,15 +73,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m converter",
         description="Convert a Keras model to a SavedModel that describes itself, compare the two on images, and "
-        "publish it as OUT/NAME/VERSION, whole or not at all.",
+        "publish it as OUT/NAME/VERSION, complete or not at all.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="the Keras model")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the models folder; the model lands in OUT/NAME/VERSION")
-    parser.add_argument("--name", type=_name, default=MODEL_NAME, help="of the served model (default: %(default)s)")
-    parser.add_argument("--version", type=_version, default=1, help="a number above 0 (default: %(default)s)")
-    parser.add_argument("--metadata", type=Path, metavar="FILE.json", help="describes the model (default: MODEL.json)")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the models folder; the result is OUT/NAME/VERSION")
+    parser.add_argument("--name", type=_name, default=MODEL_NAME, help="the served model's name (default: %(default)s)")
+    parser.add_argument(
+        "--version", type=_version, default=1, help="its version, a number above 0 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--metadata", type=Path, metavar="FILE.json", help="the model's description (default: MODEL.json)"
+    )
     parser.add_argument("--keep-variables", action="store_true", help="less memory when loaded, a little slower")
-    parser.add_argument("--verify-with", type=Path, metavar="FOLDER", help="compare on these images, too")
+    parser.add_argument("--verify-with", type=Path, metavar="FOLDER", help="compare on the images in this folder, too")
     return parser
 
 

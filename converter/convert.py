@@ -1,4 +1,4 @@
-"""The whole way from a .keras file to a published version."""
+"""All steps from a .keras file to a published version."""
 
 import dataclasses
 import time
@@ -12,29 +12,31 @@ import tensorflow as tf
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
-from converter.fold import drop_inactive, fold_batch_norms
-from converter.graph import write_saved_model
-from converter.head import Head, find_head
-from converter.load import Source, load
-from converter.program import flatten
+from converter.fold import fold_batch_norms
+from converter.head import find_head
+from converter.inactive import drop_inactive
+from converter.keras_graph import flatten
+from converter.load import load
 from converter.publish import check_free, new_version
-from converter.scaling import Scaling, merge_scaling, with_scaling
-from converter.verify import expected, given_images, made_images, verify
+from converter.saved_model import write_saved_model
+from converter.scaling import is_unscaled, with_scaling
+from converter.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.warmup import write_warmup
 from serving_api.names import WARMUP_FILE
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to convert, and to where.
+    """What to convert, and where to publish it.
 
     Attributes:
-        model: the .keras file.
-        metadata: the JSON file that describes it.
-        models: the folder that holds a folder for each model.
-        name, version: of the published model: it lands in ``models/name/version``.
-        keep_variables: leave the weights in variables instead of freezing them to constants.
-        verify_with: a folder of images to compare on, beside the ones made up.
+        model: The .keras file.
+        metadata: The JSON file that describes the model.
+        models: The folder that holds a folder for each model.
+        name: The name of the served model.
+        version: The number of its version; the result is ``models/name/version``.
+        keep_variables: Leave the weights in variables instead of freezing them to constants.
+        verify_with: A folder of images to compare on, beside the synthetic images.
     """
 
     model: Path
@@ -53,14 +55,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done: counts, bytes, seconds, and the largest difference in probability on so many images.
+    """What a conversion did.
 
-    ``unknown_fields`` of the metadata were passed over; ``scaling_assumed``: neither it nor the model has a word on it.
+    Attributes:
+        metadata: The metadata of the published model.
+        folded: The number of batch normalizations that were folded.
+        scaling_assumed: Whether neither the metadata nor the model names a scaling.
+        unknown_fields: Fields of the metadata's file that were ignored.
+        size: The size of the published version, in bytes.
+        seconds: How long the conversion took.
+        difference: The largest difference in probability from the Keras model.
+        images: The number of images that the two were compared on.
     """
 
     metadata: ModelMetadata
     folded: int
-    scaling: Scaling
     scaling_assumed: bool
     unknown_fields: tuple[str, ...]
     size: int
@@ -73,18 +82,19 @@ def convert(job: Job) -> Report:
     """Convert, verify and publish a model.
 
     Raises:
-        ConversionError: nothing was published; the message says why.
+        ConversionError: Nothing was published; the message says why.
     """
     started = time.monotonic()
     source = load(job.model, job.metadata)
     check_free(job.target)
     original = find_head(drop_inactive(flatten(source.model, source.metadata.height, source.metadata.width)))
-    head, folded, scaling = _optimised(original, source)
-    metadata = _completed(source.metadata, job.name, head)
-    images = made_images(metadata.height, metadata.width)
+    folded_graph, folded = fold_batch_norms(with_scaling(original.graph, source.metadata.scaling))
+    head = dataclasses.replace(original, graph=folded_graph)
+    metadata = _completed(source.metadata, job.name, explains=head.features is not None)
+    images = synthetic_images(metadata.height, metadata.width)
     if job.verify_with:
-        images = np.concatenate([images, given_images(job.verify_with, metadata)])
-    truth = expected(source.model, original, source.metadata.scaling, images)
+        images = np.concatenate([images, supplied_images(job.verify_with, metadata)])
+    expected = expected_outputs(source.model, original, source.metadata.scaling, images)
     with new_version(job.target) as folder:
         try:
             write_saved_model(folder, head, metadata, keep_variables=job.keep_variables)
@@ -93,13 +103,12 @@ def convert(job: Job) -> Report:
             write_warmup(folder / WARMUP_FILE, metadata)
         except tf.errors.OpError as error:
             raise ConversionError(f"cannot write {job.target}: {error.message}") from error
-        difference = verify(folder, truth, head, metadata, images)
+        difference = verify(folder, expected, head, metadata, images)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Report(
         metadata=metadata,
         folded=folded,
-        scaling=scaling,
-        scaling_assumed=scaling is Scaling.NONE and not source.says_scaling,
+        scaling_assumed=is_unscaled(head.graph) and not source.says_scaling,
         unknown_fields=source.unknown_fields,
         size=size,
         seconds=time.monotonic() - started,
@@ -108,12 +117,6 @@ def convert(job: Job) -> Report:
     )
 
 
-def _optimised(head: Head, source: Source) -> tuple[Head, int, Scaling]:
-    program, scaling = merge_scaling(with_scaling(head.program, source.metadata.scaling))
-    program, folded = fold_batch_norms(program)
-    return dataclasses.replace(head, program=program), folded, scaling
-
-
-def _completed(metadata: ModelMetadata, name: str, head: Head) -> ModelMetadata:
+def _completed(metadata: ModelMetadata, name: str, *, explains: bool) -> ModelMetadata:
     versions = {**metadata.versions, "converter": {"tensorflow": tf.__version__, "keras": keras.__version__}}
-    return dataclasses.replace(metadata, name=name, explains=head.features is not None, versions=versions)
+    return dataclasses.replace(metadata, name=name, explains=explains, versions=versions)

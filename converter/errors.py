@@ -1,4 +1,4 @@
-"""The one error a conversion ends with when its input, and not the program, is at fault."""
+"""The one error that ends a conversion when its input, and not the converter, is at fault."""
 
 
 class ConversionError(Exception):

@@ -1,4 +1,4 @@
-"""A layer made anew with other weights: how folding changes a model without touching the one it was given."""
+"""A layer built again with other weights, so that the model it came from stays as it is."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ def copy_layer(
     """A convolution or dense layer like ``layer``, with other weights.
 
     Args:
-        layer: what everything else is taken from, its name too.
-        input_shape: of the tensor the copy reads.
-        weights: in Keras' order, the kernels and then perhaps the bias; any float dtype, kept as float32.
-        changes: to the layer's configuration.
+        layer: The layer to copy; the copy has its name, too.
+        input_shape: The shape of the tensor that the copy reads.
+        weights: In Keras' order, the kernels and then perhaps the bias; any float dtype, kept as float32.
+        changes: Changes to the layer's configuration.
     """
     kernels = sum(not weight.path.endswith("/bias") for weight in layer.weights)
     copy = type(layer).from_config(layer.get_config() | {"use_bias": len(weights) > kernels} | changes)

@@ -1,4 +1,4 @@
-"""A .keras file and its metadata, read and checked: what can be seen to be wrong before anything is converted."""
+"""A .keras file and its metadata, read and checked before anything is converted."""
 
 import json
 import re
@@ -12,20 +12,20 @@ import keras
 
 from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
-from converter.single_precision import in_float32
+from converter.float32 import in_float32
 
 _MAX_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
 class Source:
-    """A Keras model in float32 and what its metadata says.
+    """A Keras model in float32 and its metadata.
 
     Attributes:
-        model: one input (batch, height, width, 3), one output (batch, class).
-        metadata: with the size of the model's images.
-        says_scaling: whether the metadata has a word on scaling, or leaves it at the default.
-        unknown_fields: of the metadata's file, perhaps misspelt.
+        model: It has one input (batch, height, width, 3) and one output (batch, class).
+        metadata: It holds the size of the model's images, too.
+        says_scaling: Whether the metadata names the scaling, or leaves it at the default.
+        unknown_fields: Fields in the metadata's file that the metadata does not have; perhaps misspelt.
     """
 
     model: keras.Model
@@ -35,10 +35,10 @@ class Source:
 
 
 def load(model_path: Path, metadata_path: Path) -> Source:
-    """Read a model and its metadata, and hold them against each other.
+    """Read a model and its metadata, and check that they agree.
 
     Raises:
-        ConversionError: one of them cannot be read, the model is not one that can be converted, or they disagree.
+        ConversionError: One of them cannot be read, the model is not of a kind that can be converted, or they disagree.
     """
     _check_file(model_path)
     document = _metadata_document(metadata_path)
@@ -51,10 +51,10 @@ def load(model_path: Path, metadata_path: Path) -> Source:
         metadata.to_json().encode()
     except ValueError as error:  # MetadataError, or what JSON or UTF-8 cannot hold: NaN, half a surrogate pair
         raise ConversionError(f"{metadata_path}: {error}") from None
-    for side, model_says, metadata_says in (("height", height, metadata.height), ("width", width, metadata.width)):
-        if model_says not in (None, metadata_says):
+    for side, of_model, of_metadata in (("height", height, metadata.height), ("width", width, metadata.width)):
+        if of_model not in (None, of_metadata):
             raise ConversionError(
-                f"{metadata_path}: image.{side} is {metadata_says}, but the model takes {model_says} pixels"
+                f"{metadata_path}: image.{side} is {of_metadata}, but the model takes {of_model} pixels"
             )
     classes = model.output_shape[-1]
     if classes != len(metadata.class_names):
@@ -65,10 +65,10 @@ def load(model_path: Path, metadata_path: Path) -> Source:
 
 
 def _unknown_fields(document: dict[str, Any], metadata: ModelMetadata) -> Iterator[str]:
-    known = json.loads(metadata.to_json())
-    yield from (name for name in document if name not in known)
+    fields = json.loads(metadata.to_json())
+    yield from (name for name in document if name not in fields)
     for part in ("image", "out_of_distribution"):
-        yield from (f"{part}.{name}" for name in document.get(part, {}) if name not in known[part])
+        yield from (f"{part}.{name}" for name in document.get(part, {}) if name not in fields[part])
 
 
 def _check_file(path: Path) -> None:
@@ -103,7 +103,7 @@ def _metadata_document(path: Path) -> dict[str, Any]:
 def _model(path: Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras lets through whatever a broken or hostile file sets off
+    except Exception as error:  # a broken or hostile file can raise anything in Keras
         raise ConversionError(f"{path}: {_reason(str(error))}") from None
     if not isinstance(model, keras.Model):
         raise ConversionError(f"{path}: holds no model, but a {type(model).__name__}")
@@ -111,7 +111,7 @@ def _model(path: Path) -> keras.Model:
 
 
 def _reason(message: str) -> str:
-    """One line for what Keras says in many."""
+    """Keras' message of many lines as one line."""
     if "`Lambda` layer" in message:
         return "holds a Lambda layer, which is code and not loaded; build the model from Keras' own layers"
     custom = re.search(r"Could not locate (?:class|function) '([^']*)'", message)
@@ -129,13 +129,13 @@ def _image_size(model: keras.Model) -> tuple[int | None, int | None]:
         raise ConversionError(
             f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; it must have 1"
         )
-    given, made = model.inputs[0].shape, model.outputs[0].shape
-    if len(given) != 4 or given[0] is not None or given[3] != 3:
-        raise ConversionError(f"the model takes {_shape(given)}; it must take (None, height, width, 3)")
-    if len(made) != 2:
-        raise ConversionError(f"the model gives {_shape(made)}; it must give (None, classes)")
-    return given[1], given[2]
+    image, output = model.inputs[0].shape, model.outputs[0].shape
+    if len(image) != 4 or image[0] is not None or image[3] != 3:
+        raise ConversionError(f"the model takes {_text(image)}; it must take (None, height, width, 3)")
+    if len(output) != 2:
+        raise ConversionError(f"the model gives {_text(output)}; it must give (None, classes)")
+    return image[1], image[2]
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
+def _text(shape: tuple[int | None, ...]) -> str:
     return f"({', '.join(map(str, shape))})"

@@ -1,4 +1,4 @@
-"""What was written, loaded again and held against the Keras model, before anybody may serve it."""
+"""The written SavedModel, loaded again and compared with the Keras model, before it may be served."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,47 +16,54 @@ from converter.errors import ConversionError
 from converter.head import Head
 from converter.scaling import scaler
 
-# Folding changes the order of roundings: 2e-5 to 4e-5 is usual for deep models.
+# Another order of operations rounds differently: 2e-5 to 4e-5 is usual for deep models.
 PROBABILITY_TOLERANCE = 1e-4
 # Of a logit or the energy, relative to the largest of them (or to 1): it moves a probability by at most a quarter.
 LOGIT_TOLERANCE = 4 * PROBABILITY_TOLERANCE
-MADE_IMAGES = 16
-MAX_GIVEN_IMAGES = 256
-_BATCH = 4  # images at once: what a large model needs of memory for its activations
+SYNTHETIC_IMAGES = 16
+MAX_SUPPLIED_IMAGES = 256
+_BATCH = 4  # images at once; it bounds the memory for the activations of a large model
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the Keras model says of images: logits and probabilities (temperature 1), float64 (image, class)."""
+    """The Keras model's outputs for the images.
+
+    Attributes:
+        logits: float64 (image, class).
+        probabilities: float64 (image, class), at temperature 1.
+    """
 
     logits: NDArray[np.float64]
     probabilities: NDArray[np.float64]
 
 
-def made_images(height: int, width: int) -> NDArray[np.uint8]:
+def synthetic_images(height: int, width: int) -> NDArray[np.uint8]:
     """Noise and smooth gradients, half each, the same at every call: uint8 (image, height, width, 3)."""
     random = np.random.default_rng(_SEED)
-    noise = random.integers(0, 256, (MADE_IMAGES // 2, height, width, 3), dtype=np.uint8)
+    noise = random.integers(0, 256, (SYNTHETIC_IMAGES // 2, height, width, 3), dtype=np.uint8)
     y, x = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
-    corners = random.uniform(0, 255, (MADE_IMAGES // 2, 4, 1, 1, 3))
+    corners = random.uniform(0, 255, (SYNTHETIC_IMAGES // 2, 4, 1, 1, 3))
     smooth = [(1 - y) * ((1 - x) * a + x * b) + y * ((1 - x) * c + x * d) for a, b, c, d in corners]
     return np.concatenate([noise, np.rint(smooth).astype(np.uint8)])
 
 
-def given_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
-    """The images of a folder and its subfolders, as the gateway would send them; spread evenly if there are many.
+def supplied_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
+    """The images of a folder and its subfolders, preprocessed as in the gateway: uint8 (image, height, width, 3).
+
+    Of more than ``MAX_SUPPLIED_IMAGES`` it takes a part, spread evenly.
 
     Raises:
-        ConversionError: there are none, or one cannot be used.
+        ConversionError: There are none, or one cannot be used.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ConversionError(f"{folder}: no images there to verify with")
     preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
-    chosen = paths[:: -(-len(paths) // MAX_GIVEN_IMAGES)]
+    step = -(-len(paths) // MAX_SUPPLIED_IMAGES)
     images = []
-    for path in chosen:
+    for path in paths[::step]:
         try:
             images.append(preprocessor.from_bytes(path.read_bytes()))
         except (ImageError, OSError) as error:
@@ -64,63 +71,63 @@ def given_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
     return np.concatenate(images)
 
 
-def expected(model: keras.Model, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
-    """Ask the Keras model, and, as it may hide its logits, the unchanged steps that lead to them.
+def expected_outputs(model: keras.Model, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
+    """Run the Keras model, and its graph up to the logits, which the model itself may not return.
 
     Args:
-        model: as it was loaded.
-        head: found in that model, before anything was folded or merged.
-        scaling: one of ``brain_tumor.metadata.SCALINGS``, which the model leaves to its caller.
+        model: The model as it was loaded.
+        head: The head of that model's unchanged graph.
+        scaling: One of ``brain_tumor.metadata.SCALINGS``, which the model leaves to its caller.
         images: uint8 (image, height, width, 3).
 
     Raises:
-        ConversionError: the two disagree, or a number is not finite.
+        ConversionError: The two disagree, or a number is not finite.
     """
     scale = scaler(scaling)
-    logits, outputs = [], []
+    logit_batches, output_batches = [], []
     for batch in _batches(images):
         pixels = scale(tf.cast(batch, tf.float32))
-        outputs.append(model(pixels, training=False))
-        logits += head.program.run(tf.cast(pixels, head.program.input.dtype), head.program.output)
-    found = _numbers(logits)
-    given = _numbers(outputs)
-    probabilities = _softmax(given) if head.gives_logits else given
-    _compare("probability of the split-off softmax", _softmax(found), probabilities, PROBABILITY_TOLERANCE)
-    return Expected(found, probabilities)
+        output_batches.append(model(pixels, training=False))
+        logit_batches += head.graph.run(tf.cast(pixels, head.graph.input.dtype), head.graph.output)
+    logits = _numbers(logit_batches)
+    outputs = _numbers(output_batches)
+    probabilities = _softmax(outputs) if head.gives_logits else outputs
+    _compare("probability of the split-off softmax", _softmax(logits), probabilities, PROBABILITY_TOLERANCE)
+    return Expected(logits, probabilities)
 
 
 def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata, images: NDArray[np.uint8]) -> float:
     """Load a SavedModel and compare every output; the largest difference in probability.
 
     Args:
-        folder: the SavedModel.
-        expected: what the Keras model says of the same images.
-        head: of the model, for the bias that the activation maps leave out.
-        metadata: complete.
+        folder: The SavedModel.
+        expected: The Keras model's outputs for the same images.
+        head: The model's head, for the bias that the activation maps leave out.
+        metadata: The complete metadata.
         images: uint8 (image, height, width, 3).
 
     Raises:
-        ConversionError: an output is missing, differs by more than its tolerance, or names another class.
+        ConversionError: An output differs by more than its tolerance, or predicts another class.
     """
     saved = tf.saved_model.load(str(folder))
     if saved.signatures[contract.DESCRIBE_SIGNATURE]()[contract.METADATA].numpy().decode() != metadata.to_json():
         raise ConversionError("the SavedModel does not describe itself by its metadata")
     predict = saved.signatures[contract.PREDICT_SIGNATURE]
-    answers = [predict(images=batch) for batch in _batches(images)]
-    got = {name: _numbers([answer[name] for answer in answers]) for name in answers[0]}
+    batches = [predict(images=batch) for batch in _batches(images)]
+    outputs = {name: _numbers([batch[name] for batch in batches]) for name in batches[0]}
 
     logits = expected.logits
-    wanted = _softmax(logits / metadata.temperature)
-    scale = LOGIT_TOLERANCE * max(1.0, np.abs(logits).max())
-    difference = _compare("probability", got[contract.PROBABILITIES], wanted, PROBABILITY_TOLERANCE)
-    _compare("energy", got[contract.OUT_OF_DISTRIBUTION], -_logsumexp(logits), scale)
+    probabilities = _softmax(logits / metadata.temperature)
+    tolerance = LOGIT_TOLERANCE * max(1.0, np.abs(logits).max())
+    difference = _compare("probability", outputs[contract.PROBABILITIES], probabilities, PROBABILITY_TOLERANCE)
+    _compare("energy", outputs[contract.OUT_OF_DISTRIBUTION], -_logsumexp(logits), tolerance)
     if head.classifier is not None:
         bias = head.classifier.bias.numpy() if head.classifier.use_bias else 0.0
-        _compare("activation map", got[contract.ACTIVATION_MAPS].mean((1, 2)) + bias, logits, scale)
-    ordered = np.sort(wanted, -1)
-    clear = ordered[:, -1] - ordered[:, -2] > PROBABILITY_TOLERANCE  # else rounding may choose either
-    if (got[contract.PROBABILITIES].argmax(-1) != wanted.argmax(-1))[clear].any():
-        raise ConversionError("the SavedModel names another class than the Keras model; nothing was published")
+        _compare("activation map", outputs[contract.ACTIVATION_MAPS].mean((1, 2)) + bias, logits, tolerance)
+    ordered = np.sort(probabilities, -1)
+    clear = ordered[:, -1] - ordered[:, -2] > PROBABILITY_TOLERANCE  # else rounding may decide the class
+    if (outputs[contract.PROBABILITIES].argmax(-1) != probabilities.argmax(-1))[clear].any():
+        raise ConversionError("the SavedModel predicts another class than the Keras model; nothing was published")
     return difference
 
 
@@ -131,12 +138,12 @@ def _batches(images: NDArray[np.uint8]) -> list[tf.Tensor]:
 def _numbers(tensors: list[Any]) -> NDArray[np.float64]:
     numbers = np.concatenate([keras.ops.convert_to_numpy(tensor) for tensor in tensors]).astype(np.float64)
     if not np.isfinite(numbers).all():
-        raise ConversionError("the model answers with numbers that are not finite; its weights are damaged")
+        raise ConversionError("the model's outputs are not finite numbers; its weights are damaged")
     return numbers
 
 
-def _compare(what: str, got: NDArray[np.float64], wanted: NDArray[np.float64], tolerance: float) -> float:
-    difference = float(np.abs(got - wanted).max())
+def _compare(what: str, actual: NDArray[np.float64], expected: NDArray[np.float64], tolerance: float) -> float:
+    difference = float(np.abs(actual - expected).max())
     if difference > tolerance:
         raise ConversionError(
             f"the SavedModel and the Keras model differ by {difference:.1e} in {what}, "

@@ -1,7 +1,7 @@
 """TensorFlow Serving's messages and services without TensorFlow.
 
-The official API's own descriptors (descriptors.binpb, made by serving_api.generate) are loaded into a private
-pool: a process that also imports TensorFlow, whose modules define the same names in the default pool, has no conflict.
+The official API's own descriptors (descriptors.binpb, written by serving_api.generate) are loaded into a private pool.
+TensorFlow's modules define the same names in the default pool, so a process can import both without a conflict.
 """
 
 from functools import cache
@@ -29,7 +29,7 @@ def message(name: str) -> Any:
     """The message class of a full name such as ``tensorflow.serving.PredictRequest``.
 
     Raises:
-        KeyError: there is no such message.
+        KeyError: There is no such message.
     """
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(name))
 
@@ -38,7 +38,7 @@ def enum(name: str) -> Any:
     """The values of an enum of a full name such as ``tensorflow.DataType``.
 
     Raises:
-        KeyError: there is no such enum.
+        KeyError: There is no such enum.
     """
     return EnumTypeWrapper(_pool().FindEnumTypeByName(name))
 
@@ -47,6 +47,6 @@ def service(name: str) -> ServiceDescriptor:
     """The descriptor of a service such as ``tensorflow.serving.PredictionService``.
 
     Raises:
-        KeyError: there is no such service.
+        KeyError: There is no such service.
     """
     return _pool().FindServiceByName(name)

@@ -26,15 +26,15 @@ _OFFICIAL = {
 
 
 def official_descriptors() -> FileDescriptorSet:
-    """The official .proto files and all that they import, dependencies first, with monitoring_config.proto.
+    """The official .proto files, all files that they import, and monitoring_config.proto; dependencies first.
 
     Raises:
-        ModuleNotFoundError: the development packages are not installed.
+        ModuleNotFoundError: The development packages are not installed.
     """
     files: dict[str, FileDescriptorProto] = {}
     for module, proto in _OFFICIAL.items():
-        # The two service modules of tensorflow-serving-api 2.20.0 register their descriptor and then fail on
-        # a line that protobuf 7 does not allow.
+        # The two service modules of tensorflow-serving-api 2.20.0 register their descriptor, and then fail at a line
+        # that protobuf 7 does not allow.
         with contextlib.suppress(AttributeError):
             importlib.import_module(module)
         _collect(descriptor_pool.Default().FindFileByName(proto), files)

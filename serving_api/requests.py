@@ -1,4 +1,4 @@
-"""How a PredictRequest is built, wherever one is: by the gateway, by training, and for the warmup file."""
+"""Builds every PredictRequest: those of the gateway, of training, and of the warmup file."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,14 +19,14 @@ def predict_request(
     """A request for a prediction.
 
     Args:
-        model: the model's name.
-        signature: which of its functions to run.
-        inputs: by alias, arrays of any dtype in ``tensors.DTYPES``, or tensors that are encoded already.
-        outputs: the aliases to compute; none asks for all of them.
-        version: of the model; None leaves the choice to the server.
+        model: The model's name.
+        signature: The signature to run.
+        inputs: By alias, arrays of any dtype in ``tensors.DTYPES``, or tensors that are encoded already.
+        outputs: The aliases of the outputs to compute; none stands for all of them.
+        version: The model's version; None leaves the choice to the server.
 
     Raises:
-        TensorError: an array's dtype has no counterpart.
+        TensorError: An array's dtype has no counterpart.
     """
     request = PredictRequest(output_filter=outputs)
     request.model_spec.name = model

@@ -1,4 +1,4 @@
-"""numpy arrays to TensorProto and back, for every dtype that a served model may take or give."""
+"""numpy arrays to TensorProto and back, for every dtype that a served model's inputs and outputs may have."""
 
 import math
 from typing import Any
@@ -25,27 +25,27 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
     DataType.DT_HALF: (np.float16, "half_val"),
 }
 DTYPE_STRING = DataType.DT_STRING
-# A few values may stand for a large shape (the last one repeats); beyond this no memory is spent on that.
+# A few values may stand for a large shape (the last one repeats); no array of more bytes is allocated for that.
 MAX_REPEATED_BYTES = 4 << 20
 MAX_RANK = 64  # numpy has no more
-MAX_ELEMENTS = 1 << 56  # numpy counts bytes in 63 bits, and takes a zero among the sizes for a one
+MAX_ELEMENTS = 1 << 56  # numpy counts bytes in 63 bits, and counts a size of zero as one
 _NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}
 
 
 class TensorError(ValueError):
-    """A TensorProto that holds no valid tensor, or an array that no TensorProto can hold."""
+    """A TensorProto does not hold a valid tensor, or no TensorProto can hold an array."""
 
 
 def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> TensorProto:
     """A TensorProto of the array's shape and dtype; arrays of bytes or objects become DT_STRING.
 
     Args:
-        array: any shape, a dtype of ``DTYPES``.
-        typed_fields: put the values into ``float_val`` and its kin, as tensorflow/serving answers by default,
-            instead of ``tensor_content``.
+        array: Any shape, a dtype of ``DTYPES``.
+        typed_fields: Put the values into the field of their dtype, such as ``float_val``, as tensorflow/serving does by
+            default, instead of into ``tensor_content``.
 
     Raises:
-        TensorError: the dtype has no counterpart.
+        TensorError: The dtype has no counterpart.
     """
     if array.dtype.kind in "SO":
         number: int = DTYPE_STRING
@@ -67,13 +67,13 @@ def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> TensorProt
 
 
 def to_array(proto: TensorProto) -> NDArray[Any]:
-    """The array a TensorProto holds, from ``tensor_content`` or the typed field; DT_STRING gives dtype object.
+    """The array that a TensorProto holds, in ``tensor_content`` or in the field of its dtype.
 
-    A typed field with fewer values than the shape repeats its last one, as TensorFlow reads it. Numeric arrays
-    from ``tensor_content`` are read-only views of it.
+    DT_STRING gives dtype object. Where a field has fewer values than the shape, its last value is repeated, as in
+    TensorFlow. Numeric arrays from ``tensor_content`` are read-only views of it.
 
     Raises:
-        TensorError: unknown dtype or shape, or the values do not fill the shape.
+        TensorError: The dtype or shape is unknown, or the values do not fill the shape.
     """
     if proto.dtype not in DTYPES:
         raise TensorError(f"unsupported tensor dtype {proto.dtype}")
@@ -99,13 +99,13 @@ def to_array(proto: TensorProto) -> NDArray[Any]:
         array = np.empty(count, dtype=object)
         array[:] = [*values, *[values[-1]] * (count - len(values))] if count else []
         return array.reshape(shape)
-    # The field's own dtype first: numpy would cut what does not fit off without a word.
+    # First in the field's own dtype: astype would truncate a value that does not fit, without an error.
     wide = np.array(values)
-    given = wide.astype(np.uint16 if dtype is np.float16 else dtype)
-    if given.dtype.kind in "iu" and (given != wide).any():
+    array = wide.astype(np.uint16 if dtype is np.float16 else dtype)
+    if array.dtype.kind in "iu" and (array != wide).any():
         raise TensorError(f"a value does not fit {np.dtype(dtype)}")
     if dtype is np.float16:
-        given = given.view(np.float16)  # half_val holds bit patterns
-    if len(given) < count and count * given.itemsize > MAX_REPEATED_BYTES:
+        array = array.view(np.float16)  # half_val holds bit patterns
+    if len(array) < count and count * array.itemsize > MAX_REPEATED_BYTES:
         raise TensorError(f"{len(values)} values do not fill shape {list(shape)}")
-    return np.pad(given, (0, count - len(given)), mode="edge").reshape(shape) if count else given.reshape(shape)
+    return np.pad(array, (0, count - len(array)), mode="edge").reshape(shape) if count else array.reshape(shape)

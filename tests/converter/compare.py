@@ -1,4 +1,4 @@
-"""What a published version answers, by TensorFlow and by OpenVINO, and what its Keras model answers."""
+"""The outputs of a published version, by TensorFlow and by OpenVINO, and those of its Keras model."""
 
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ def by_tensorflow(folder: Path, images: Any) -> dict[str, Any]:
 def by_openvino(folder: Path, images: Any) -> dict[str, Any]:
     core = openvino.Core()
     model = core.compile_model(core.read_model(folder), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    answers = model({"images": images})
-    return {output.any_name: answers[output] for output in model.outputs}
+    results = model({"images": images})
+    return {output.any_name: results[output] for output in model.outputs}
 
 
 def by_keras(model: keras.Model, pixels: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Small Keras models with random weights that answer clearly, and the files that training writes of them."""
+"""Small Keras models with random weights and clear predictions, and the files that training writes for a model."""
 
 import json
 from pathlib import Path
@@ -35,9 +35,9 @@ def classifier(features: Any, classes: int) -> Any:
 
 
 def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
-    """Give every weight a value, batch normalization's statistics too, and spread the answers over the classes.
+    """Give every weight a value, batch normalization's statistics too, and spread the predictions over the classes.
 
-    Keras' own random weights leave batch normalization without effect, and a deep model with the same answer to all.
+    With Keras' own random weights, batch normalization has no effect, and a deep model's predictions are all the same.
     """
     random = np.random.default_rng(seed)
     for weight in model.weights:
@@ -70,7 +70,7 @@ def _spread(model: keras.Model, random: np.random.Generator) -> None:
 
 
 def write(folder: Path, model: keras.Model | None = None, stem: str = "model", **metadata: Any) -> Path:
-    """Write ``stem``.keras and ``stem``.json as training would; metadata fields may be given. The .keras' path."""
+    """Write ``stem``.keras, and ``stem``.json with these metadata fields, as training does; the path of the model."""
     model = model or build_keras(tuple(metadata.get("class_names", CLASS_NAMES)))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{stem}.keras"

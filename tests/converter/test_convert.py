@@ -1,4 +1,4 @@
-"""Every form of model that is taken answers, converted, as it does in Keras."""
+"""Every kind of model that can be converted gives the same outputs as in Keras."""
 
 import json
 
@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
+from brain_tumor.contract import METADATA
 from brain_tumor.metadata import ModelMetadata
 from converter.convert import Job, convert
-from converter.scaling import Scaling
 from tests.converter import compare
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras, classifier, publish, randomise, write
 
@@ -19,33 +19,32 @@ IMAGES = compare.synthetic_images(*SIZE)
 
 
 def logits_of(model):
-    """The model's logits, by its own last layer."""
+    """The model's logits, from its own last layer."""
     dense = model.layers[-1]
     dense.activation = keras.activations.linear
     return compare.by_keras(model, IMAGES)
 
 
-@pytest.mark.parametrize("ask", [compare.by_tensorflow, compare.by_openvino])
+@pytest.mark.parametrize("run", [compare.by_tensorflow, compare.by_openvino])
 @pytest.mark.parametrize("keep_variables", [False, True])
-def test_every_output_is_the_keras_models(tmp_path, ask, keep_variables):
+def test_every_output_is_the_keras_models(tmp_path, run, keep_variables):
     model = build_keras()
     source = write(tmp_path, model)
     job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
     report = convert(job)
-    answers = ask(job.target, IMAGES)
+    outputs = run(job.target, IMAGES)
     assert report.folded == 2
-    assert report.scaling is Scaling.MERGED
-    assert sorted(answers) == ["activation_maps", "out_of_distribution", "probabilities"]
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    assert sorted(outputs) == ["activation_maps", "out_of_distribution", "probabilities"]
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
     logits = logits_of(model)
-    maps = answers["activation_maps"]
+    maps = outputs["activation_maps"]
     assert maps.shape == (len(IMAGES), 15, 19, len(CLASS_NAMES))
     np.testing.assert_allclose(maps.mean((1, 2)) + model.layers[-1].bias.numpy(), logits, atol=1e-4)
-    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits), atol=1e-4)
+    np.testing.assert_allclose(outputs["out_of_distribution"], compare.energy(logits), atol=1e-4)
 
 
-def test_the_models_answers_are_clear():
-    """Else the comparisons would hold for any graph."""
+def test_the_models_predictions_are_clear():
+    """Otherwise the comparisons would hold for any graph."""
     probabilities = compare.by_keras(build_keras(), IMAGES)
     assert len(set(probabilities.argmax(-1))) > 1
     assert probabilities.max() > 0.8
@@ -54,13 +53,13 @@ def test_the_models_answers_are_clear():
 def test_the_temperature_flattens_the_probabilities_and_leaves_the_energy(tmp_path):
     model = build_keras()
     folder = publish(tmp_path / "models", model, temperature=2.5)
-    answers = compare.by_tensorflow(folder, IMAGES)
+    outputs = compare.by_tensorflow(folder, IMAGES)
     logits = logits_of(model)
-    np.testing.assert_allclose(answers["probabilities"], compare.softmax(logits / 2.5), atol=compare.TOLERANCE)
-    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits), atol=1e-4)
+    np.testing.assert_allclose(outputs["probabilities"], compare.softmax(logits / 2.5), atol=compare.TOLERANCE)
+    np.testing.assert_allclose(outputs["out_of_distribution"], compare.energy(logits), atol=1e-4)
 
 
-def test_the_metadata_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path):
+def test_the_metadata_is_completed_and_stands_in_the_graph_and_beside_it(tmp_path):
     folder = publish(
         tmp_path / "models",
         name="other",
@@ -84,7 +83,7 @@ def test_the_metadata_is_completed_and_lies_in_the_graph_and_beside_it(tmp_path)
     assert metadata.documentation == {"intended_use": "research", "tripod_ai": {"1 Title": "a title"}}
     assert metadata.versions["converter"]["keras"] == keras.__version__
     described = tf.saved_model.load(str(folder)).signatures["describe"]()
-    assert described["card"].numpy().decode() == text
+    assert described[METADATA].numpy().decode() == text
 
 
 def nested(dtype=None):
@@ -115,10 +114,9 @@ def test_a_nested_backbone_is_folded_inside(tmp_path):
     job = Job(source, source.with_suffix(".json"), tmp_path / "models")
     report = convert(job)
     assert report.folded == 3
-    assert report.scaling is Scaling.MERGED
     assert report.metadata.explains
-    answers = compare.by_openvino(job.target, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    outputs = compare.by_openvino(job.target, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
 
 @pytest.mark.parametrize("keep_variables", [False, True])
@@ -133,8 +131,8 @@ def test_layers_of_one_name_and_of_hidden_ones(tmp_path, keep_variables):
     source = write(tmp_path, model)
     job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
     assert convert(job).folded == 1
-    answers = compare.by_tensorflow(job.target, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    outputs = compare.by_tensorflow(job.target, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
 
 def test_a_sequential_model(tmp_path):
@@ -153,9 +151,9 @@ def test_a_sequential_model(tmp_path):
         )
     )
     folder = publish(tmp_path / "models", model)
-    answers = compare.by_tensorflow(folder, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
-    assert "activation_maps" in answers
+    outputs = compare.by_tensorflow(folder, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    assert "activation_maps" in outputs
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
@@ -169,31 +167,22 @@ def test_another_precision_is_converted_in_float32(tmp_path, policy):
     weights = [np.asarray(weight, np.float32) for weight in model.get_weights()]
     reference.set_weights(weights)
     folder = publish(tmp_path / "models", model)
-    answers = compare.by_tensorflow(folder, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(reference, IMAGES), atol=compare.TOLERANCE)
+    outputs = compare.by_tensorflow(folder, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(reference, IMAGES), atol=compare.TOLERANCE)
 
 
 def classic(padding="valid"):
-    """What others train: float32, pixels scaled by whoever calls it."""
+    """A model as others train it: float32, pixels that the caller scales."""
     pixels = keras.Input((*SIZE, 3))
     x = layers.Conv2D(8, 3, padding=padding, activation="relu")(pixels)
     return randomise(keras.Model(pixels, classifier(x, 4)))
 
 
 @pytest.mark.parametrize(
-    "scaling, padding, became",
-    [
-        ("none", "valid", Scaling.NONE),
-        ("unit", "valid", Scaling.MERGED),
-        ("unit", "same", Scaling.MERGED),
-        ("tf", "valid", Scaling.MERGED),
-        ("tf", "same", Scaling.KEPT),
-        ("torch", "valid", Scaling.MERGED),
-        ("caffe", "valid", Scaling.MERGED),
-        ("caffe", "same", Scaling.KEPT),
-    ],
+    "scaling, padding",
+    [("none", "valid"), ("unit", "valid"), ("tf", "same"), ("torch", "valid"), ("caffe", "same")],
 )
-def test_the_classic_form_takes_pixels_with_the_scaling_inside(tmp_path, scaling, padding, became):
+def test_the_classic_form_takes_pixels_with_the_scaling_inside(tmp_path, scaling, padding):
     model = classic(padding)
     pixels = IMAGES.astype(np.float32)
     scaled = {
@@ -206,33 +195,28 @@ def test_the_classic_form_takes_pixels_with_the_scaling_inside(tmp_path, scaling
     source = write(tmp_path, model, scaling=scaling)
     job = Job(source, source.with_suffix(".json"), tmp_path / "models")
     report = convert(job)
-    assert report.scaling is became
     assert report.metadata.scaling == scaling
-    answers = compare.by_openvino(job.target, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, scaled), atol=compare.TOLERANCE)
+    outputs = compare.by_openvino(job.target, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, scaled), atol=compare.TOLERANCE)
 
 
 @pytest.mark.parametrize("preprocess", ["xception", "densenet", "resnet50"])
-def test_preprocessing_written_as_operations_is_merged(tmp_path, preprocess):
+def test_preprocessing_written_as_operations_is_kept(tmp_path, preprocess):
     pixels = keras.Input((*SIZE, 3))
     x = getattr(keras.applications, preprocess).preprocess_input(pixels)
     model = randomise(keras.Model(pixels, classifier(layers.Conv2D(8, 3)(x), 4)))
-    source = write(tmp_path, model)
-    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
-    assert convert(job).scaling is Scaling.MERGED
-    answers = compare.by_tensorflow(job.target, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    folder = publish(tmp_path / "models", model)
+    outputs = compare.by_tensorflow(folder, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
 
-def test_a_normalization_layer_before_a_padded_convolution_stays(tmp_path):
+def test_a_normalization_layer_before_a_padded_convolution_is_kept(tmp_path):
     pixels = keras.Input((*SIZE, 3))
     x = layers.Normalization(mean=[120.0, 110.0, 100.0], variance=[3000.0, 2000.0, 1000.0])(pixels)
     model = randomise(keras.Model(pixels, classifier(layers.Conv2D(8, 3, padding="same")(x), 4)))
-    source = write(tmp_path, model)
-    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
-    assert convert(job).scaling is Scaling.KEPT
-    answers = compare.by_openvino(job.target, IMAGES)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    folder = publish(tmp_path / "models", model)
+    outputs = compare.by_openvino(folder, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
 
 def with_head(head):
@@ -259,10 +243,10 @@ def test_another_head_gives_no_maps(tmp_path, head):
     model = with_head(head)
     folder = publish(tmp_path / "models", model)
     assert json.loads((folder / "assets.extra" / "metadata.json").read_text())["explains"] is False
-    answers = compare.by_openvino(folder, IMAGES)
-    assert sorted(answers) == ["out_of_distribution", "probabilities"]
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
-    np.testing.assert_allclose(answers["out_of_distribution"], compare.energy(logits_of(model)), atol=1e-4)
+    outputs = compare.by_openvino(folder, IMAGES)
+    assert sorted(outputs) == ["out_of_distribution", "probabilities"]
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+    np.testing.assert_allclose(outputs["out_of_distribution"], compare.energy(logits_of(model)), atol=1e-4)
 
 
 def linear(x):
@@ -283,11 +267,12 @@ def separate_softmax(x):
 def test_logits_and_a_separate_softmax_are_heads_with_maps(tmp_path, head):
     model = with_head(head)
     folder = publish(tmp_path / "models", model)
-    answers = compare.by_tensorflow(folder, IMAGES)
-    given = compare.by_keras(model, IMAGES)
-    wanted = given if head is separate_softmax else compare.softmax(given)
-    np.testing.assert_allclose(answers["probabilities"], wanted, atol=compare.TOLERANCE)
-    assert answers["activation_maps"].shape[-1] == 4
+    outputs = compare.by_tensorflow(folder, IMAGES)
+    expected = compare.by_keras(model, IMAGES)
+    if head is not separate_softmax:
+        expected = compare.softmax(expected)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=compare.TOLERANCE)
+    assert outputs["activation_maps"].shape[-1] == 4
 
 
 def test_a_model_for_any_size_takes_the_metadata(tmp_path):
@@ -296,11 +281,11 @@ def test_a_model_for_any_size_takes_the_metadata(tmp_path):
     model = randomise(keras.Model(pixels, classifier(x, 4)))
     folder = publish(tmp_path / "models", model, image={"height": 24, "width": 20})
     images = compare.synthetic_images(24, 20)
-    answers = compare.by_openvino(folder, images)
-    np.testing.assert_allclose(answers["probabilities"], compare.by_keras(model, images), atol=compare.TOLERANCE)
+    outputs = compare.by_openvino(folder, images)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, images), atol=compare.TOLERANCE)
 
 
-def test_real_images_are_compared_too(tmp_path):
+def test_supplied_images_are_compared_too(tmp_path):
     folder = tmp_path / "images" / "glioma"
     folder.mkdir(parents=True)
     for number, image in enumerate(compare.synthetic_images(60, 50, count=3)):

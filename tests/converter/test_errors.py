@@ -1,4 +1,4 @@
-"""Whatever is wrong with the input: one line that says so, status 1, and nothing left behind."""
+"""Any error in the input gives one line that names it and status 1, and leaves nothing behind."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.converter.small_models import build_keras, classifier, publish, write
 
 
 def convert(tmp_path, capsys, source, *options):
-    """The command's one line on stderr, after checking that it refused and left nothing."""
+    """The one line that the command prints on stderr, after checks that it failed and left nothing."""
     out = tmp_path / "out"
     assert main([str(source), str(out), *options]) == 1
     assert not out.exists()
@@ -57,7 +57,10 @@ def custom_model(tmp_path):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda path: save(path, lambda x: pooled(layers.Lambda(lambda one: one / 255)(x))), "holds a Lambda layer"),
+        (
+            lambda path: save(path, lambda x: pooled(layers.Lambda(lambda tensor: tensor / 2)(x))),
+            "holds a Lambda layer",
+        ),
         (lambda path: save(path, lambda x: pooled(Mine()(x))), "holds a custom layer or function, Mine"),
         (
             lambda path: save(path, lambda x: pooled(x, my_activation)),
@@ -87,7 +90,7 @@ def custom_model(tmp_path):
         (lambda path: write(path, temperature=0), "temperature must be"),
     ],
 )
-def test_a_model_that_is_not_taken(tmp_path, capsys, make, message):
+def test_a_model_that_cannot_be_converted(tmp_path, capsys, make, message):
     assert re.search(message, convert(tmp_path, capsys, make(tmp_path / "in")))
 
 
@@ -126,7 +129,7 @@ def other_archive(path):
         (lambda path: path.unlink(), "no such file"),
     ],
 )
-def test_a_file_that_is_no_sound_keras_file(tmp_path, capsys, damage, message):
+def test_a_damaged_file(tmp_path, capsys, damage, message):
     source = write(tmp_path / "in")
     damage(source)
     assert message in convert(tmp_path, capsys, source)
@@ -149,7 +152,7 @@ def test_another_kind_of_file(tmp_path, capsys):
         (b"\xff\xfe", "not readable as JSON"),
     ],
 )
-def test_a_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
+def test_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
     source = write(tmp_path / "in")
     metadata = source.with_suffix(".json")
     metadata.unlink()
@@ -160,7 +163,7 @@ def test_a_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
     assert str(metadata) in error
 
 
-def test_another_metadata_can_be_named(tmp_path, capsys):
+def test_another_metadata_file_can_be_named(tmp_path, capsys):
     source = write(tmp_path / "in")
     metadata = source.with_suffix(".json").rename(tmp_path / "elsewhere.json")
     assert main([str(source), str(tmp_path / "out"), "--metadata", str(metadata)]) == 0
@@ -191,7 +194,7 @@ def test_a_folder_without_images_to_verify_with(tmp_path, capsys):
     )
 
 
-def test_a_classic_model_without_a_word_on_scaling_is_converted_with_a_warning(tmp_path, capsys):
+def test_a_model_whose_scaling_is_unknown_is_converted_with_a_warning(tmp_path, capsys):
     pixels = keras.Input((32, 40, 3))
     model = keras.Model(pixels, classifier(layers.Conv2D(4, 3)(pixels), 4))
     source = write(tmp_path / "in", model)
@@ -200,6 +203,15 @@ def test_a_classic_model_without_a_word_on_scaling_is_converted_with_a_warning(t
     source.with_suffix(".json").write_text(json.dumps({"class_names": list("abcd")}))
     assert main([str(source), str(tmp_path / "models"), "--version", "2"]) == 0
     assert 'has no "scaling"' in capsys.readouterr().err
+
+
+def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):
+    source = write(tmp_path / "in", scalling="tf", image={"filter": "nearest"})
+    assert main([str(source), str(tmp_path / "models"), "--keep-variables"]) == 0
+    error = capsys.readouterr().err
+    assert "scalling is no field of model metadata" in error
+    assert "image.filter is no field of model metadata" in error
+    assert (tmp_path / "models" / "brain-tumor" / "1" / "variables").is_dir()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A version folder appears whole or not at all."""
+"""A version folder appears complete or not at all."""
 
 import signal
 import stat
@@ -11,7 +11,7 @@ from converter.errors import ConversionError
 from converter.publish import new_version
 from tests.converter.compare import listing
 
-# Writes half of a version, says so, and waits for its end.
+# Writes half of a version, prints the folder's name, and waits for a signal.
 HALF_WAY = """
 import pathlib, signal, sys
 from converter.publish import new_version
@@ -54,7 +54,7 @@ def test_an_error_leaves_the_other_versions(tmp_path):
 @pytest.mark.parametrize(
     "make", [lambda path: path.mkdir(), lambda path: path.write_text(""), lambda path: path.symlink_to("x")]
 )
-def test_whatever_bears_the_name_is_kept(tmp_path, make):
+def test_what_is_there_already_is_kept(tmp_path, make):
     target = tmp_path / "1"
     make(target)
     with pytest.raises(ConversionError, match="choose another --version"), new_version(target):

@@ -1,4 +1,4 @@
-"""A SavedModel that does not answer as its Keras model does is refused."""
+"""A SavedModel whose outputs differ from those of its Keras model is refused."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ import pytest
 
 from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
-from converter.fold import drop_inactive
-from converter.graph import write_saved_model
 from converter.head import find_head
-from converter.program import flatten
-from converter.verify import expected, made_images, verify
+from converter.inactive import drop_inactive
+from converter.keras_graph import flatten
+from converter.saved_model import write_saved_model
+from converter.verify import expected_outputs, synthetic_images, verify
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras
 
 METADATA = ModelMetadata(CLASS_NAMES, *SIZE, explains=True)
@@ -23,19 +23,19 @@ def head_of(model):
 
 @pytest.fixture
 def images():
-    return made_images(*SIZE)
+    return synthetic_images(*SIZE)
 
 
 @pytest.fixture
-def truth(images):
+def expected(images):
     model = build_keras()
-    return expected(model, head_of(model), "none", images)
+    return expected_outputs(model, head_of(model), "none", images)
 
 
-def test_the_same_model_differs_by_rounding_alone(tmp_path, truth, images):
+def test_the_same_model_differs_by_rounding_alone(tmp_path, expected, images):
     head = head_of(build_keras())
     write_saved_model(tmp_path, head, METADATA, keep_variables=False)
-    assert verify(tmp_path, truth, head, METADATA, images) < 1e-5
+    assert verify(tmp_path, expected, head, METADATA, images) < 1e-5
 
 
 def bend_kernel(model):
@@ -57,28 +57,28 @@ def swap_classes(model):
 @pytest.mark.parametrize(
     "change, what", [(bend_kernel, "probability"), (move_all_logits, "energy"), (swap_classes, "probability")]
 )
-def test_a_model_with_other_weights_is_refused(tmp_path, truth, images, change, what):
+def test_a_model_with_other_weights_is_refused(tmp_path, expected, images, change, what):
     model = build_keras()
     change(model)
     head = head_of(model)
     write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match=f"differ by .* in {what}, .* nothing was published"):
-        verify(tmp_path, truth, head, METADATA, images)
+        verify(tmp_path, expected, head, METADATA, images)
 
 
-def test_maps_that_do_not_add_up_are_refused(tmp_path, truth, images):
+def test_maps_that_do_not_add_up_are_refused(tmp_path, expected, images):
     head = head_of(build_keras())
-    before_relu = head.program.producer(head.features).args[0]
+    before_relu = head.graph.producer(head.features).args[0]
     write_saved_model(tmp_path, dataclasses.replace(head, features=before_relu), METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="activation map"):
-        verify(tmp_path, truth, head, METADATA, images)
+        verify(tmp_path, expected, head, METADATA, images)
 
 
-def test_another_metadata_is_refused(tmp_path, truth, images):
+def test_another_metadata_is_refused(tmp_path, expected, images):
     head = head_of(build_keras())
     write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="describe itself"):
-        verify(tmp_path, truth, head, dataclasses.replace(METADATA, name="other"), images)
+        verify(tmp_path, expected, head, dataclasses.replace(METADATA, name="other"), images)
 
 
 def test_the_wrong_scaling_is_noticed(tmp_path, images):
@@ -86,11 +86,11 @@ def test_the_wrong_scaling_is_noticed(tmp_path, images):
     head = head_of(model)
     write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="probability"):
-        verify(tmp_path, expected(model, head, "unit", images), head, METADATA, images)
+        verify(tmp_path, expected_outputs(model, head, "unit", images), head, METADATA, images)
 
 
-def test_made_images_use_the_whole_range_and_differ():
-    images = made_images(20, 30)
+def test_synthetic_images_use_the_whole_range_and_differ():
+    images = synthetic_images(20, 30)
     assert images.shape == (16, 20, 30, 3)
     assert images.dtype == np.uint8
     assert images.min() < 3 and images.max() > 252

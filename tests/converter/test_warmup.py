@@ -1,4 +1,4 @@
-"""The warmup file holds requests that the published model answers."""
+"""The warmup file holds requests that the published model can run."""
 
 import tensorflow as tf
 
@@ -8,7 +8,7 @@ from serving_api.messages import PredictionLog
 from tests.converter.small_models import SIZE, publish
 
 
-def test_the_published_model_answers_its_warmup(tmp_path):
+def test_the_published_model_runs_its_warmup(tmp_path):
     folder = publish(tmp_path / "models", name="other")
     file = folder / "assets.extra" / "tf_serving_warmup_requests"
     assert file.stat().st_size < 1000
@@ -23,7 +23,7 @@ def test_the_published_model_answers_its_warmup(tmp_path):
     assert not predict.output_filter  # so that every output is computed
     images = tensors.to_array(predict.inputs[IMAGES])
     assert images.shape == (1, *SIZE, 3)
-    # TensorFlow reads the one value as standing for all, too.
+    # TensorFlow, too, repeats the one value.
     proto = tf.compat.v1.make_tensor_proto(0).FromString(predict.inputs[IMAGES].SerializeToString())
     assert (tf.make_ndarray(proto) == images).all()
     signatures = tf.saved_model.load(str(folder)).signatures

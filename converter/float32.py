@@ -1,6 +1,7 @@
-"""A model trained in another precision, rebuilt in float32: a CPU computes float16 slowly and a probability needs more.
+"""A model that was trained in another precision, rebuilt in float32.
 
-A ``.keras`` file keeps the policy of each layer (``mixed_float16`` and its kin), so loading alone does not change it.
+A CPU computes float16 slowly, and its precision is too low for a probability. A ``.keras`` file keeps the policy of
+each layer (such as ``mixed_float16``), so loading alone does not change it.
 """
 
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from converter.errors import ConversionError
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """The model itself where it already computes in float32, else a copy that does, with the same weights.
+    """The model itself if it computes in float32 already, else a copy that does, with the same weights.
 
     Raises:
-        ConversionError: a layer is quantised; its weights are no longer those that were trained.
+        ConversionError: A layer is quantised, so its weights are no longer those that were trained.
     """
     layers = list(_layers(model))
     for layer in layers:

@@ -1,7 +1,7 @@
-"""The SavedModel's graph: one plain graph for both signatures, weights as constants or as variables.
+"""The SavedModel: one plain graph for both signatures, with the weights as constants or as variables.
 
-A TensorFlow 1 style graph, without functions or objects: TensorFlow Serving runs it as it is, OpenVINO reads it
-without TensorFlow, and whoever parses the protobuf finds the metadata in it.
+It is a graph in the style of TensorFlow 1, without functions or objects. TensorFlow Serving runs it as it is, OpenVINO
+reads it without TensorFlow, and the metadata can be found by parsing the protobuf.
 """
 
 from pathlib import Path
@@ -23,15 +23,15 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
     """Write ``saved_model.pb``, and the variables if they are kept, into an existing folder.
 
     Args:
-        folder: where to.
-        head: the converted model.
-        metadata: complete: it goes into the graph, and its size and temperature are built in.
-        keep_variables: leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
+        folder: The folder to write into.
+        head: The converted model.
+        metadata: The complete metadata: it goes into the graph, and its size and temperature are built in.
+        keep_variables: Leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
             freezing them to constants, which runs faster.
     """
     weights = _weights(head)
     traced = _trace(head, metadata, weights)
-    # Two layers of nested models may bear one name: TensorFlow numbers the second.
+    # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
     arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
     with tf.Graph().as_default() as graph:
         images = _V1.placeholder(tf.uint8, (None, metadata.height, metadata.width, 3), name=contract.IMAGES)
@@ -62,7 +62,7 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
     saved_model = saved_model_pb2.SavedModel(saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[meta_graph])
     (folder / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
     if saver:
-        # What the graph's own save operation would do in a session, which the values are not in.
+        # The graph's own save operation would need a session that holds the values.
         (folder / "variables").mkdir()
         tf.raw_ops.SaveV2(
             prefix=str(folder / "variables" / "variables"),
@@ -73,13 +73,16 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
 
 
 def _weights(head: Head) -> list[keras.Variable]:
-    """Every weight that the outputs depend on, once."""
-    layers = (step.run for step in head.program.steps if isinstance(step.run, keras.Layer))
+    """The weights that the outputs depend on, each of them once."""
+    layers = (node.operation for node in head.graph.nodes if isinstance(node.operation, keras.Layer))
     return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
 
 
 def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -> Any:
-    """The concrete function of images, uint8 (batch, height, width, 3), and weights to every output by its name."""
+    """The model as a concrete function.
+
+    It takes the images, uint8 (batch, height, width, 3), and the weights' values, and returns the outputs by name.
+    """
 
     def predict(images: tf.Tensor, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         mapping = list(zip(weights, values, strict=True))
@@ -92,12 +95,12 @@ def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -
 
 
 def _outputs(head: Head, metadata: ModelMetadata, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    pixels = tf.cast(images, head.program.input.dtype)
+    pixels = tf.cast(images, head.graph.input.dtype)
     if head.features is None or head.classifier is None:
-        (logits,) = head.program.run(pixels, head.program.output)
+        (logits,) = head.graph.run(pixels, head.graph.output)
         maps = {}
     else:
-        logits, features = head.program.run(pixels, head.program.output, head.features)
+        logits, features = head.graph.run(pixels, head.graph.output, head.features)
         kernel = head.classifier.kernel
         maps = {contract.ACTIVATION_MAPS: tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")}
     # The energy, -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
@@ -108,9 +111,10 @@ def _outputs(head: Head, metadata: ModelMetadata, images: tf.Tensor) -> dict[str
 
 
 def _guarded(images: tf.Tensor) -> tf.Tensor:
-    """The images, if their shape is right: TensorFlow Serving does not compare it with the signature's.
+    """The images, after operations that fail for a wrong shape.
 
-    A model that pools would answer for any size, and a batch of none would fail with an error about something else.
+    TensorFlow Serving does not compare their shape with the signature's: a model that pools would predict for any size,
+    and an empty batch would fail with an error about something else.
     """
     shaped = tf.ensure_shape(images, images.shape, name="guard_shape")
     message = tf.constant("images must hold at least one image")
@@ -120,7 +124,15 @@ def _guarded(images: tf.Tensor) -> tf.Tensor:
 
 
 def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The outputs, named, of a traced function put into the default graph; only the nodes that they need."""
+    """Put a traced function into the default graph, with only the nodes that its outputs need.
+
+    Args:
+        traced: A concrete function that returns a dictionary.
+        arguments: The tensors of the default graph that it is applied to.
+
+    Returns:
+        The outputs; each tensor has the name of its key.
+    """
     outputs = traced.structured_outputs
     nodes = [tensor.op.name for tensor in outputs.values()]
     inputs = dict(zip((tensor.name for tensor in traced.inputs), arguments, strict=False))
@@ -128,13 +140,13 @@ def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         inputs[placeholder.name] = tf.constant(value.numpy())
     graph_def = _V1.graph_util.extract_sub_graph(traced.graph.as_graph_def(), nodes)
     kept = [node for node in graph_def.node if f"{node.name}:0" not in inputs]
-    made = tf.import_graph_def(
+    imported = tf.import_graph_def(
         _V1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library),
         input_map=inputs,
         return_elements=[tensor.name for tensor in outputs.values()],
         name="",
     )
-    return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, made, strict=True)}
+    return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, imported, strict=True)}
 
 
 def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Any:

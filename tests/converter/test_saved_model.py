@@ -1,4 +1,4 @@
-"""The graph is plain, says its metadata without being run, and refuses images of another shape by itself."""
+"""The graph is plain, holds its metadata as a constant, and refuses images of another shape by itself."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def meta_graph(folder):
 
 
 def run_unchecked(folder, output, images):
-    """Run a session as TensorFlow Serving's C++ does: Python's check of the shape is passed by."""
+    """Run a session as TensorFlow Serving's C++ does, without the check of the shape in Python."""
     with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
         tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
         session._extend_graph()
@@ -91,7 +91,7 @@ def test_every_node_is_needed_and_none_trains(frozen):
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
-            waiting += [one.lstrip("^").split(":")[0] for one in nodes[name].input]
+            waiting += [tensor.lstrip("^").split(":")[0] for tensor in nodes[name].input]
     assert needed == set(nodes)
     operations = {node.op for node in nodes.values()}
     assert not operations & {
