@@ -1,7 +1,7 @@
-"""From a folder of images to a Keras model and its card; ``phantom`` makes such a folder."""
+"""From a folder of images to a Keras model and its model card; ``phantom`` makes such a folder."""
 
 import os
 
-# Before anything here imports TensorFlow: its notices about hardware hide the lines that are meant for the user, and
-# what goes wrong arrives as an exception.
+# Set before anything here imports TensorFlow, whose notices about hardware would hide the lines for the user. Errors
+# arrive as exceptions all the same.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

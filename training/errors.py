@@ -1,5 +1,5 @@
-"""What the commands end with on purpose; a module of its own, which costs no TensorFlow to import."""
+"""The errors that end a command with a message; a module of its own, so that no import of it waits for TensorFlow."""
 
 
 class TrainingError(Exception):
-    """What is the user's to mend; the message says how."""
+    """An error that the user can mend; the message says how."""

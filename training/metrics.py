@@ -1,4 +1,4 @@
-"""What a classifier is judged by, with intervals that respect which images belong together."""
+"""The metrics of a classifier, with intervals that respect which images belong together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,20 @@ _RESAMPLES = 1000
 _SEED = 0
 _INTERVAL = (2.5, 97.5)  # percentiles
 _BINS = 15  # of confidence, all equally wide (Guo et al. 2017)
-_LEAST = 1e-12  # of a probability whose logarithm is taken
+_MIN_PROBABILITY = 1e-12  # whose logarithm is taken
 
-Figures = dict[str, Any]  # names to numbers, or to names of classes to numbers
+Metrics = dict[str, Any]  # from names to numbers, or from names to one number for each class
 
 
 @dataclass(frozen=True)
-class Answers:
-    """A model's answers to images whose class is known.
+class Predictions:
+    """A model's predictions for images whose class is known.
 
     Attributes:
-        probabilities: calibrated, float64 (n, class). labels: int64 (n,). groups: int64 (n,), see Groups.
+        class_names: In the order of the model's outputs.
+        probabilities: Calibrated, float64 (n, class).
+        labels: int64 (n,).
+        groups: int64 (n,); see ``training.data.groups.Groups``.
     """
 
     class_names: tuple[str, ...]
@@ -31,135 +34,164 @@ class Answers:
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
 
-    def only(self, chosen: NDArray[Any]) -> "Answers":
-        """Some of them, by a mask or by places."""
-        return Answers(self.class_names, self.probabilities[chosen], self.labels[chosen], self.groups[chosen])
+    def only(self, selection: NDArray[Any]) -> "Predictions":
+        """Some of the predictions, by a mask or by indices."""
+        return Predictions(
+            self.class_names, self.probabilities[selection], self.labels[selection], self.groups[selection]
+        )
 
 
-def summary(answers: Answers) -> Figures:
-    """Every figure, its 95 % interval under ``intervals``, the confusion matrix (rows: the truth) and counts."""
-    figures = measure(answers, np.ones(len(answers.labels)))
-    figures["intervals"] = intervals(answers, measure)
-    predicted = answers.probabilities.argmax(1)
-    confusion = np.zeros((len(answers.class_names),) * 2, int)
-    np.add.at(confusion, (answers.labels, predicted), 1)
-    counts: Figures = {"images": len(answers.labels), "groups": len(set(answers.groups.tolist()))}
-    if HEALTHY in answers.class_names:
-        healthy = answers.class_names.index(HEALTHY)
-        counts["tumours"] = int((answers.labels != healthy).sum())
-        counts["tumours_missed"] = int(((answers.labels != healthy) & (predicted == healthy)).sum())
-    return counts | figures | {"confusion_matrix": confusion.tolist()}
+def summary(predictions: Predictions) -> Metrics:
+    """Every metric, its 95 % interval under ``intervals``, the confusion matrix (rows are labels), and counts."""
+    metrics = measure(predictions, np.ones(len(predictions.labels)))
+    metrics["intervals"] = intervals(predictions, measure)
+    predicted = predictions.probabilities.argmax(1)
+    confusion = np.zeros((len(predictions.class_names),) * 2, int)
+    np.add.at(confusion, (predictions.labels, predicted), 1)
+    counts: Metrics = {"images": len(predictions.labels), "groups": len(set(predictions.groups.tolist()))}
+    if HEALTHY in predictions.class_names:
+        healthy = predictions.class_names.index(HEALTHY)
+        counts["tumours"] = int((predictions.labels != healthy).sum())
+        counts["tumours_missed"] = int(((predictions.labels != healthy) & (predicted == healthy)).sum())
+    return counts | metrics | {"confusion_matrix": confusion.tolist()}
 
 
-def measure(answers: Answers, weights: NDArray[np.float64]) -> Figures:
-    """The figures of weighted images: ``weights`` (n,), how often each one counts. None where one is not defined.
+def measure(predictions: Predictions, weights: NDArray[np.float64]) -> Metrics:
+    """The metrics of weighted images; a metric that is not defined is None.
 
-    Accuracy; macro F1, over the classes that occur; each class's sensitivity, specificity and one-vs-rest AUROC
-    (Mann-Whitney); expected calibration error; Brier score (0 to 2, the sum over classes); negative log-likelihood in
-    nat; and the share of tumours taken for none.
+    Accuracy; macro F1, over the classes that occur; each class's sensitivity, specificity and one-vs-rest AUROC;
+    expected calibration error; Brier score (0 to 2, the sum over the classes); negative log-likelihood in nat; and the
+    share of tumours that are predicted to be none.
+
+    Args:
+        predictions: For n images.
+        weights: How often each image counts, (n,).
     """
-    probabilities, labels = answers.probabilities, answers.labels
-    classes = len(answers.class_names)
+    probabilities, labels = predictions.probabilities, predictions.labels
+    classes = len(predictions.class_names)
     predicted = probabilities.argmax(1)
-    cells = np.bincount(labels * classes + predicted, weights, classes**2).reshape(classes, classes)
-    truth, answered, right = cells.sum(1), cells.sum(0), cells.diagonal()
-    total, some = weights.sum(), truth + answered > 0
-    hits = predicted == labels
-    likelihood = np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _LEAST))
-    figures: Figures = {
-        "accuracy": _ratio(right.sum(), total),
-        "macro_f1": _ratio((2 * right[some] / (truth + answered)[some]).sum(), some.sum()),
-        "sensitivity": _by_class(answers, [_ratio(r, t) for r, t in zip(right, truth, strict=True)]),
+    confusion = np.bincount(labels * classes + predicted, weights, classes**2).reshape(classes, classes)
+    actual_counts, predicted_counts, correct_counts = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    total, occurring = weights.sum(), actual_counts + predicted_counts > 0
+    correct = predicted == labels
+    log_likelihood = np.log(np.maximum(probabilities[np.arange(len(labels)), labels], _MIN_PROBABILITY))
+    metrics: Metrics = {
+        "accuracy": _ratio(correct_counts.sum(), total),
+        "macro_f1": _ratio(
+            (2 * correct_counts[occurring] / (actual_counts + predicted_counts)[occurring]).sum(), occurring.sum()
+        ),
+        "sensitivity": _by_class(
+            predictions, [_ratio(hits, actual) for hits, actual in zip(correct_counts, actual_counts, strict=True)]
+        ),
         "specificity": _by_class(
-            answers,
-            [_ratio(total - t - a + r, total - t) for r, t, a in zip(right, truth, answered, strict=True)],
+            predictions,
+            [
+                _ratio(total - actual - positive + hits, total - actual)
+                for hits, actual, positive in zip(correct_counts, actual_counts, predicted_counts, strict=True)
+            ],
         ),
         "auroc": _by_class(
-            answers, [auroc(probabilities[:, index], labels == index, weights) for index in range(classes)]
+            predictions, [auroc(probabilities[:, index], labels == index, weights) for index in range(classes)]
         ),
-        "expected_calibration_error": calibration_error(probabilities.max(1), hits, weights),
+        "expected_calibration_error": calibration_error(probabilities.max(1), correct, weights),
         "brier": _ratio((weights * ((probabilities - np.eye(classes)[labels]) ** 2).sum(1)).sum(), total),
-        "negative_log_likelihood": _ratio(-(weights * likelihood).sum(), total),
+        "negative_log_likelihood": _ratio(-(weights * log_likelihood).sum(), total),
     }
-    if HEALTHY in answers.class_names:
-        healthy = answers.class_names.index(HEALTHY)
-        tumours = total - truth[healthy]
-        figures["tumours_missed_rate"] = _ratio(answered[healthy] - right[healthy], tumours)
-    return figures
+    if HEALTHY in predictions.class_names:
+        healthy = predictions.class_names.index(HEALTHY)
+        tumours = total - actual_counts[healthy]
+        metrics["tumours_missed_rate"] = _ratio(predicted_counts[healthy] - correct_counts[healthy], tumours)
+    return metrics
 
 
-def intervals(answers: Answers, of: Callable[[Answers, NDArray[np.float64]], Figures]) -> Figures:
-    """95 % percentile intervals, [low, high], of every figure: a bootstrap that draws whole groups.
+def intervals(predictions: Predictions, of: Callable[[Predictions, NDArray[np.float64]], Metrics]) -> Metrics:
+    """95 % percentile intervals of every metric, by a bootstrap that draws whole groups.
 
-    Field and Welsh 2007, "Bootstrapping clustered data". Copies and neighbouring slices say the same
-    thing twice; drawing images one by one would take that for evidence.
+    Field and Welsh 2007, "Bootstrapping clustered data". Copies and neighbouring slices hold the same evidence; a
+    bootstrap that draws single images would count it twice.
+
+    Args:
+        predictions: For n images.
+        of: The metrics, from predictions and the images' weights, (n,).
+
+    Returns:
+        [low, high] of each metric; None where it is never defined.
     """
     rng = np.random.default_rng(_SEED)
-    names, members = np.unique(answers.groups, return_inverse=True)
-    drawn = []
+    groups, group_of_image = np.unique(predictions.groups, return_inverse=True)
+    resamples = []
     for _ in range(_RESAMPLES):
-        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
-        drawn.append(_flat(of(answers, times[members].astype(float))))
-    return _nested({name: _interval([each[name] for each in drawn]) for name in drawn[0]})
+        times_drawn = np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups))
+        resamples.append(_flat(of(predictions, times_drawn[group_of_image].astype(float))))
+    return _nested({name: _interval([resample[name] for resample in resamples]) for name in resamples[0]})
 
 
 def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]) -> float | None:
-    """The chance that a positive scores above a negative, ties counting half."""
-    for_, against = weights * positive, weights * ~positive
-    if not for_.sum() or not against.sum():
+    """The area under the receiver operating characteristic, computed as the probability of superiority.
+
+    That is the probability that a positive scores above a negative, ties counting half (Mann-Whitney).
+
+    Args:
+        scores: (n,).
+        positive: Which images are positive, (n,).
+        weights: How often each image counts, (n,).
+    """
+    of_positives, of_negatives = weights * positive, weights * ~positive
+    if not of_positives.sum() or not of_negatives.sum():
         return None
-    order = rankdata(scores, "dense") - 1
-    up, down = np.bincount(order, for_), np.bincount(order, against)
-    below = np.cumsum(down) - down
-    return float((up * (below + down / 2)).sum() / (for_.sum() * against.sum()))
+    rank = rankdata(scores, "dense") - 1
+    positives, negatives = np.bincount(rank, of_positives), np.bincount(rank, of_negatives)
+    negatives_below = np.cumsum(negatives) - negatives
+    superior = (positives * (negatives_below + negatives / 2)).sum()
+    return float(superior / (of_positives.sum() * of_negatives.sum()))
 
 
 def calibration_error(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], weights: NDArray[np.float64]
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], weights: NDArray[np.float64]
 ) -> float | None:
-    """Expected calibration error: how far confidence and accuracy lie apart, over bins of confidence."""
+    """The expected calibration error: the mean distance between confidence and accuracy, over bins of confidence."""
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    apart = np.bincount(bins, weights * (right - confidence), _BINS)
-    return _ratio(np.abs(apart).sum(), weights.sum())
+    distances = np.bincount(bins, weights * (correct - confidence), _BINS)
+    return _ratio(np.abs(distances).sum(), weights.sum())
+
+
+def rounded(document: Any, digits: int = 4) -> Any:
+    """The document with every number rounded to ``digits`` decimals, and 0 in place of -0."""
+    if isinstance(document, dict):
+        return {name: rounded(value, digits) for name, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [rounded(value, digits) for value in document]
+    return round(document, digits) + 0.0 if isinstance(document, float) else document
 
 
 def _ratio(part: float, whole: float) -> float | None:
     return float(part / whole) if whole > 0 else None
 
 
-def _by_class(answers: Answers, values: Sequence[float | None]) -> dict[str, float | None]:
-    return dict(zip(answers.class_names, values, strict=True))
+def _by_class(predictions: Predictions, values: Sequence[float | None]) -> dict[str, float | None]:
+    return dict(zip(predictions.class_names, values, strict=True))
 
 
 def _interval(values: Sequence[float | None]) -> list[float] | None:
-    known = [value for value in values if value is not None]
-    return [float(value) for value in np.percentile(known, _INTERVAL)] if known else None
+    defined = [value for value in values if value is not None]
+    return [float(value) for value in np.percentile(defined, _INTERVAL)] if defined else None
 
 
-def _flat(figures: Figures) -> dict[tuple[str, ...], float | None]:
+def _flat(metrics: Metrics) -> dict[tuple[str, ...], float | None]:
     flat: dict[tuple[str, ...], float | None] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if isinstance(value, dict):
-            flat |= {(name, inner): each for inner, each in value.items()}
+            flat |= {(name, inner): inner_value for inner, inner_value in value.items()}
         else:
             flat[(name,)] = value
     return flat
 
 
-def _nested(flat: dict[tuple[str, ...], Any]) -> Figures:
-    figures: Figures = {}
+def _nested(flat: dict[tuple[str, ...], Any]) -> Metrics:
+    metrics: Metrics = {}
     for (name, *inner), value in flat.items():
         if inner:
-            figures.setdefault(name, {})[inner[0]] = value
+            metrics.setdefault(name, {})[inner[0]] = value
         else:
-            figures[name] = value
-    return figures
-
-
-def rounded(document: Any, digits: int = 4) -> Any:
-    """Every number in it with so many decimals, and none of them -0."""
-    if isinstance(document, dict):
-        return {name: rounded(value, digits) for name, value in document.items()}
-    if isinstance(document, list | tuple):
-        return [rounded(value, digits) for value in document]
-    return round(document, digits) + 0.0 if isinstance(document, float) else document
+            metrics[name] = value
+    return metrics

@@ -1,11 +1,10 @@
-"""A trained network as it is served: converted, and asked through a portable model server on this machine."""
+"""A trained network as it is served: converted, and called through a portable model server on this machine."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -13,34 +12,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor.contract import IMAGES, MODEL_NAME, PREDICT_SIGNATURE, PROBABILITIES
-from serving_api.messages import PredictRequest
+from brain_tumor.processes import (
+    ROOT,
+    ProcessError,
+    free_port,
+    listens,
+    model_server_command,
+    running,
+    wait_until_up,
+)
+from serving_api.requests import predict_request
 from serving_api.services import PredictionStub
-from serving_api.tensors import from_array, to_array
+from serving_api.tensors import to_array
 from training.errors import TrainingError
 
-_ROOT = Path(__file__).parents[1]
-_LOAD_SECONDS = 120
+_LOAD_TIMEOUT = 120.0  # seconds
 _DEADLINE = 60.0  # seconds for one request
 
 
 class ServingError(TrainingError):
-    """The converter or the model server did not do its work; the message has its words."""
+    """The converter or the model server failed; the message quotes it."""
 
 
 def convert(model: Path, models: Path, version: int = 1) -> Path:
-    """Convert a .keras file, with its card beside it, into ``models``; returns the version's folder.
+    """Convert a Keras model; a version that exists is left as it is.
 
-    One that is there stays.
+    Args:
+        model: A .keras file with its metadata beside it.
+        models: The folder of the model's folder.
+        version: The number of the version.
+
+    Returns:
+        The version's folder.
 
     Raises:
-        ServingError: the converter refuses it.
+        ServingError: The converter refuses the model.
     """
     target = models / MODEL_NAME / str(version)
     if target.exists():
         return target
     command = [sys.executable, "-m", "converter", str(model.resolve()), str(models.resolve())]
     command += ["--name", MODEL_NAME, "--version", str(version)]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
         raise ServingError(f"{model} cannot be converted: {last[0].removeprefix('error: ')}")
@@ -54,50 +67,39 @@ class Served:
         self._predict = PredictionStub(channel).Predict
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Ask for a batch, uint8 (n, side, side, 3): float32 (n, class).
+        """The probabilities of a batch.
+
+        Args:
+            pixels: uint8 (n, side, side, 3).
+
+        Returns:
+            float32 (n, class).
 
         Raises:
-            ServingError: the server does not answer.
+            ServingError: The server does not respond, or refuses the batch.
         """
-        request = PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = MODEL_NAME, PREDICT_SIGNATURE
-        request.inputs[IMAGES].CopyFrom(from_array(pixels))
-        request.output_filter.append(PROBABILITIES)
+        request = predict_request(MODEL_NAME, PREDICT_SIGNATURE, {IMAGES: pixels}, [PROBABILITIES])
         try:
-            answer = self._predict(request, timeout=_DEADLINE)
+            response = self._predict(request, timeout=_DEADLINE)
         except grpc.RpcError as error:
-            raise ServingError(f"the model server does not answer: {error.code().name}") from error
-        return to_array(answer.outputs[PROBABILITIES])
+            raise ServingError(f"the model server gives no prediction: {error.code().name}") from error
+        return to_array(response.outputs[PROBABILITIES])
 
 
 @contextmanager
 def served(version: Path) -> Iterator[Served]:
-    """Serve the newest version beside ``version`` while the block lasts.
+    """Serve the newest version beside ``version`` while the block runs, without a GPU.
 
     Raises:
-        ServingError: the server does not start.
+        ServingError: The server does not start.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "portable_model_server", f"--port={port}", "--host=127.0.0.1"]
-    command += [f"--model_name={MODEL_NAME}", f"--model_base_path={version.parent.resolve()}"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(_ROOT / "model-server")}
-    server = subprocess.Popen(  # noqa: S603 - our own program
-        command, cwd=_ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    port = free_port()
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(ROOT / "model-server")}
+    command = model_server_command(version.parent, port=port)
+    with running(command, environment, subprocess.DEVNULL) as server:
+        try:
+            wait_until_up(server, lambda: listens(port), _LOAD_TIMEOUT)
+        except ProcessError as error:
+            raise ServingError(f"the model server does not start with {version}: it {error}") from error
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            ready = grpc.channel_ready_future(channel)
-            for _ in range(_LOAD_SECONDS):
-                with suppress(grpc.FutureTimeoutError):
-                    ready.result(1)
-                if ready.done() or server.poll() is not None:
-                    break
-            if not ready.done():
-                ready.cancel()
-                raise ServingError(f"the model server does not start with {version}")
             yield Served(channel)
-    finally:
-        server.terminate()
-        server.wait()

@@ -58,7 +58,7 @@ def test_every_network_has_a_row_that_its_runs_bear_out(document: dict, compared
     assert [each["model"] for each in document["rows"]] == list(MODELS)
     assert (document["images"], document["seeds"], document["trials"]) == (10, [0, 1], 1)
     for each in document["rows"]:
-        cards = [run.read_card(compared / each["model"] / f"seed-{seed}") for seed in (0, 1)]
+        cards = [run.read_metadata(compared / each["model"] / f"seed-{seed}") for seed in (0, 1)]
         accuracies = [card.metrics["validation"]["accuracy"] for card in cards]
         assert each["accuracies"] == pytest.approx(accuracies, abs=1e-4)
         assert each["low"] <= np.mean(each["accuracies"]) <= each["high"]
@@ -118,14 +118,14 @@ def test_killed_twice_it_ends_with_the_same_table_and_does_nothing_again(
     command = [sys.executable, "-m", "training.compare", *arguments]
     small = tmp_path / "small"
     kill_when(small / "search" / "trial-0" / "checkpoint" / "state.json", command)  # inside a run
-    assert not (small / "search" / "trial-0" / run.CARD).exists()
-    kill_when(small / "seed-0" / run.CARD, command)  # after one
+    assert not (small / "search" / "trial-0" / run.METADATA).exists()
+    kill_when(small / "seed-0" / run.METADATA, command)  # after one
     done = stamps(small / "search" / "trial-0") | stamps(small / "seed-0")
-    assert not (small / "seed-1" / run.CARD).exists()
+    assert not (small / "seed-1" / run.METADATA).exists()
     with caplog.at_level(logging.INFO):
         assert main(arguments) == 0
     done = {path: stamp for path, stamp in done.items() if "checkpoint" not in path.parts}
-    assert {path.name for path in done} >= {run.CARD, run.MODEL, run.VALIDATION, "epochs.csv"}
+    assert {path.name for path in done} >= {run.METADATA, run.MODEL, run.VALIDATION, "epochs.csv"}
     assert stamps(small).items() >= done.items()
     again = json.loads((tmp_path / COMPARISON).read_text())
     assert again["chosen"] == {"model": "small", "run": "small/seed-0"}

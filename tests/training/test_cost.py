@@ -56,7 +56,7 @@ def version(source: Path) -> Path:
 
 def test_the_converted_model_describes_itself_with_the_whole_card(version: Path, source: Path) -> None:
     """What the run's card documents is in the SavedModel's assets and in the signature that the server answers."""
-    told = run.read_card(source)
+    told = run.read_metadata(source)
     kept = ModelMetadata.from_json((version / METADATA_ASSET).read_text())
     described = tf.saved_model.load(str(version)).signatures["describe"]()["card"].numpy().decode()
     assert told.documentation["intended_use"]
@@ -88,7 +88,7 @@ def test_a_image_that_the_server_refuses_ends_it(version: Path) -> None:
 
 def test_what_the_converter_refuses_is_said_in_its_words(source: Path, tmp_path: Path) -> None:
     (tmp_path / run.MODEL).write_bytes(b"no model")
-    (tmp_path / run.CARD).write_bytes((source / run.CARD).read_bytes())
+    (tmp_path / run.METADATA).write_bytes((source / run.METADATA).read_bytes())
     with pytest.raises(serving.ServingError, match=r"model\.keras cannot be converted: .*damaged or incomplete"):
         serving.convert(tmp_path / run.MODEL, tmp_path / "models")
     assert not (tmp_path / "models" / MODEL_NAME / "1").exists()

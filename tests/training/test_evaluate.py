@@ -20,7 +20,7 @@ from training.evaluate import EVALUATION, evaluate, unseen
 from training.evaluate.__main__ import main
 from training.evaluate.ood import strangers_flagged
 from training.train import run
-from training.train.ood import MEASURED, training_outliers
+from training.train.ood import TEST_FAMILIES, training_samples
 from training.train.recipes import Options
 
 
@@ -51,7 +51,7 @@ def test_everything_is_written(evaluated_run: Path) -> None:
 
 
 def test_the_card_has_the_figures_and_keeps_the_rest(evaluated_run: Path, trained_run: Path, evaluation: dict) -> None:
-    card, before = run.read_card(evaluated_run), run.read_card(trained_run)
+    card, before = run.read_metadata(evaluated_run), run.read_metadata(trained_run)
     assert card.metrics == evaluation
     assert (card.training, card.versions, card.temperature) == (before.training, before.versions, before.temperature)
     for name, value in before.metrics["validation"].items():
@@ -88,7 +88,7 @@ def test_copies_are_left_out(evaluation: dict, predictions: list[dict[str, str]]
 def test_probabilities_are_calibrated_and_flags_are_those_of_the_threshold(
     predictions: list[dict[str, str]], evaluation: dict, evaluated_run: Path, phantom_data: DataSet
 ) -> None:
-    card = run.read_card(evaluated_run)
+    card = run.read_metadata(evaluated_run)
     flagged = [float(row["out_of_distribution"]) > card.out_of_distribution_threshold for row in predictions]
     assert evaluation["scans_flagged"] == pytest.approx(np.mean(flagged), abs=1e-4)
     probabilities = np.array([[float(row[name]) for name in card.class_names] for row in predictions])
@@ -106,27 +106,27 @@ def test_the_report_shows_raw_and_de_duplicated_side_by_side(evaluated_run: Path
     for name, title in (("images", "images"), ("accuracy", "accuracy"), ("macro_f1", "macro f1")):
         for cell, part in zip(table[title], ("test", "deduplicated_test"), strict=True):
             assert float(cell.split(" ")[0]) == evaluation[part][name]
-    assert set(table) >= {*MEASURED, "sensitivity, glioma", "AUROC, pituitary", "tumours missed", "test scans"}
+    assert set(table) >= {*TEST_FAMILIES, "sensitivity, glioma", "AUROC, pituitary", "tumours missed", "test scans"}
     for name in re.findall('src="(.*?)"', page):
         assert (evaluated_run / "evaluation" / name).exists()
 
 
 def test_strangers_are_measured_in_shares_that_their_seed_repeats(evaluated_run: Path, evaluation: dict) -> None:
     shares = evaluation["strangers_flagged"]
-    assert set(shares) == set(MEASURED)
+    assert set(shares) == set(TEST_FAMILIES)
     assert all(0 <= share <= 1 for share in shares.values())
     model = run.load_model(evaluated_run)
-    assert strangers_flagged(model, 32, run.read_card(evaluated_run).out_of_distribution_threshold) == shares
+    assert strangers_flagged(model, 32, run.read_metadata(evaluated_run).out_of_distribution_threshold) == shares
     assert set(strangers_flagged(model, 32, -np.inf).values()) == {1.0}
     assert set(strangers_flagged(model, 32, np.inf).values()) == {0.0}
 
 
 def test_no_family_that_measures_is_shown_in_training() -> None:
-    code = training_outliers.__code__
+    code = training_samples.__code__
     inner = [constant for constant in code.co_consts if hasattr(constant, "co_names")]
     shown = {name for each in (code, *inner) for name in each.co_names}
     assert {"_shapes", "_false_colours"} <= shown
-    assert not shown & {family.__name__ for family in MEASURED.values()}
+    assert not shown & {family.__name__ for family in TEST_FAMILIES.values()}
 
 
 def test_evaluating_again_gives_the_same(
@@ -136,11 +136,11 @@ def test_evaluating_again_gives_the_same(
     evaluate(again, phantom_data, audited)
     for name in (EVALUATION, "predictions.csv", "report.html", "confusion.png", "mistakes.png"):
         assert (again / "evaluation" / name).read_bytes() == (evaluated_run / "evaluation" / name).read_bytes(), name
-    assert (again / run.CARD).read_bytes() == (evaluated_run / run.CARD).read_bytes()
+    assert (again / run.METADATA).read_bytes() == (evaluated_run / run.METADATA).read_bytes()
 
 
 def test_a_run_without_a_mistake_and_without_an_audit(squares_run: Path) -> None:
-    metrics = run.read_card(squares_run).metrics
+    metrics = run.read_metadata(squares_run).metrics
     assert metrics["test"]["accuracy"] == 1
     assert metrics["deduplicated_test"] is None
     assert "tumours" not in metrics["test"]
@@ -181,7 +181,7 @@ def test_training_takes_nothing_from_the_test_images(
     one, other = (run.load_model(each).get_weights() for each in (trained_run, tmp_path / "run"))
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert card.metrics == run.read_card(trained_run).metrics
+    assert card.metrics == run.read_metadata(trained_run).metrics
     with pytest.raises(Exception, match=r"cannot read .*Testing/glioma"):
         evaluate(tmp_path / "run", garbled, by_patient(garbled))
 
@@ -227,13 +227,13 @@ def empty_validation(folder: Path) -> None:
 
 
 def remove_the_card(folder: Path) -> None:
-    (folder / run.CARD).unlink()
+    (folder / run.METADATA).unlink()
 
 
 def swap_the_classes(folder: Path) -> None:
-    document = json.loads((folder / run.CARD).read_text())
+    document = json.loads((folder / run.METADATA).read_text())
     document["class_names"].reverse()
-    (folder / run.CARD).write_text(json.dumps(document))
+    (folder / run.METADATA).write_text(json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -297,10 +297,10 @@ def test_a_test_set_that_training_has_seen_all_of_is_refused(copy: Path, phantom
 
 def test_an_evaluation_drops_what_the_card_said_of_an_older_one(squares_run: Path, squares: DataSet, tmp_path) -> None:
     folder = Path(copytree(squares_run, tmp_path / "run"))
-    document = json.loads((folder / run.CARD).read_text()) | {"documentation": {"limits": ["It took 9 of 9."]}}
-    (folder / run.CARD).write_text(json.dumps(document))
+    document = json.loads((folder / run.METADATA).read_text()) | {"documentation": {"limits": ["It took 9 of 9."]}}
+    (folder / run.METADATA).write_text(json.dumps(document))
     assert evaluate(folder, squares, by_patient(squares)).documentation == {}
-    assert ModelMetadata.from_json((folder / run.CARD).read_text()).documentation == {}
+    assert ModelMetadata.from_json((folder / run.METADATA).read_text()).documentation == {}
 
 
 def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

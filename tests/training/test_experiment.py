@@ -38,7 +38,7 @@ def test_every_stage_leaves_its_results(out: Path, document: dict, phantom_data:
     final = out / document["run"]
     for file in ("explore/explore.json", "audit/groups.json", "compare/compare.json", "report.html"):
         assert (out / file).exists(), file
-    card = run.read_card(final)
+    card = run.read_metadata(final)
     assert (final / "card.md").exists()
     assert card.training["fingerprint"] == document["fingerprint"] == phantom_data.fingerprint()
     assert card.training["audited"]
@@ -51,7 +51,7 @@ def test_the_served_model_is_the_evaluated_one_with_its_whole_card(out: Path, do
     assert document["served"]["images"] == 48
     assert document["served"]["largest_difference"] < 1e-3
     kept = ModelMetadata.from_json((out / document["version"] / METADATA_ASSET).read_text())
-    card = run.read_card(out / document["run"])
+    card = run.read_metadata(out / document["run"])
     assert (kept.metrics, kept.documentation) == (card.metrics, card.documentation)
 
 
@@ -112,7 +112,7 @@ def test_a_served_model_that_answers_otherwise_is_found(
     cells[5] = f"{1 - float(cells[5]):.6f}"
     table.write_text("\n".join([head, ",".join(cells), *rows[1:]]) + "\n")
     with pytest.raises(ServingError, match="differs from what was evaluated"):
-        check(out / document["version"], final, phantom_data, run.read_card(final))
+        check(out / document["version"], final, phantom_data, run.read_metadata(final))
 
 
 @pytest.mark.parametrize(

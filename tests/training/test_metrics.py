@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from training.metrics import Answers, Figures, auroc, calibration_error, intervals, measure, rounded, summary
+from training.metrics import Predictions, Metrics, auroc, calibration_error, intervals, measure, rounded, summary
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 
 
-def some_answers(count: int = 200, seed: int = 0, names: tuple[str, ...] = NAMES) -> Answers:
+def some_answers(count: int = 200, seed: int = 0, names: tuple[str, ...] = NAMES) -> Predictions:
     """Random ones, better than chance; two decimals, so that there are ties."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, len(names), count)
     scores = rng.gamma(1, 1, (count, len(names))) + 1.2 * np.eye(len(names))[labels]
     probabilities = np.round(scores / scores.sum(1, keepdims=True), 2)
     probabilities[:, 0] += 1 - probabilities.sum(1)
-    return Answers(names, probabilities, labels, np.arange(count))
+    return Predictions(names, probabilities, labels, np.arange(count))
 
 
 @pytest.fixture(params=["each once", "weighted"])
@@ -83,7 +83,7 @@ def test_calibration_error_is_that_of_a_plain_loop(weights: np.ndarray) -> None:
 def test_the_confusion_matrix_has_the_truth_in_its_rows_and_tumours_missed_are_counted() -> None:
     labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
     said = np.array([0, 2, 1, 1, 2, 0, 2, 3])
-    figures = summary(Answers(NAMES, np.eye(4)[said], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4])))
+    figures = summary(Predictions(NAMES, np.eye(4)[said], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4])))
     assert figures["confusion_matrix"] == reference.confusion_matrix(labels, said).tolist()
     assert figures["confusion_matrix"] == [[1, 0, 1, 0], [0, 2, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]]
     assert (figures["images"], figures["groups"]) == (8, 5)
@@ -112,17 +112,17 @@ def test_what_is_not_defined_is_none() -> None:
     assert nothing["accuracy"] is nothing["brier"] is nothing["expected_calibration_error"] is None
 
 
-def width(figures: Figures, name: str) -> float:
+def width(figures: Metrics, name: str) -> float:
     low, high = figures["intervals"][name]
     return high - low
 
 
 @pytest.fixture(scope="module")
-def of_sixty() -> Figures:
+def of_sixty() -> Metrics:
     return summary(some_answers(60))
 
 
-def test_an_interval_holds_its_value(of_sixty: Figures) -> None:
+def test_an_interval_holds_its_value(of_sixty: Metrics) -> None:
     intervals = of_sixty["intervals"]
     for name in ("accuracy", "macro_f1", "brier", "negative_log_likelihood", "tumours_missed_rate"):
         low, high = intervals[name]
@@ -132,21 +132,21 @@ def test_an_interval_holds_its_value(of_sixty: Figures) -> None:
             assert intervals[name][inner][0] < value < intervals[name][inner][1]
 
 
-def test_an_interval_is_as_wide_as_theory_says(of_sixty: Figures) -> None:
+def test_an_interval_is_as_wide_as_theory_says(of_sixty: Metrics) -> None:
     accuracy = of_sixty["accuracy"]
     assert width(of_sixty, "accuracy") == pytest.approx(2 * 1.96 * np.sqrt(accuracy * (1 - accuracy) / 60), rel=0.1)
 
 
-def test_intervals_are_reproducible(of_sixty: Figures) -> None:
+def test_intervals_are_reproducible(of_sixty: Metrics) -> None:
     assert summary(some_answers(60)) == of_sixty
 
 
 def test_a_class_that_a_resample_lacks_does_not_count_as_a_mistake() -> None:
-    figures = summary(Answers(("a", "b"), np.eye(2)[[0, 0, 1]], np.array([0, 0, 1]), np.arange(3)))
+    figures = summary(Predictions(("a", "b"), np.eye(2)[[0, 0, 1]], np.array([0, 0, 1]), np.arange(3)))
     assert figures["intervals"]["macro_f1"] == [1, 1]
 
 
-def test_copies_in_one_group_are_no_evidence(of_sixty: Figures) -> None:
+def test_copies_in_one_group_are_no_evidence(of_sixty: Metrics) -> None:
     once = some_answers(60)
     grouped = once.only(np.repeat(np.arange(60), 4))
     alone = summary(replace(grouped, groups=np.arange(240)))
@@ -157,7 +157,7 @@ def test_copies_in_one_group_are_no_evidence(of_sixty: Figures) -> None:
         assert width(alone, name) < 0.6 * width(together, name)  # half as wide, in theory
 
 
-def test_groups_need_not_be_numbered_in_order(of_sixty: Figures) -> None:
+def test_groups_need_not_be_numbered_in_order(of_sixty: Metrics) -> None:
     renumbered = replace(some_answers(60), groups=1000 - 7 * np.arange(60))
     assert summary(renumbered)["groups"] == 60
     assert width(summary(renumbered), "accuracy") == pytest.approx(width(of_sixty, "accuracy"), rel=0.1)

@@ -39,7 +39,7 @@ def carded(evaluated: Path, folder: Path, audit: object = None) -> tuple[str, Mo
         file = folder / "audit.json"
         file.write_text(json.dumps(audit))
     card.write(folder, file)
-    return (folder / card.CARD).read_text(), run.read_card(folder)
+    return (folder / card.CARD).read_text(), run.read_metadata(folder)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_the_head_says_the_accuracies_and_that_it_is_a_phantom(markdown: str, ev
 
 def test_every_item_of_tripod_ai_is_named_and_has_an_answer(markdown: str, folder: Path) -> None:
     named = [f"{number} {name}" for number, name in enumerate(TRIPOD_AI, 1)]
-    items = run.read_card(folder).documentation["tripod_ai"]
+    items = run.read_metadata(folder).documentation["tripod_ai"]
     assert list(items) == named
     rows = tables(markdown)[3][1:]
     assert [row[0] for row in rows] == named
@@ -126,7 +126,7 @@ def test_every_item_of_tripod_ai_is_named_and_has_an_answer(markdown: str, folde
 
 
 def test_what_was_done_is_told_as_the_options_have_it(folder: Path) -> None:
-    told = run.read_card(folder)
+    told = run.read_metadata(folder)
     items = told.documentation["tripod_ai"]
     methods = items["12 Analytical methods"]
     for text in ("small, from random weights", "recipe two-phase", "up to 3 epochs", "batch 8", "seed 0"):
@@ -142,7 +142,7 @@ def test_what_was_done_is_told_as_the_options_have_it(folder: Path) -> None:
 
 
 def test_data_and_groups_are_counted(folder: Path, evaluation: dict) -> None:
-    told = run.read_card(folder)
+    told = run.read_metadata(folder)
     data, groups = told.documentation["data"], told.documentation["groups"]
     assert "Synthetic phantom images" in data
     assert "62 images to fit, 10 held out of Training to validate, 48 to test" in data
@@ -153,7 +153,7 @@ def test_data_and_groups_are_counted(folder: Path, evaluation: dict) -> None:
 
 
 def test_limits_say_phantom_first_and_count_the_tumours_missed(folder: Path, evaluation: dict) -> None:
-    limits = run.read_card(folder).documentation["limits"]
+    limits = run.read_metadata(folder).documentation["limits"]
     assert "phantom" in limits[0]
     test = evaluation["test"]
     assert f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test images for none." in limits
@@ -175,7 +175,7 @@ def test_tables_are_well_formed_and_drawings_exist(markdown: str, folder: Path) 
 
 
 def test_the_card_of_the_model_gains_its_statements_and_nothing_else(folder: Path, evaluated_run: Path) -> None:
-    told, before = run.read_card(folder), run.read_card(evaluated_run)
+    told, before = run.read_metadata(folder), run.read_metadata(evaluated_run)
     assert before.documentation == {}
     assert replace(told, documentation={}) == before
     assert set(told.documentation) == {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
@@ -198,12 +198,12 @@ def test_two_classes_without_an_audit_and_with_a_bar_in_a_name(squares_run: Path
 def test_what_the_audit_found_is_among_the_limits(evaluated_run: Path, folder: Path, tmp_path: Path) -> None:
     blind = {"sees": "border", "balanced_accuracy": 0.41, "interval": [0.38, 0.44], "chance": 0.25}
     audit = {
-        "fingerprint": run.read_card(folder).training["fingerprint"],
+        "fingerprint": run.read_metadata(folder).training["fingerprint"],
         "contradictory": [["a", "b"], ["c", "d"]],
         "shortcuts": [blind, blind | {"sees": "brightness", "balanced_accuracy": 0.3}],
     }
     text, told = carded(evaluated_run, tmp_path / "run", audit)
-    without = run.read_card(folder).documentation["limits"]
+    without = run.read_metadata(folder).documentation["limits"]
     more = [limit for limit in told.documentation["limits"] if limit not in without]
     assert len(more) == 2
     assert (
@@ -231,7 +231,7 @@ def test_an_audit_that_cannot_be_used_is_explained(
         (tmp_path / "audit.json").write_bytes(audit)
     refused([str(copy), "--audit", str(tmp_path / "audit.json")], message, capsys)
     assert not (copy / card.CARD).exists()
-    assert run.read_card(copy).documentation == {}
+    assert run.read_metadata(copy).documentation == {}
 
 
 def test_an_audit_that_the_evaluation_did_not_use_is_refused(
@@ -239,7 +239,7 @@ def test_an_audit_that_the_evaluation_did_not_use_is_refused(
 ) -> None:
     copy = Path(copytree(trained_run, tmp_path / "run"))
     evaluate(copy, phantom_data, by_patient(phantom_data))
-    audit = {"fingerprint": run.read_card(copy).training["fingerprint"], "contradictory": [], "shortcuts": []}
+    audit = {"fingerprint": run.read_metadata(copy).training["fingerprint"], "contradictory": [], "shortcuts": []}
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     with pytest.raises(CheckpointError, match="tested without the audit's --groups"):
         card.write(copy, tmp_path / "audit.json")

@@ -2,22 +2,22 @@ import numpy as np
 import pytest
 
 from training.evaluate.operating_points import ANY_TUMOUR, operating_points
-from training.metrics import Answers
+from training.metrics import Predictions
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 
 
-def random_answers(count: int, seed: int, sureness: float = 2.0) -> Answers:
+def random_answers(count: int, seed: int, sureness: float = 2.0) -> Predictions:
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 4)
     scores = np.exp(sureness * rng.normal(size=(count, 4)) + 1.5 * sureness * np.eye(4)[labels])
-    return Answers(NAMES, scores / scores.sum(1, keepdims=True), labels, np.arange(count))
+    return Predictions(NAMES, scores / scores.sum(1, keepdims=True), labels, np.arange(count))
 
 
-def two_classes(first: list[float], labels: list[int]) -> Answers:
+def two_classes(first: list[float], labels: list[int]) -> Predictions:
     """Of classes a and b, by the probability of a."""
     shares = np.array(first)
-    return Answers(("a", "b"), np.column_stack([shares, 1 - shares]), np.array(labels), np.arange(len(labels)))
+    return Predictions(("a", "b"), np.column_stack([shares, 1 - shares]), np.array(labels), np.arange(len(labels)))
 
 
 @pytest.mark.parametrize("sureness", [0.2, 2.0, 20.0])

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from training.data import DataError
 from training.explore.measure import Measured
-from training.metrics import Answers, Figures, intervals, rounded
+from training.metrics import Metrics, Predictions, intervals, rounded
 
 _FOLDS = 5
 _TREES = 200
@@ -48,14 +48,14 @@ def shortcuts(images: Sequence[Measured], labels: NDArray[np.int64], groups: NDA
             _TREES, min_samples_leaf=_LEAVES, class_weight="balanced", random_state=0, n_jobs=-1
         )
         answers = cross_val_predict(forest, features, labels, cv=splits)
-        given = Answers(tuple(map(str, classes)), np.eye(len(classes))[answers], labels, groups)
+        given = Predictions(tuple(map(str, classes)), np.eye(len(classes))[answers], labels, groups)
         value = _balanced_accuracy(given, np.ones(len(labels)))["balanced_accuracy"]
         interval = intervals(given, _balanced_accuracy)["balanced_accuracy"]
         found.append({"sees": name, "balanced_accuracy": value, "interval": interval, "chance": 1 / len(classes)})
     return rounded(found)
 
 
-def _balanced_accuracy(answers: Answers, weights: NDArray[np.float64]) -> Figures:
+def _balanced_accuracy(answers: Predictions, weights: NDArray[np.float64]) -> Metrics:
     """The mean of the classes' sensitivities."""
     total = np.bincount(answers.labels, weights)
     right = np.bincount(answers.labels, weights * (answers.probabilities.argmax(1) == answers.labels))

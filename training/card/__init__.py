@@ -27,7 +27,7 @@ def write(folder: Path, audit_file: Path | None) -> ModelMetadata:
     Raises:
         CheckpointError: the run was not evaluated, or the audit cannot be read or is of other data.
     """
-    card = run.read_card(folder)
+    card = run.read_metadata(folder)
     if "test" not in card.metrics:
         raise CheckpointError(f"{folder} was not tested yet: run python -m training.evaluate first")
     audit = _audit(audit_file, card)
@@ -55,7 +55,7 @@ def write(folder: Path, audit_file: Path | None) -> ModelMetadata:
     )
     with atomic_file(folder / CARD) as scratch:
         scratch.write_text(text, encoding="utf-8")
-    run.write_card(card, folder)
+    run.write_metadata(card, folder)
     return card
 
 

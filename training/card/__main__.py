@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument("--audit", type=Path, metavar="FILE", help="audit.json of python -m training.audit on its data")
     args = parser.parse_args(argv)
-    with cli.ending(parser, "the same command begins anew"):
+    with cli.errors(parser, "the same command begins anew"):
         card.write(args.run, args.audit)
         log.info("written: %s", args.run / card.CARD)
     return 0

@@ -1,4 +1,4 @@
-"""A learning rate for each network, found on validation alone by a search that goes on where it was stopped."""
+"""A search for a network's learning rate, on validation alone; an interrupted search continues where it was stopped."""
 
 import logging
 from pathlib import Path
@@ -14,81 +14,93 @@ from training.data.groups import Groups
 from training.train import run
 from training.train.checkpoint import CheckpointError, require_same
 from training.train.fit import DivergedError
-from training.train.recipes import Options, with_learning_rate
+from training.train.options import Configuration
 
 log = logging.getLogger(__name__)
 
-_RANGE = 10.0  # the search goes from a tenth of the recipe's own rate to ten times it
-_RANDOM_TRIALS = 3  # before the sampler learns from what it saw
+_RANGE = 10.0  # the search goes from a tenth of the recipe's own rate to ten times that rate
+_RANDOM_TRIALS = 3  # before the sampler uses the results of earlier trials
 
 
-def search(found: DataSet, groups: Groups, options: Options, trials: int, folder: Path) -> float:
+def search(data_set: DataSet, groups: Groups, configuration: Configuration, trials: int, folder: Path) -> float:
     """The learning rate whose short run gives the least calibrated validation loss.
 
-    The first trial is the recipe's own rate. Trials lie in ``folder``, their figures in ``search.db`` there.
+    The first trial takes the configuration's own rate.
 
     Args:
-        options: of one trial.
+        data_set: The images.
+        groups: Which of them must not be parted.
+        configuration: Of one trial.
+        trials: How many there are.
+        folder: Gets the trials' runs, and their losses in ``search.db``.
 
     Raises:
-        DivergedError: no trial gave a finite loss.
-        CheckpointError: ``folder`` holds a search with other options or on other data.
+        DivergedError: No trial gave a finite loss.
+        CheckpointError: ``folder`` holds a search with another configuration or on other images.
     """
-    middle = options.phases[-1].learning_rate
-    study = _study(options.model, folder, {**options.as_json(), "fingerprint": found.fingerprint()})
+    middle = configuration.main_phase.learning_rate
+    model = configuration.model
+    study = _study(model, folder, {**configuration.as_json(), "fingerprint": data_set.fingerprint()})
     if not study.trials:
         study.enqueue_trial({"learning_rate": middle})
     for number in range(trials):
-        rate = proposed_rate(study, number, middle, options.seed)
+        rate = propose_rate(study, number, middle, configuration.seed)
         if study.trials[number].state == TrialState.FAIL:
             continue
-        log.info("%s: trial %d of %d, learning rate %.2g", options.model, number + 1, trials, rate)
+        log.info("%s: trial %d of %d, learning rate %.2g", model, number + 1, trials, rate)
         try:
-            card = run.train(found, groups, with_learning_rate(options, rate), folder / f"trial-{number}")
+            trial = configuration.with_main_phase(learning_rate=rate)
+            metadata = run.train(data_set, groups, trial, folder / f"trial-{number}")
         except DivergedError as error:
             log.info("%s", error)
             study.tell(number, state=TrialState.FAIL)
             continue
         keras.utils.clear_session(free_memory=True)
-        (folder / f"trial-{number}" / run.MODEL).unlink(missing_ok=True)  # only its figures are of use
-        # A trial that is finished was only held against the options and the data, which may have changed since.
-        study.tell(number, card.metrics["validation"]["negative_log_likelihood"], skip_if_finished=True)
-    done = [trial for trial in study.trials[:trials] if trial.state == TrialState.COMPLETE]
-    if not done:
+        (folder / f"trial-{number}" / run.MODEL).unlink(missing_ok=True)  # only the metrics are needed
+        # Finished trials come here again, too, so that train() holds them against the configuration and the images.
+        study.tell(number, metadata.metrics["validation"]["negative_log_likelihood"], skip_if_finished=True)
+    complete = [finished for finished in study.trials[:trials] if finished.state == TrialState.COMPLETE]
+    if not complete:
         raise DivergedError(
-            f"{options.model}: no learning rate that was tried gave a finite loss; remove {folder} and lower "
-            "--learning-rate"
+            f"{model}: no learning rate that was tried gave a finite loss; remove {folder} and lower --learning-rate"
         )
-    best = min(done, key=lambda trial: trial.value or 0.0)  # the first of equal ones
+    best = min(complete, key=lambda finished: finished.value or 0.0)  # the first among equals
     return float(best.params["learning_rate"])
 
 
 def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
-    """The search in ``folder``, if it is this one, or a new one."""
+    """The search in ``folder``, which must be this one, or a new one."""
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / "search.db"
     try:
         study = optuna.create_study(storage=f"sqlite:///{path.resolve()}", study_name=name, load_if_exists=True)
-        known = study.user_attrs.get("identity")
-        if known is None:
+        kept = study.user_attrs.get("identity")
+        if kept is None:
             study.set_user_attr("identity", identity)
     except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
         raise CheckpointError(f"{path} cannot be used ({type(error).__name__}): remove {folder}") from error
-    if known is not None:
-        require_same(known, identity, folder)
+    if kept is not None:
+        require_same(kept, identity, folder)
     return study
 
 
-def proposed_rate(study: optuna.Study, number: int, middle: float, seed: int) -> float:
-    """A trial's rate: the one it was begun with, or a new one, which the trials before it decide."""
+def propose_rate(study: optuna.Study, number: int, middle: float, seed: int) -> float:
+    """The learning rate of a trial: the one it was started with, or a new one that follows from the trials before it.
+
+    Args:
+        study: The search.
+        number: Of the trial, from 0.
+        middle: The rate in the middle of the range, on a logarithmic scale.
+        seed: The same seed gives the same rates.
+    """
     trials = study.trials
-    # Seeded for each trial, so that a search that was stopped goes on as it would have.
+    # Seeded for each trial, so that an interrupted search continues as it would have.
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=_RANDOM_TRIALS, seed=seed + number)
     if number == len(trials) or trials[number].state == TrialState.WAITING:
         trial = study.ask()
     elif "learning_rate" in trials[number].params:
         return float(trials[number].params["learning_rate"])
-    else:  # stopped after it was begun and before its rate was chosen
+    else:  # stopped after its start and before its rate was proposed
         trial = optuna.trial.Trial(study, trials[number]._trial_id)
     return trial.suggest_float("learning_rate", middle / _RANGE, middle * _RANGE, log=True)

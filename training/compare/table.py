@@ -1,4 +1,4 @@
-"""The table of a comparison, the front of accuracy against cost, and which network it speaks for."""
+"""The table of a comparison, its Pareto front of accuracy against time, and the selection of a network."""
 
 import statistics
 from collections.abc import Sequence
@@ -17,10 +17,16 @@ class Row:
     """One network.
 
     Attributes:
-        accuracies: on validation, one for each seed.
-        low, high: the 95 % interval of their mean, for these seeds: images are drawn, not seeds.
-        multiplications: 10^9 multiply-accumulates an image. megabytes: of the SavedModel, 10^6 bytes.
-        milliseconds: of one image on the model server. side: of the images, pixels.
+        model: Its name.
+        learning_rate: Of the main phase.
+        accuracies: On validation, one for each seed.
+        low: Lower end of the 95 % interval of their mean. The bootstrap draws images, not seeds.
+        high: Upper end of that interval.
+        parameters: How many there are.
+        multiplications: Multiply-accumulates for one image, in 10^9.
+        megabytes: Size of the SavedModel, in 10^6 bytes.
+        milliseconds: Time of one image on the model server.
+        side: Of the images, in pixels.
     """
 
     model: str
@@ -40,29 +46,29 @@ class Row:
         return statistics.mean(self.accuracies)
 
 
-def chosen(rows: Sequence[Row]) -> Row:
+def select_model(rows: Sequence[Row]) -> Row:
     """The fastest network whose mean accuracy lies within the interval of the most accurate one."""
     best = max(rows, key=lambda row: row.accuracy)
-    least = min(best.low, best.accuracy)  # rounding may put the one a hair above the other
+    least = min(best.low, best.accuracy)  # rounding may put the interval slightly above the mean
     return min((row for row in rows if row.accuracy >= least), key=lambda row: row.milliseconds)
 
 
-def front(rows: Sequence[Row]) -> list[Row]:
-    """The networks that no other beats both in accuracy and in time, the fastest first."""
-    best: list[Row] = []
+def pareto_front(rows: Sequence[Row]) -> list[Row]:
+    """The networks that no other network beats both in accuracy and in time, the fastest first."""
+    front: list[Row] = []
     for row in sorted(rows, key=lambda row: (row.milliseconds, -row.accuracy)):
-        if not best or row.accuracy > best[-1].accuracy:
-            best.append(row)
-    return best
+        if not front or row.accuracy > front[-1].accuracy:
+            front.append(row)
+    return front
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Validation accuracy against milliseconds, with intervals, each seed as a dot, and the front as a line."""
+    """Draw validation accuracy against milliseconds: intervals, a dot for each seed, the Pareto front as a line."""
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
-    step = front(rows)
+    front = pareto_front(rows)
     axes.plot(
-        [row.milliseconds for row in step], [row.accuracy for row in step], color="grey", linestyle="--", zorder=0
+        [row.milliseconds for row in front], [row.accuracy for row in front], color="grey", linestyle="--", zorder=0
     )
     for index, row in enumerate(rows):
         colour = COLOURS[index % len(COLOURS)]
@@ -79,12 +85,12 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 
 def report(document: dict[str, Any], rows: Sequence[Row], data: str, out: Path) -> None:
-    """Write ``report.html`` with the table and ``front.png``."""
-    best = document["chosen"]["model"]
+    """Write ``report.html`` with the table and ``pareto-front.png``."""
+    selected = document["selected"]["model"]
     page = Report("Comparison", out, data)
     page.text(
         f"Mean accuracy over {len(document['seeds'])} seeds on the same {document['images']} validation images; "
-        "the test images were not looked at. Intervals hold 95 % and come from a bootstrap over whole groups."
+        "the test images were not used. Intervals hold 95 % and come from a bootstrap over whole groups."
     )
     if document["trials"]:
         page.text(f"Each network has the learning rate that did best in {document['trials']} short trials.")
@@ -93,19 +99,23 @@ def report(document: dict[str, Any], rows: Sequence[Row], data: str, out: Path) 
             *("network", "learning rate", "accuracy (95 % interval)", "each seed", "side", "parameters", "GMAC"),
             *("SavedModel", "model server"),
         ],
-        [_cells(row, row.model == best) for row in rows],
-        f"Proposed (*): {best}, the fastest whose mean accuracy lies within the interval of the most accurate network.",
+        [_cells(row, row.model == selected) for row in rows],
+        f"Proposed (*): {selected}, the fastest network whose mean accuracy lies within the interval of the best one.",
     )
-    page.figure(draw(rows), "front", "Accuracy against time; no other network beats those on the dashed line in both.")
+    page.figure(
+        draw(rows),
+        "pareto-front",
+        "Accuracy against time. The dashed line is the Pareto front: no other network beats these in both.",
+    )
     page.write()
 
 
-def _cells(row: Row, best: bool) -> list[str]:
+def _cells(row: Row, selected: bool) -> list[str]:
     return [
-        f"{row.model} *" if best else row.model,
+        f"{row.model} *" if selected else row.model,
         f"{row.learning_rate:.2g}",
         share_with_interval(row.accuracy, (row.low, row.high)),
-        ", ".join(f"{100 * each:.1f}" for each in row.accuracies),
+        ", ".join(f"{100 * accuracy:.1f}" for accuracy in row.accuracies),
         f"{row.side}",
         f"{row.parameters / 1e6:.2f} M",
         f"{row.multiplications:.3f}",

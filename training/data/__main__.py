@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.source != PHANTOM and args.out:
         parser.error(f"--out is of the {PHANTOM}; KAGGLEHUB_CACHE moves the Kaggle set")
-    with cli.ending(parser, "the same command goes on"):
+    with cli.errors(parser, "the same command goes on"):
         found = ready(
             args.source, out=args.out, phantom_options=rest, manifest_file=args.manifest, only_check=args.check
         )

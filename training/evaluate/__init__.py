@@ -21,7 +21,7 @@ from training.evaluate import drawings
 from training.evaluate.activation import activation_maps
 from training.evaluate.ood import strangers_flagged
 from training.evaluate.operating_points import operating_points
-from training.metrics import Answers, Figures, rounded, summary
+from training.metrics import Metrics, Predictions, rounded, summary
 from training.report import Report, share
 from training.train import calibrate, run
 from training.train.checkpoint import CheckpointError
@@ -40,7 +40,7 @@ class _Tested:
     files: Sequence[str]
     pixels: NDArray[np.uint8]
     logits: NDArray[np.float32]
-    answers: Answers
+    answers: Predictions
     unseen: NDArray[np.bool_]
 
 
@@ -51,7 +51,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
         CheckpointError: no finished run, or one of other data or classes.
         DataError: a test image cannot be read, or training has seen all of them.
     """
-    card = run.read_card(folder)
+    card = run.read_metadata(folder)
     if (card.class_names, card.training.get("fingerprint")) != (data.class_names, data.fingerprint()):
         raise CheckpointError(f"{folder} was trained on other images than {data.folder}: give it those")
     fresh = unseen(data, groups)
@@ -84,7 +84,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
     _write_predictions(tested, out / PREDICTIONS)
     write_json(out / EVALUATION, metrics)
     card = replace(card, metrics=metrics, documentation={})  # it told older figures
-    run.write_card(card, folder)
+    run.write_metadata(card, folder)
     return card
 
 
@@ -102,11 +102,11 @@ def unseen(data: DataSet, groups: Groups) -> NDArray[np.bool_]:
 
 def _answers(
     card: ModelMetadata, logits: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]
-) -> Answers:
-    return Answers(card.class_names, softmax(logits.astype(np.float64) / card.temperature, axis=1), labels, groups)
+) -> Predictions:
+    return Predictions(card.class_names, softmax(logits.astype(np.float64) / card.temperature, axis=1), labels, groups)
 
 
-def _worst(answers: Answers) -> NDArray[np.int64]:
+def _worst(answers: Predictions) -> NDArray[np.int64]:
     """The wrong answers that were surest, the surest first."""
     sureness = answers.probabilities.max(1)
     wrong = np.flatnonzero(answers.probabilities.argmax(1) != answers.labels)
@@ -114,7 +114,7 @@ def _worst(answers: Answers) -> NDArray[np.int64]:
 
 
 def _report(
-    card: ModelMetadata, name: str, metrics: Figures, tested: _Tested, maps: NDArray[np.float32] | None, out: Path
+    card: ModelMetadata, name: str, metrics: Metrics, tested: _Tested, maps: NDArray[np.float32] | None, out: Path
 ) -> None:
     answers = tested.answers
     report = Report("Evaluation", out, name)
@@ -176,7 +176,7 @@ def _report(
     report.write()
 
 
-def figure_rows(sets: dict[str, Figures]) -> list[list[str]]:
+def figure_rows(sets: dict[str, Metrics]) -> list[list[str]]:
     """Rows of a table: a figure's name, then its value and interval in each of ``sets``."""
     first = next(iter(sets.values()))
     rows = [[name, *(str(each[name]) for each in sets.values())] for name in ("images", "groups")]
@@ -194,7 +194,7 @@ def figure_rows(sets: dict[str, Figures]) -> list[list[str]]:
     return rows
 
 
-def operating_point_rows(points: Sequence[Figures]) -> list[list[str]]:
+def operating_point_rows(points: Sequence[Metrics]) -> list[list[str]]:
     """Rows of a table: what is found, the sensitivity wanted, the threshold, and sensitivity and specificity there."""
     return [
         [point["finds"], share(point["wanted_sensitivity"], 0), f"{point['threshold']:.6f}"]
@@ -203,7 +203,7 @@ def operating_point_rows(points: Sequence[Figures]) -> list[list[str]]:
     ]
 
 
-def _with_interval(figures: Figures, name: str, inner: str | None) -> str:
+def _with_interval(figures: Metrics, name: str, inner: str | None) -> str:
     value, interval = figures[name], figures["intervals"][name]
     if inner is not None:
         value, interval = value[inner], interval[inner]

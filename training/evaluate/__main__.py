@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_data(parser)
     cli.add_groups(parser)
     args = parser.parse_args(argv)
-    with cli.ending(parser, "the same command begins anew"):
-        run.read_card(args.run)  # before a folder is made in what is none
+    with cli.errors(parser, "the same command begins anew"):
+        run.read_metadata(args.run)  # before a folder is made in what is none
         cli.check_folder(args.run / "evaluation")
         found = data.find(args.data)
         metrics = evaluate(args.run, found, cli.groups_of(args, found)).metrics

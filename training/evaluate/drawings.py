@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.metrics import Answers
+from training.metrics import Predictions
 from training.report import COLOURS, new_figure, share
 
 _BINS = 10
@@ -28,7 +28,7 @@ def confusion(matrices: dict[str, NDArray[np.int64]], class_names: Sequence[str]
     return figure
 
 
-def reliability(answers: Answers, uncalibrated: NDArray[np.float64]) -> Figure:
+def reliability(answers: Predictions, uncalibrated: NDArray[np.float64]) -> Figure:
     """Confidence against accuracy, before and after calibration, and how often each confidence is given.
 
     Args:
@@ -57,7 +57,7 @@ def reliability(answers: Answers, uncalibrated: NDArray[np.float64]) -> Figure:
     return figure
 
 
-def receiver_operating_characteristics(answers: Answers) -> Figure:
+def receiver_operating_characteristics(answers: Predictions) -> Figure:
     """One-vs-rest curves of every class."""
     figure = new_figure(5.5, 4.5)
     axes = figure.subplots()
@@ -77,7 +77,7 @@ def receiver_operating_characteristics(answers: Answers) -> Figure:
 def mistakes(
     pixels: NDArray[np.uint8],
     maps: NDArray[np.float32] | None,
-    answers: Answers,
+    answers: Predictions,
     files: Sequence[str],
 ) -> Figure:
     """Wrongly answered images: above as they are, below with the activation map of the answer where there is one.

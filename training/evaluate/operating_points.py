@@ -5,14 +5,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import HEALTHY, Answers, Figures
+from training.metrics import HEALTHY, Metrics, Predictions
 
 _SENSITIVITIES = (0.9, 0.95, 0.99)
 _STEP = 1e-6  # thresholds are cut to it: a sure network's lie close to 0 and to 1
 ANY_TUMOUR = "any tumour"
 
 
-def operating_points(validation: Answers, test: Answers) -> list[Figures]:
+def operating_points(validation: Predictions, test: Predictions) -> list[Metrics]:
     """For each class against the rest, and any tumour against none: what a threshold on its probability gives.
 
     The threshold is the highest that finds enough on validation; what it gives is measured with it as it is written. A
@@ -40,7 +40,7 @@ def operating_points(validation: Answers, test: Answers) -> list[Figures]:
     return points
 
 
-def _scores(answers: Answers, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _scores(answers: Predictions, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The score (n,) that is thresholded, and whether the image shows what is sought (n,)."""
     if name == ANY_TUMOUR:
         healthy = answers.class_names.index(HEALTHY)

@@ -1,4 +1,4 @@
-"""Whether the served model says of test images what the evaluation said of them."""
+"""Whether the served model predicts for test images what the evaluation found."""
 
 import csv
 from pathlib import Path
@@ -12,27 +12,33 @@ from training.data import DataSet, read
 from training.evaluate import PREDICTIONS
 from training.serving import ServingError, served
 
-_ASKED = 64  # test images, evenly spread
+_IMAGES = 64  # at most about so many test images, evenly spread
 _BATCH = 16
 _TOLERANCE = 1e-3  # of a probability
 
 
-def check(version: Path, run: Path, data: DataSet, card: ModelMetadata) -> dict[str, Any]:
-    """Serve ``version`` and ask it for test images.
+def check(version: Path, run: Path, data_set: DataSet, metadata: ModelMetadata) -> dict[str, Any]:
+    """Serve a model and compare its predictions with those of the evaluation.
+
+    Args:
+        version: The folder of the model's version.
+        run: The run's folder, evaluated.
+        data_set: The images; some of its test images are used.
+        metadata: Of the run.
 
     Returns:
-        how many were asked for, and the largest difference in probability from the evaluation of ``run``.
+        How many images were used, and the largest difference in a probability.
 
     Raises:
-        ServingError: the server does not start or answer, or answers otherwise.
+        ServingError: The server does not start or gives no prediction, or the difference is too large.
     """
     with (run / "evaluation" / PREDICTIONS).open(newline="", encoding="utf-8") as stream:
-        rows = {row["file"]: [float(row[name]) for name in card.class_names] for row in csv.DictReader(stream)}
-    files = list(data.testing[:: max(1, len(data.testing) // _ASKED)])
-    pixels = read(data.folder, files, Preprocessor(card.height, card.width, card.resampling))
+        evaluated = {row["file"]: [float(row[name]) for name in metadata.class_names] for row in csv.DictReader(stream)}
+    files = list(data_set.testing[:: max(1, len(data_set.testing) // _IMAGES)])
+    pixels = read(data_set.folder, files, Preprocessor(metadata.height, metadata.width, metadata.resampling))
     with served(version) as model:
-        answers = [model.probabilities(pixels[start : start + _BATCH]) for start in range(0, len(files), _BATCH)]
-    difference = float(np.abs(np.concatenate(answers) - [rows[file] for file in files]).max())
+        batches = [model.probabilities(pixels[start : start + _BATCH]) for start in range(0, len(files), _BATCH)]
+    difference = float(np.abs(np.concatenate(batches) - [evaluated[file] for file in files]).max())
     if difference > _TOLERANCE:
         raise ServingError(f"{version} differs from what was evaluated: by {difference:.2g} in a probability")
     return {"images": len(files), "largest_difference": difference}

@@ -1,4 +1,4 @@
-"""``python -m training.train DATA RUN``: a folder of images to a Keras model and its card."""
+"""``python -m training.train DATA RUN``: a folder of images to a Keras model and its metadata."""
 
 import logging
 import sys
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training import cli, data
+from training.options import add_options, read_options
+from training.train.options import Options, configure
 
 log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, train, and say what came out."""
+    """Parse the command line, train, and log the result."""
     parser = cli.parser(
         "train",
         "Train a classifier of brain scans on a part of Training, and validate it on the rest. Writes RUN/model.keras "
-        "and its card RUN/model.json. The same command goes on with a run that was interrupted.",
+        "and its metadata RUN/model.json. The same command goes on with a run that was interrupted.",
     )
     cli.add_data(parser)
     cli.add_groups(parser)
@@ -23,19 +25,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model", default="small", help="small, or a backbone of keras.applications by name (default: small)"
     )
-    cli.add_training(parser)
+    add_options(parser, Options)
     args = parser.parse_args(argv)
-    with cli.ending(parser, "the same command goes on after the last whole epoch"):
-        from training.train import run  # TensorFlow comes with it: not for --help
+    with cli.errors(parser, "the same command goes on after the last whole epoch"):
+        configuration = configure(args.model, read_options(parser, args, Options))
+        from training.train import run  # imports TensorFlow, for which --help should not wait
 
-        options = cli.training_options(parser, args, args.model)
-        found = data.find(args.data)
-        groups = cli.groups_of(args, found)
+        data_set = data.find(args.data)
+        groups = cli.groups_of(args, data_set)
         cli.check_folder(args.run)
-        card = run.train(found, groups, options, args.run)
-        validation = card.metrics["validation"]
+        metadata = run.train(data_set, groups, configuration, args.run)
+        validation = metadata.metrics["validation"]
         log.info("accuracy on %d validation images: %.2f %%", validation["images"], 100 * validation["accuracy"])
-        log.info("written: %s, %s", args.run / run.MODEL, args.run / run.CARD)
+        log.info("written: %s, %s", args.run / run.MODEL, args.run / run.METADATA)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What turns logits into honest numbers: the temperature, and the score that tells a stranger from a scan."""
+"""Temperature scaling, which calibrates probabilities, and the out-of-distribution (OOD) score with its threshold."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,30 +6,31 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 
 _ACCEPTED = 0.99  # share of the validation images that the threshold lets pass
-_COLDEST, _HOTTEST = 0.05, 20.0
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0
 
 
 def temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature that gives validation the least negative log-likelihood (Guo et al. 2017).
+    """The temperature with the least negative log-likelihood on the validation images (Guo et al. 2017).
 
     Args:
-        logits: (n, class). labels: int64 (n,).
+        logits: float32 (n, class).
+        labels: int64 (n,).
     """
 
     def loss(log_t: float) -> float:
         return negative_log_likelihood(logits, labels, float(np.exp(log_t)))
 
-    found = minimize_scalar(loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded")
-    return float(np.exp(found.x))
+    bounds = np.log(_MIN_TEMPERATURE), np.log(_MAX_TEMPERATURE)
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def negative_log_likelihood(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> float:
-    """The mean over images, natural logarithm."""
+    """The mean over the images, with the natural logarithm."""
     return float(-log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def energy(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The out-of-distribution score, -logsumexp of the uncalibrated logits; larger is stranger: (n,)."""
+    """The OOD score, -logsumexp of the uncalibrated logits, larger for OOD samples: float32 (n,)."""
     return -logsumexp(logits, axis=1)
 
 

@@ -1,7 +1,7 @@
-"""What a run that was killed goes on from: its weights after each epoch, the best ones, and its history.
+"""The state from which a killed run continues: the weights after the last epoch, the best ones, and the history.
 
-``state.json`` is replaced as the last step of every epoch and names the weights that belong to it, so whatever moment
-a run is killed at, the state of a whole epoch is there.
+``state.json`` is replaced as the last step of every epoch, and names the weights that belong to it. So at whatever
+moment a run is killed, the folder holds the state of a whole epoch.
 """
 
 import json
@@ -21,16 +21,27 @@ _STATE = "state.json"
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint that this run cannot go on from; the message says what to do."""
+    """A checkpoint or a run's folder that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history; epochs count from 1 over all phases, losses are in nat."""
+    """One row of the history; losses are in nat.
+
+    Attributes:
+        epoch: Counted from 1 over all phases.
+        phase: The phase's name.
+        learning_rate: At the end of the epoch.
+        loss: On the augmented training images.
+        accuracy: On the augmented training images.
+        validation_loss: On the validation images.
+        validation_accuracy: On the validation images.
+        seconds: Duration of the epoch.
+    """
 
     epoch: int
     phase: str
-    learning_rate: float  # at the epoch's end
+    learning_rate: float
     loss: float
     accuracy: float
     validation_loss: float
@@ -42,10 +53,14 @@ class Checkpoint:
     """The state of one run in a folder.
 
     Args:
-        identity: what makes the run this one and no other, as JSON.
+        folder: Where the state is kept; made with the first epoch.
+        identity: What distinguishes the run from every other, as a JSON document.
 
     Attributes:
-        history: the epochs that are done.
+        history: The epochs that are done.
+
+    Raises:
+        CheckpointError: The folder holds another run's state, or a damaged one.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
@@ -71,8 +86,8 @@ class Checkpoint:
             raise CheckpointError(f"{self._folder} has lost its weights: remove it to begin anew")
 
     def add(self, model: keras.Model, epoch: Epoch) -> None:
-        """Keep the state after an epoch; the optimizer's is part of it."""
-        best = min(self.history, key=lambda each: each.validation_loss, default=None)
+        """Keep the state after an epoch, the optimizer's included."""
+        best = min(self.history, key=lambda past: past.validation_loss, default=None)
         history = [*self.history, epoch]
         self._folder.mkdir(parents=True, exist_ok=True)
         last = f"epoch-{epoch.epoch}.weights.h5"
@@ -82,7 +97,7 @@ class Checkpoint:
             np.savez(self._folder / self._best, *model.get_weights())
         state = {
             "identity": self._identity,
-            "history": [asdict(each) for each in history],
+            "history": [asdict(row) for row in history],
             "last": last,
             "best": self._best,
         }
@@ -94,10 +109,13 @@ class Checkpoint:
                 path.unlink()
 
     def restore(self, model: keras.Model) -> None:
-        """Give a model, compiled as it was then, the weights and the optimizer's state after the last epoch.
+        """Give a model the weights and the optimizer's state after the last epoch.
+
+        Args:
+            model: Compiled as it was in that epoch.
 
         Raises:
-            CheckpointError: they are damaged or another model's.
+            CheckpointError: The weights are damaged, or belong to another model.
         """
         with model.distribute_strategy.scope():
             model.optimizer.build(model.trainable_variables)
@@ -108,9 +126,9 @@ class Checkpoint:
         """Give a model the weights after the epoch with the least validation loss.
 
         Raises:
-            CheckpointError: they are damaged or another model's.
+            CheckpointError: The weights are damaged, or belong to another model.
         """
-        # NumPy leaves a file that it opened itself and cannot read open.
+        # Opened here, because NumPy does not close a file that it cannot read.
         with self._loading(self._best) as path, path.open("rb") as stream, np.load(stream) as arrays:
             model.set_weights([arrays[f"arr_{index}"] for index in range(len(arrays.files))])
 
@@ -124,32 +142,34 @@ class Checkpoint:
             ) from error
 
 
-def require_same(found: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
+def require_same(kept: dict[str, Any], requested: dict[str, Any], folder: Path) -> None:
     """Refuse to mix two runs.
 
     Args:
-        found: as it was read from JSON. asked: as it would be written there.
+        kept: The identity that was read from ``folder``.
+        requested: The identity of the run that is to go there, before it is written as JSON.
+        folder: For the message.
 
     Raises:
-        CheckpointError: they differ; the message names the first difference.
+        CheckpointError: The identities differ; the message names the first difference.
     """
-    was, now = _flat(found), _flat(json.loads(json.dumps(asked)))
-    for key in sorted({*was, *now}):
-        if was.get(key) != now.get(key):
+    before, now = _flat(kept), _flat(json.loads(json.dumps(requested)))
+    for key in sorted({*before, *now}):
+        if before.get(key) != now.get(key):
             raise CheckpointError(
-                f"{folder} holds a run of another {key.replace('_', ' ')} ({_shown(was.get(key))}, not "
-                f"{_shown(now.get(key))}): name another folder, or remove this one"
+                f"{folder} holds a run of another {key.replace('_', ' ')} ({_shortened(before.get(key))}, not "
+                f"{_shortened(now.get(key))}): name another folder, or remove this one"
             )
 
 
 def _flat(document: Any, name: str = "") -> dict[str, Any]:
-    """A nested document's values by their path, such as "phases 1 epochs"."""
+    """The values of a nested document by their path, such as "phases 1 epochs"."""
     if document and isinstance(document, dict | list):
         parts = document.items() if isinstance(document, dict) else enumerate(document, 1)
         return {path: value for key, part in parts for path, value in _flat(part, f"{name} {key}".strip()).items()}
     return {name: document}
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

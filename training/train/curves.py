@@ -26,19 +26,19 @@ def write(history: Sequence[Epoch], folder: Path) -> None:
 
 
 def draw(history: Sequence[Epoch]) -> Figure:
-    """Loss and accuracy over the epochs; a line where a phase begins."""
+    """Draw loss and accuracy over the epochs, with a line where a phase begins."""
     figure = new_figure(9, 3.5)
-    epochs = [each.epoch for each in history]
-    begins = [each.epoch for before, each in itertools.pairwise(history) if before.phase != each.phase]
+    numbers = [epoch.epoch for epoch in history]
+    starts = [epoch.epoch for before, epoch in itertools.pairwise(history) if before.phase != epoch.phase]
     panels = {
-        "loss (nat)": ([e.loss for e in history], [e.validation_loss for e in history]),
-        "accuracy": ([e.accuracy for e in history], [e.validation_accuracy for e in history]),
+        "loss (nat)": ([epoch.loss for epoch in history], [epoch.validation_loss for epoch in history]),
+        "accuracy": ([epoch.accuracy for epoch in history], [epoch.validation_accuracy for epoch in history]),
     }
     for axes, (label, (fitted, validated)) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-        axes.plot(epochs, fitted, color=COLOURS[0], marker="o", markersize=3, label="fitted (augmented)")
-        axes.plot(epochs, validated, color=COLOURS[1], marker="o", markersize=3, label="validation")
-        for epoch in begins:
-            axes.axvline(epoch - 0.5, color="grey", linestyle=":", linewidth=1)
+        axes.plot(numbers, fitted, color=COLOURS[0], marker="o", markersize=3, label="fitted (augmented)")
+        axes.plot(numbers, validated, color=COLOURS[1], marker="o", markersize=3, label="validation")
+        for start in starts:
+            axes.axvline(start - 0.5, color="grey", linestyle=":", linewidth=1)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

@@ -1,7 +1,7 @@
-"""Images in memory to batches: order, augmentation and strangers follow from the seed, the epoch and the step alone.
+"""Images in memory to batches: the seed, the epoch and the step alone decide order, augmentation and OOD samples.
 
-So a run that was interrupted goes on with the batches it would have had. The images themselves come from
-``training.data.read``, which calls the gateway's own preprocessing.
+So an interrupted run continues with the batches it would have had. The images come from ``training.data``, which calls
+the gateway's own preprocessing.
 """
 
 import math
@@ -14,62 +14,74 @@ from numpy.typing import NDArray
 
 from training.train.recipes import Augmentation
 
-STRANGERS = 0.125  # strangers to a scan
-PREDICTION_BATCH = 64
+OOD_SAMPLES_PER_SCAN = 0.125  # out-of-distribution samples in a batch, for each scan
+PREDICTION_BATCH = 64  # images
 
 
 @dataclass(frozen=True)
 class Images:
-    """One part of the data, read: pixels uint8 (n, side, side, 3), labels int64 (n,)."""
+    """The images of one part of the data.
+
+    Attributes:
+        pixels: uint8 (n, side, side, 3).
+        labels: int64 (n,).
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
     def steps(self, batch_size: int) -> int:
-        """Batches an epoch; the last one may be smaller."""
+        """The number of batches in an epoch; the last one may be smaller."""
         return math.ceil(len(self.labels) / batch_size)
 
 
 def training_batches(
     scans: Images,
-    strangers: NDArray[np.uint8] | None,
+    ood_samples: NDArray[np.uint8] | None,
     classes: int,
     batch_size: int,
     augmentation: Augmentation,
     seed: int,
     epochs: range,
 ) -> tf.data.Dataset:
-    """Shuffled, augmented batches of all ``epochs``, one after the other.
+    """Shuffled, augmented batches of all ``epochs``, one epoch after the other.
 
     A batch is pixels uint8 (batch, side, side, 3) and targets float32 (batch, classes): one-hot for scans, zeros for
-    the strangers among them, an eighth as many.
+    the out-of-distribution samples among them, of which there are OOD_SAMPLES_PER_SCAN for each scan.
 
     Args:
-        strangers: uint8 (m, side, side, 3), or None for scans alone.
+        scans: The images to learn from.
+        ood_samples: uint8 (m, side, side, 3), from which each batch draws; None for batches of scans alone.
+        classes: Number of classes.
+        batch_size: Scans in a batch.
+        augmentation: How the images are changed.
+        seed: The same seed gives the same batches.
+        epochs: Which epochs, counted from 0.
     """
     side = scans.pixels.shape[1]
     targets = tf.one_hot(scans.labels, classes)
 
-    def batch(epoch: tf.Tensor, step: tf.Tensor, chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(epoch: tf.Tensor, step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         seeds = tf.random.experimental.stateless_fold_in(tf.stack([tf.cast(seed, tf.int64), epoch]), step)
-        pixels, wanted = _rows(scans.pixels, chosen), tf.gather(targets, chosen)
-        if strangers is not None:
-            count = tf.maximum(1, tf.cast(tf.round(STRANGERS * tf.cast(tf.size(chosen), tf.float32)), tf.int32))
-            drawn = tf.random.stateless_uniform([count], seeds, maxval=len(strangers), dtype=tf.int64)
-            pixels = tf.concat([pixels, _rows(strangers, drawn)], 0)
-            wanted = tf.concat([wanted, tf.zeros([count, classes])], 0)
+        pixels, batch_targets = _rows(scans.pixels, indices), tf.gather(targets, indices)
+        if ood_samples is not None:
+            share = OOD_SAMPLES_PER_SCAN * tf.cast(tf.size(indices), tf.float32)
+            count = tf.maximum(1, tf.cast(tf.round(share), tf.int32))
+            drawn = tf.random.stateless_uniform([count], seeds, maxval=len(ood_samples), dtype=tf.int64)
+            pixels = tf.concat([pixels, _rows(ood_samples, drawn)], 0)
+            batch_targets = tf.concat([batch_targets, tf.zeros([count, classes])], 0)
         pixels = augment(pixels, augmentation, seeds)
-        return tf.ensure_shape(pixels, (None, side, side, 3)), wanted
+        return tf.ensure_shape(pixels, (None, side, side, 3)), batch_targets
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(scans.labels), dtype=tf.int64), tf.stack([tf.cast(seed, tf.int64), epoch])
         )
         steps = tf.data.Dataset.from_tensor_slices(order).batch(batch_size).enumerate()
-        return steps.map(lambda step, chosen: batch(epoch, step, chosen), tf.data.AUTOTUNE, deterministic=True)
+        return steps.map(lambda step, indices: batch(epoch, step, indices), tf.data.AUTOTUNE, deterministic=True)
 
-    every = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
-    return _unsharded(every.prefetch(2))
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch_batches)
+    return _unsharded(batches.prefetch(2))
 
 
 def validation_batches(scans: Images, classes: int) -> tf.data.Dataset:
@@ -77,18 +89,20 @@ def validation_batches(scans: Images, classes: int) -> tf.data.Dataset:
     side = scans.pixels.shape[1]
     targets = tf.one_hot(scans.labels, classes)
 
-    def batch(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.ensure_shape(_rows(scans.pixels, chosen), (None, side, side, 3)), tf.gather(targets, chosen)
+    def batch(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.ensure_shape(_rows(scans.pixels, indices), (None, side, side, 3)), tf.gather(targets, indices)
 
     order = tf.data.Dataset.range(len(scans.labels)).batch(PREDICTION_BATCH)
     return _unsharded(order.map(batch, tf.data.AUTOTUNE, deterministic=True).prefetch(2))
 
 
 def augment(pixels: tf.Tensor, augmentation: Augmentation, seeds: tf.Tensor) -> tf.Tensor:
-    """Move, turn, mirror and relight each image by its own chance: uint8 (batch, side, side, 3) to the same.
+    """Change each image at random: position, rotation, size, mirroring, brightness and contrast.
 
     Args:
-        seeds: int64 (2,); the same ones give the same images.
+        pixels: uint8 (batch, side, side, 3); the result has the same shape and dtype.
+        augmentation: The largest changes.
+        seeds: int64 (2,); the same seeds give the same images.
     """
     count, side = tf.shape(pixels)[0], pixels.shape[1]
     draws = tf.random.stateless_uniform([7, count], seeds, -1.0, 1.0)
@@ -111,7 +125,7 @@ def augment(pixels: tf.Tensor, augmentation: Augmentation, seeds: tf.Tensor) -> 
 
 
 def _transforms(draws: tf.Tensor, augmentation: Augmentation, side: int) -> tf.Tensor:
-    """float32 (batch, 8): where in the image each output pixel comes from, around the image's centre."""
+    """Where in the image each output pixel comes from, as transforms around the centre: float32 (batch, 8)."""
     turn, zoom, right, down, mirror = tf.unstack(draws)
     angle = turn * (augmentation.rotation * math.pi / 180)
     scale = 1 + augmentation.zoom * zoom
@@ -125,18 +139,18 @@ def _transforms(draws: tf.Tensor, augmentation: Augmentation, side: int) -> tf.T
     return tf.stack([a, b, x, c, d, y, nothing, nothing], axis=1)
 
 
-def _rows(pixels: NDArray[np.uint8], chosen: tf.Tensor) -> tf.Tensor:
-    """Rows of an array that may be mapped from a file: too large to become a constant of the graph."""
+def _rows(pixels: NDArray[np.uint8], indices: tf.Tensor) -> tf.Tensor:
+    """Rows of an array that may be mapped from a file; it is too large to become a constant of the graph."""
 
-    def rows(indices: Any) -> NDArray[np.uint8]:
-        return pixels[indices]
+    def take(positions: Any) -> NDArray[np.uint8]:
+        return pixels[positions]
 
-    taken = tf.numpy_function(rows, [chosen], tf.uint8, stateful=False)
-    return tf.ensure_shape(taken, (None, *pixels.shape[1:]))
+    rows = tf.numpy_function(take, [indices], tf.uint8, stateful=False)
+    return tf.ensure_shape(rows, (None, *pixels.shape[1:]))
 
 
 def _unsharded(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Under a distribution strategy every batch is split among the devices; the data set itself cannot be."""
+    """The same data set, which a distribution strategy does not shard: it splits every batch among the devices."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.with_options(options)

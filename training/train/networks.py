@@ -1,7 +1,8 @@
 """The networks that can be trained: a small one of our own, and every backbone of keras.applications.
 
 All take pixels 0..255 (their scaling is a layer) and give logits. They end in GlobalAveragePooling, Dropout, Dense:
-with no hidden Dense layer a class activation map is exact, the Dense weights apply to the features as to their mean.
+without a hidden Dense layer class activation maps are exact, because the Dense weights then apply to each position's
+features as they apply to the mean.
 """
 
 import difflib
@@ -9,6 +10,7 @@ import inspect
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from training.errors import TrainingError
@@ -19,8 +21,9 @@ _PIXELS, _SCALE = "pixels", "scale"
 _HEAD_LAYERS = {"pool", "dropout", "hidden", "hidden_dropout", "logits"}
 _SMALL_SIDE = 128
 _DROPOUT = 0.2
-# Of BatchNormalization's moving averages in networks that start from random weights. The backbones' own, 0.99 to 0.999,
-# are made for a hundred times the steps: until then what they were made of is gone, and validation is at chance.
+# The momentum of BatchNormalization's moving averages in networks that start from random weights. The backbones' own,
+# 0.99 to 0.999, are made for a hundred times as many steps: before that the averages lag behind the weights, and the
+# validation accuracy is at chance.
 _MOMENTUM = 0.9
 # (filters, stride) of the small network's 3x3 convolutions: a stride of 16 in all.
 _SMALL_CONVOLUTIONS = ((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2), (128, 1))
@@ -39,16 +42,20 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)  # of pixels 0..255, BGR
 
 
 class NetworkError(TrainingError):
-    """A network that cannot be built as asked; the message says what to change."""
+    """A network that cannot be built; the message says what to change."""
 
 
 def names() -> list[str]:
-    """What ``build`` takes."""
+    """The names that ``build`` knows."""
     return [SMALL, *(name for name, member in inspect.getmembers(keras.applications) if inspect.isfunction(member))]
 
 
 def check(name: str, weights: str | None = None) -> None:
-    """Raise NetworkError if ``name`` is not one of ``names()``, or has no such weights."""
+    """Make sure that a network and its weights exist.
+
+    Raises:
+        NetworkError: ``name`` is not one of ``names()``, or has no such weights.
+    """
     if name not in names():
         close = difflib.get_close_matches(name, names(), 3, 0.3)
         raise NetworkError(f"there is no model {name}; did you mean {' or '.join(close or ['small'])}?")
@@ -57,7 +64,7 @@ def check(name: str, weights: str | None = None) -> None:
 
 
 def default_side(name: str) -> int:
-    """The image size a model is made for, pixels."""
+    """The side of the images that a network is made for, in pixels."""
     return _SMALL_SIDE if name == SMALL else _SIDES.get(name, 224)
 
 
@@ -67,12 +74,15 @@ def build(
     """A network from pixels float32 (batch, side, side, 3), 0..255, to logits float32 (batch, classes).
 
     Args:
-        weights: "imagenet" fetches pretrained ones for the backbone; None starts from random ones.
+        name: One of ``names()``.
+        side: Height and width of the images, in pixels.
+        classes: Number of classes.
+        weights: "imagenet" fetches pretrained weights for the backbone; None starts from random ones.
         head: PLAIN_HEAD, or ORIGINAL_HEAD with a hidden layer, for which no activation map is exact.
-        precision: the dtype policy of the layers, "float32" or a mixed one; the logits are float32 always.
+        precision: Dtype policy of the layers, "float32" or a mixed one; the logits are always float32.
 
     Raises:
-        NetworkError: no such model, a size it cannot take, or weights that cannot be had.
+        NetworkError: There is no such network, it cannot take this size, or its weights cannot be fetched or loaded.
     """
     check(name, weights)
     policy = keras.config.dtype_policy()
@@ -91,10 +101,15 @@ def build(
 
 
 def set_trainable(model: keras.Model, backbone: bool, batch_normalization: bool) -> None:
-    """Say what learns: the head always, the backbone if ``backbone``, and its BatchNormalization if that as well.
+    """Set which layers learn.
 
     A BatchNormalization that does not learn uses its moving averages (Keras' rule), so a pretrained backbone's
     statistics survive fine-tuning.
+
+    Args:
+        model: A network of ``build``; its head always learns, its scaling never.
+        backbone: Whether the backbone learns.
+        batch_normalization: Whether a learning backbone's BatchNormalization learns.
     """
     for layer in model.layers:
         if layer.name in _HEAD_LAYERS:
@@ -103,6 +118,15 @@ def set_trainable(model: keras.Model, backbone: bool, batch_normalization: bool)
             layer.trainable = False
         else:
             layer.trainable = backbone and (batch_normalization or not isinstance(layer, layers.BatchNormalization))
+
+
+def fast_precision() -> str:
+    """Half precision if every GPU has tensor cores (compute capability 7 or more; NVIDIA's Volta), else float32."""
+    devices = tf.config.list_physical_devices("GPU")
+    capabilities = [
+        tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0)) for device in devices
+    ]
+    return "mixed_float16" if capabilities and min(capabilities) >= (7, 0) else "float32"
 
 
 def _plain_head(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:
@@ -135,14 +159,14 @@ def _backbone(name: str, pixels: keras.KerasTensor, weights: str | None) -> kera
     try:
         if not (weights and _is_caffe(name)):
             return application(include_top=False, weights=weights, input_tensor=scaling).output
-        # Pretrained weights go to a network's layers by order, among which a scaling with weights has no place.
+        # Keras assigns pretrained weights to layers by their order, which a scaling layer with weights would shift.
         pretrained = application(include_top=False, weights=weights, input_shape=pixels.shape[1:])
         base = application(include_top=False, weights=None, input_tensor=scaling)
         base.set_weights([*base.get_layer(_SCALE).get_weights(), *pretrained.get_weights()])
         return base.output
     except ValueError as error:
         raise NetworkError(f"{name} cannot be built: {error}") from error
-    except OSError as error:  # h5py's, too, for half a file
+    except OSError as error:  # h5py raises it for half a file
         raise NetworkError(
             f"cannot load the weights of {name} ({error}): remove their file from $KERAS_HOME/models "
             "(~/.keras/models), or use --weights none"
@@ -152,13 +176,13 @@ def _backbone(name: str, pixels: keras.KerasTensor, weights: str | None) -> kera
 
 
 def scaled(name: str, pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Pixels 0..255 as the backbone was made to see them, by stock layers (keras.applications' preprocess_input)."""
+    """Pixels 0..255 scaled as the backbone expects them, by stock layers (keras.applications' preprocess_input)."""
     if name in _TF:
         return layers.Rescaling(1 / 127.5, -1, name=_SCALE)(pixels)
     if name.startswith("DenseNet"):
         variance = [deviation**2 for deviation in _IMAGENET_DEVIATION]
         return layers.Normalization(mean=_IMAGENET_MEAN, variance=variance, name=_SCALE)(pixels)
-    if _is_caffe(name):  # RGB to BGR, less the mean: a 1x1 convolution that never learns
+    if _is_caffe(name):  # RGB to BGR, minus the mean: a 1x1 convolution that never learns
         scale = layers.Conv2D(3, 1, trainable=False, name=_SCALE)
         scale.build((None, None, None, 3))
         scale.set_weights([np.eye(3)[None, None, ::-1], -np.array(_CAFFE_MEAN)])

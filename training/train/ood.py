@@ -1,8 +1,8 @@
-"""Images that are no head: strangers to be told from scans.
+"""Out-of-distribution (OOD) samples: images that show no head.
 
-A network that has only seen heads is sure of itself on anything. Showing it strangers while it learns (outlier
-exposure, Hendrycks et al. 2019; with the energy score, Liu et al. 2020) makes it doubt. The families shown in training
-and those that measure it afterwards are different ones.
+A network that has seen only heads is confident on any image. One that is shown OOD samples in training (outlier
+exposure, Hendrycks et al. 2019; with the energy score, Liu et al. 2020) is less confident on them. The families of
+samples that training shows and those that measure the OOD score afterwards are different ones.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,13 @@ Pixels = NDArray[np.uint8]  # (size, size, 3)
 Family = Callable[[np.random.Generator, int], Pixels]
 
 
-def training_outliers(scans: Pixels, count: int, rng: np.random.Generator) -> Pixels:
-    """Strangers to learn from: uint8 (count, size, size, 3).
+def training_samples(scans: Pixels, count: int, rng: np.random.Generator) -> Pixels:
+    """OOD samples to learn from: uint8 (count, size, size, 3).
 
     Args:
-        scans: uint8 (n, size, size, 3), some of which are cut up to make strangers.
+        scans: uint8 (n, size, size, 3); some of them are cut up or recoloured to make samples.
+        count: How many samples.
+        rng: Decides what they show.
     """
     size = scans.shape[1]
     families: list[Family] = [
@@ -82,8 +84,8 @@ def _shuffled_tiles(rng: np.random.Generator, scan: Pixels) -> Pixels:
     tiles = [scan[i * side : (i + 1) * side, j * side : (j + 1) * side] for i in range(cells) for j in range(cells)]
     order = rng.permutation(len(tiles))
     shuffled = np.zeros_like(scan)
-    for place, index in enumerate(order):
-        i, j = divmod(place, cells)
+    for position, index in enumerate(order):
+        i, j = divmod(position, cells)
         shuffled[i * side : (i + 1) * side, j * side : (j + 1) * side] = np.rot90(tiles[index], int(rng.integers(4)))
     return shuffled
 
@@ -132,8 +134,8 @@ def _texture(rng: np.random.Generator, size: int) -> Pixels:
     return np.clip(128 + 50 * mixed, 0, 255).astype(np.uint8)
 
 
-# By the name that the card gives them; none is shown in training.
-MEASURED: dict[str, Family] = {
+# By their names in the model card; training shows none of them.
+TEST_FAMILIES: dict[str, Family] = {
     "uniform noise": _noise,
     "gradient": _gradient,
     "text": _text,

@@ -1,22 +1,22 @@
-"""How a network is trained: the recipes by name, and the options that a run is made of."""
+"""How a network is trained: the recipes by name."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
-TWO_PHASE, ORIGINAL = "two-phase", "original"
-RECIPES = (TWO_PHASE, ORIGINAL)
-PLAIN_HEAD, ORIGINAL_HEAD = "plain", "original"  # of training.train.networks
+PLAIN_HEAD, ORIGINAL_HEAD = "plain", "original"  # what training.train.networks can put on a backbone
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training with one set of learning weights.
+    """A part of the training in which the same weights learn.
 
     Attributes:
-        backbone: whether the backbone learns, too, or the head alone.
-        batch_normalization: whether a learning backbone's BatchNormalization learns.
-        cosine: whether the learning rate falls to 0 along a cosine, or stays.
+        name: The name in the history.
+        epochs: How many there are, if patience does not end the phase early.
+        learning_rate: The rate at the phase's start.
+        backbone: Whether the backbone learns as well, or the head alone.
+        batch_normalization: Whether a learning backbone's BatchNormalization learns.
+        cosine: Whether the learning rate falls to 0 along a cosine, or stays.
     """
 
     name: str
@@ -29,13 +29,17 @@ class Phase:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The largest change that a training image gets, drawn evenly from plus to minus it for each image anew.
+    """The largest change of a training image; each image gets its own, drawn uniformly from minus to plus this.
 
-    What a head may look like in a scanner, and no more: heads are upright, nearly symmetric and never upside down.
+    The changes are those that heads show in a scanner: heads are upright, nearly symmetric and never upside down.
 
     Attributes:
-        mirror: left to right, for every second image. rotation: degrees. zoom: share of the size.
-        shift: share of the side. brightness, contrast: share of the grey levels' scale.
+        mirror: Whether every second image is mirrored left to right.
+        rotation: Degrees.
+        zoom: Share of the size.
+        shift: Share of the side.
+        brightness: Share of the grey levels.
+        contrast: Share of the grey levels' distance from their mean.
     """
 
     mirror: bool
@@ -46,158 +50,67 @@ class Augmentation:
     contrast: float = 0.0
 
 
-@dataclass(frozen=True)
-class Options:
-    """Everything that decides what a run's weights become, besides the images.
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One way to train a network.
 
     Attributes:
-        weights: "imagenet", or None for random ones. side: of the images, pixels.
-        optimizer: Keras' name. patience: epochs of a phase without a better validation loss before it ends; None
-            never ends it early and keeps the last epoch's weights in place of the best.
-        outliers: whether images that are no scans are shown, too (outlier exposure).
-        precision: Keras' dtype policy. seed: of weights, order, augmentation. split_seed: of the validation split.
+        head: The network's last layers, PLAIN_HEAD or ORIGINAL_HEAD.
+        phases: In order; the last one is the main phase.
+        optimizer: Keras' name of it.
+        augmentation: How training images are changed.
+        patience: Epochs of a phase without a better validation loss before it ends. None never ends a phase early, and
+            keeps the last epoch's weights in place of the best.
+        ood_samples: Whether the network is also shown out-of-distribution samples, images that are no scans.
     """
 
-    model: str
-    weights: str | None
-    recipe: str
     head: str
-    side: int
-    resampling: str
     phases: tuple[Phase, ...]
     optimizer: str
-    batch_size: int
     augmentation: Augmentation
-    label_smoothing: float
     patience: int | None
-    outliers: bool
-    precision: str
-    seed: int
-    split_seed: int
-
-    @property
-    def epochs(self) -> int:
-        """Of all phases together, where none ends early."""
-        return sum(phase.epochs for phase in self.phases)
-
-    def as_json(self) -> dict[str, Any]:
-        """As a run's file gives them; equal options give equal documents."""
-        return asdict(self) | {"phases": [asdict(phase) for phase in self.phases]}
+    ood_samples: bool
 
 
-def options(
-    recipe: str,
-    model: str,
-    weights: str | None,
-    *,
-    side: int | None = None,
-    resampling: str = "bilinear",
-    epochs: int | None = None,
-    frozen_epochs: int | None = None,
-    batch_size: int = 32,
-    learning_rate: float | None = None,
-    label_smoothing: float = 0.0,
-    patience: int | None = None,
-    precision: str = "float32",
-    seed: int = 0,
-    split_seed: int = 0,
-) -> Options:
-    """A recipe with what the caller wants otherwise; None takes the recipe's own.
-
-    Args:
-        epochs, learning_rate: of the last phase, the main one.
-
-    Raises:
-        NetworkError: no such model, or no such weights of it.
-    """
-    from training.train import networks  # TensorFlow comes with it: not for --help
-
-    networks.check(model, weights)
-    made = _original(model, weights) if recipe == ORIGINAL else _two_phase(model, weights)
-    first, last = made.phases[:-1], made.phases[-1]
-    last = replace(last, epochs=epochs or last.epochs, learning_rate=learning_rate or last.learning_rate)
-    if frozen_epochs is not None:
-        first = tuple(replace(phase, epochs=frozen_epochs) for phase in first if frozen_epochs)
-    return replace(
-        made,
-        phases=(*first, last),
-        side=side or networks.default_side(model),
-        resampling=resampling,
-        batch_size=batch_size,
-        label_smoothing=label_smoothing,
-        patience=made.patience if patience is None else patience,
-        precision=precision,
-        seed=seed,
-        split_seed=split_seed,
-    )
-
-
-def with_learning_rate(made: Options, rate: float) -> Options:
-    """The same options with another rate in the main phase."""
-    return replace(made, phases=(*made.phases[:-1], replace(made.phases[-1], learning_rate=rate)))
-
-
-def with_epochs(made: Options, epochs: int) -> Options:
-    """The same options with another length of the main phase."""
-    return replace(made, phases=(*made.phases[:-1], replace(made.phases[-1], epochs=epochs)))
-
-
-def _options(model: str, weights: str | None, recipe: str, phases: Sequence[Phase], **others: Any) -> Options:
-    return Options(
-        model,
-        weights,
-        recipe,
-        side=0,  # the caller knows it
-        phases=tuple(phases),
-        resampling="bilinear",
-        batch_size=32,
-        label_smoothing=0.0,
-        precision="float32",
-        seed=0,
-        split_seed=0,
-        **others,
-    )
-
-
-def _two_phase(model: str, weights: str | None) -> Options:
-    """The head alone on a frozen backbone, then all of it slowly, but for BatchNormalization's statistics.
+def _two_phase(weights: str | None) -> Recipe:
+    """First the head alone on a frozen backbone, then everything slowly, except BatchNormalization's statistics.
 
     Random weights are not worth freezing: without pretrained ones there is one phase, in which everything learns.
     """
+    phases: tuple[Phase, ...]
     if weights:
-        phases = [
+        phases = (
             Phase("head", 5, 1e-3, backbone=False, batch_normalization=False, cosine=True),
             # https://keras.io/guides/transfer_learning: a very low rate, BatchNormalization in inference mode
             Phase("all", 20, 1e-5, backbone=True, batch_normalization=False, cosine=True),
-        ]
+        )
     else:
-        phases = [Phase("all", 30, 2e-3, backbone=True, batch_normalization=True, cosine=True)]
-    return _options(
-        model,
-        weights,
-        TWO_PHASE,
-        phases,
+        phases = (Phase("all", 30, 2e-3, backbone=True, batch_normalization=True, cosine=True),)
+    return Recipe(
         head=PLAIN_HEAD,
+        phases=phases,
         optimizer="adam",
         augmentation=Augmentation(mirror=True, rotation=8, zoom=0.08, shift=0.04, brightness=0.1, contrast=0.1),
         patience=6,
-        outliers=True,
+        ood_samples=True,
     )
 
 
-def _original(model: str, weights: str | None) -> Options:
+def _original(weights: str | None) -> Recipe:
     """The recipe this project starts from: Adamax at one rate, all layers at once, ten epochs, the last one kept.
 
-    Its figures are those of public notebooks on this data set; they validated on half of Testing, which we do not.
+    Its metrics are those of public notebooks on this data set; they validated on half of Testing, which we do not.
     """
-    return _options(
-        model,
-        weights,
-        ORIGINAL,
-        [Phase("all", 10, 1e-3, backbone=True, batch_normalization=True, cosine=False)],
+    return Recipe(
         head=ORIGINAL_HEAD,
+        phases=(Phase("all", 10, 1e-3, backbone=True, batch_normalization=True, cosine=False),),
         optimizer="adamax",
         augmentation=Augmentation(mirror=False, brightness=0.2),
         patience=None,
-        outliers=False,
+        ood_samples=False,
     )
+
+
+TWO_PHASE, ORIGINAL = "two-phase", "original"
+# From a recipe's name to the function that makes it for "imagenet" weights or, with None, for random ones.
+RECIPES: dict[str, Callable[[str | None], Recipe]] = {TWO_PHASE: _two_phase, ORIGINAL: _original}

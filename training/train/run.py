@@ -1,6 +1,6 @@
-"""One run in its folder: what it is made of, its weights, its logs, and what it gave.
+"""One run in its folder: the images and options it is made of, its weights, its logs and its results.
 
-``model.json``, the card, is written last: a folder that has it is a run that was finished.
+``model.json``, the model's metadata, is written last: a folder that has it holds a finished run.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from brain_tumor.atomic import atomic_file
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import MetadataError, ModelMetadata
+from converter.single_precision import in_float32
 from training import data
 from training.atomic import write_json
 from training.data.groups import Groups
@@ -31,144 +32,168 @@ from training.train import calibrate, networks
 from training.train.checkpoint import Checkpoint, CheckpointError, require_same
 from training.train.fit import fit
 from training.train.input_pipeline import PREDICTION_BATCH, Images
-from training.train.ood import training_outliers
-from training.train.recipes import PLAIN_HEAD, Options
+from training.train.ood import training_samples
+from training.train.options import Configuration
+from training.train.recipes import PLAIN_HEAD
 
 log = logging.getLogger(__name__)
 
-MODEL, CARD, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
-HELD_OUT = 0.15  # at most about so much of the training images, to validate on
-_STRANGER_POOL = 2000
+MODEL, METADATA, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
+HELD_OUT = 0.15  # about this share of the training images, at most, is held out to validate on
+_OOD_SAMPLES = 2000  # at most, from which the batches draw
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a run's model says of the images it was validated on: logits float32 (n, class), labels int64 (n,)."""
+    """The outputs of a run's model for its validation images.
+
+    Attributes:
+        files: Paths relative to the data's folder.
+        logits: float32 (n, class).
+        labels: int64 (n,).
+    """
 
     files: list[str]
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
 
 
-def train(found: data.DataSet, groups: Groups, options: Options, folder: Path) -> ModelMetadata:
-    """Fit on a part of Training, choose temperature and threshold on the rest of it; Testing is not looked at.
+def train(data_set: data.DataSet, groups: Groups, configuration: Configuration, folder: Path) -> ModelMetadata:
+    """Fit on one part of Training, and choose temperature and threshold on the other; Testing is not used.
 
-    A run that was interrupted goes on, one that is finished is left as it is.
+    An interrupted run is continued; a finished one is left as it is.
+
+    Args:
+        data_set: The images.
+        groups: Which of them must not be parted.
+        configuration: How the network is trained.
+        folder: The run's folder.
 
     Raises:
-        DataError, NetworkError: the data or the network cannot be used.
+        DataError: The images cannot be used.
+        NetworkError: The network cannot be built, or needs more memory than there is.
         CheckpointError: ``folder`` holds another run, or damaged weights.
-        DivergedError: the loss is no number any more.
+        DivergedError: The loss is no longer a number.
     """
-    fitted, held = hold_out(found, groups, HELD_OUT, options.split_seed)
+    fitted, held_out = hold_out(data_set, groups, HELD_OUT, configuration.split_seed)
     identity = {
-        **options.as_json(),
-        "data": found.name,
-        "fingerprint": found.fingerprint(),
-        "validation": hashlib.sha256("\n".join(held).encode()).hexdigest(),
+        **configuration.as_json(),
+        "data": data_set.name,
+        "fingerprint": data_set.fingerprint(),
+        "validation": hashlib.sha256("\n".join(held_out).encode()).hexdigest(),
     }
-    if (folder / CARD).exists():
+    if (folder / METADATA).exists():
         require_same(_read_identity(folder), identity, folder)
         log.info("%s is trained already", folder)
-        return read_card(folder)
+        return read_metadata(folder)
     checkpoint = Checkpoint(folder / "checkpoint", identity)
 
     started = time.monotonic()
-    keras.utils.set_random_seed(options.seed)
+    keras.utils.set_random_seed(configuration.seed)
     tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)  # what is served has all bits of float32
-    classes = len(found.class_names)
-    with _strategy().scope():
-        model = networks.build(options.model, options.side, classes, options.weights, options.head, options.precision)
-    preprocessor = Preprocessor(options.side, options.side, options.resampling)
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # the served model computes with all float32 bits
+    model = _build(configuration, len(data_set.class_names))
+    preprocessor = Preprocessor(configuration.side, configuration.side, configuration.resampling)
     scans, validation = (
-        Images(data.read(found.folder, files, preprocessor), found.labels(files)) for files in (fitted, held)
+        Images(data.read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
     )
-    strangers = None
-    if options.outliers:
-        count = min(_STRANGER_POOL, len(fitted))
-        strangers = training_outliers(scans.pixels, count, np.random.default_rng(options.seed))
-    log.info("%d images to fit, %d to validate", len(fitted), len(held))
-    write_json(folder / RUN, {"identity": identity, "fitted": fitted, "validated": held, "versions": _versions()})
+    ood_samples = None
+    if configuration.ood_samples:
+        count = min(_OOD_SAMPLES, len(fitted))
+        ood_samples = training_samples(scans.pixels, count, np.random.default_rng(configuration.seed))
+    log.info("%d images to fit, %d to validate", len(fitted), len(held_out))
+    write_json(folder / RUN, {"identity": identity, "fitted": fitted, "validated": held_out, "versions": _versions()})
     try:
-        fit(model, options, scans, validation, strangers, checkpoint, folder)
+        fit(model, configuration, scans, validation, ood_samples, checkpoint, folder)
     except tf.errors.ResourceExhaustedError:
         raise networks.NetworkError(
-            f"{options.model} needs more memory than there is: lower --batch-size or --size"
+            f"{configuration.model} needs more memory than there is: lower --batch-size or --size"
         ) from None
 
-    model = _in_float32(model)
+    model = as_served(model)
     logits = model.predict(validation.pixels, PREDICTION_BATCH, verbose=0)
     seconds = sum(epoch.seconds for epoch in checkpoint.history)
     log.info("trained in %.0f s, %.0f of them in this call", seconds, time.monotonic() - started)
     temperature = round(calibrate.temperature(logits, validation.labels), 4)
-    card = ModelMetadata(
-        found.class_names,
-        options.side,
-        options.side,
-        options.resampling,
+    metadata = ModelMetadata(
+        data_set.class_names,
+        configuration.side,
+        configuration.side,
+        configuration.resampling,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
-        explains=options.head == PLAIN_HEAD,
+        explains=configuration.head == PLAIN_HEAD,
         training={
-            "data": found.name,
+            "data": data_set.name,
             "fingerprint": identity["fingerprint"],
-            "images": {"fitted": len(fitted), "validated": len(held)},
-            "groups": {"fitted": len(set(groups.of(fitted))), "validated": len(set(groups.of(held)))},
+            "images": {"fitted": len(fitted), "validated": len(held_out)},
+            "groups": {"fitted": len(set(groups.of(fitted))), "validated": len(set(groups.of(held_out)))},
             "audited": groups.audited,
             "parameters": model.count_params(),
-            "options": options.as_json(),
+            "options": configuration.as_json(),
             "epochs": len(checkpoint.history),
             "seconds": round(seconds),
         },
-        metrics={"validation": _validation(logits, validation.labels, temperature)},
+        metrics={"validation": _validation_metrics(logits, validation.labels, temperature)},
         versions=_versions(),
     )
     with atomic_file(folder / VALIDATION) as scratch, scratch.open("wb") as stream:
-        np.savez(stream, files=np.array(held), logits=logits, labels=validation.labels)
+        np.savez(stream, files=np.array(held_out), logits=logits, labels=validation.labels)
     with atomic_file(folder / MODEL) as scratch:
         model.save(scratch)
-    write_card(card, folder)
+    write_metadata(metadata, folder)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
-    return card
+    return metadata
 
 
-def read_card(folder: Path) -> ModelMetadata:
-    """The card of a finished run.
+def as_served(model: keras.Model) -> keras.Model:
+    """A copy of the trained network in float32, without the optimizer, which Keras would save, and all of it trainable.
+
+    It is copied layer by layer, not built anew: some backbones of keras.applications have other layers with pretrained
+    weights than without. In a copy, layers share no dtype policy, whose address Keras would write into the file.
+    """
+    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name))
+    copy.set_weights(model.get_weights())
+    networks.set_trainable(copy, backbone=True, batch_normalization=True)
+    return in_float32(copy)
+
+
+def read_metadata(folder: Path) -> ModelMetadata:
+    """The metadata of a finished run.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: There is no finished run.
     """
     try:
-        return ModelMetadata.from_json((folder / CARD).read_text(encoding="utf-8"))
+        return ModelMetadata.from_json((folder / METADATA).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, MetadataError):
         raise CheckpointError(f"{folder} holds no finished run: make one with python -m training.train") from None
 
 
-def write_card(card: ModelMetadata, folder: Path) -> None:
-    """Replace a run's card."""
-    with atomic_file(folder / CARD) as scratch:
-        scratch.write_text(card.to_json(), encoding="utf-8")
+def write_metadata(metadata: ModelMetadata, folder: Path) -> None:
+    """Replace the metadata of a run."""
+    with atomic_file(folder / METADATA) as scratch:
+        scratch.write_text(metadata.to_json(), encoding="utf-8")
 
 
 def read_validation(folder: Path) -> Validation:
-    """What a finished run said of its validation images.
+    """The outputs of a finished run for its validation images.
 
     Raises:
-        CheckpointError: it is not there.
+        CheckpointError: They are missing or damaged.
     """
     try:
-        with np.load(io.BytesIO((folder / VALIDATION).read_bytes())) as kept:
-            return Validation(kept["files"].tolist(), kept["logits"], kept["labels"])
+        with np.load(io.BytesIO((folder / VALIDATION).read_bytes())) as arrays:
+            return Validation(arrays["files"].tolist(), arrays["logits"], arrays["labels"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         raise CheckpointError(f"{folder} holds no {VALIDATION} of a finished run") from None
 
 
 def load_model(folder: Path) -> keras.Model:
-    """A finished run's network.
+    """The network of a finished run.
 
     Raises:
-        CheckpointError: it is missing or damaged.
+        CheckpointError: It is missing or damaged.
     """
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -184,28 +209,24 @@ def _read_identity(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder} holds a model that no run of ours made: name another folder") from None
 
 
-def _in_float32(model: keras.Model) -> keras.Model:
-    """The network as it is served: without mixed precision, and without the optimizer, which Keras would save."""
-
-    def in_float32(layer: keras.Operation) -> keras.Operation:
-        dtype = {"dtype": "float32"} if isinstance(layer, keras.Layer) else {}  # an addition, say, has none
-        return type(layer).from_config({**layer.get_config(), **dtype})
-
-    # Not built anew: some backbones of keras.applications have other layers with pretrained weights than without.
-    uncompiled = keras.Model(model.input, model.output, name=model.name)
-    plain = keras.models.clone_model(uncompiled, clone_function=in_float32)
-    networks.set_trainable(plain, backbone=True, batch_normalization=True)
-    plain.set_weights(model.get_weights())
-    return plain
-
-
-def _strategy() -> tf.distribute.Strategy:
-    """Every GPU of the machine, or what there is."""
+def _build(configuration: Configuration, classes: int) -> keras.Model:
+    """The network, on every GPU of the machine if there are several."""
     several = len(tf.config.list_physical_devices("GPU")) > 1
-    return tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+    strategy = tf.distribute.MirroredStrategy() if several else tf.distribute.get_strategy()
+    with strategy.scope():
+        return networks.build(
+            configuration.model,
+            configuration.side,
+            classes,
+            configuration.weights,
+            configuration.head,
+            configuration.precision,
+        )
 
 
-def _validation(logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float) -> dict[str, Any]:
+def _validation_metrics(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], temperature: float
+) -> dict[str, int | float]:
     return {
         "images": len(labels),
         "accuracy": round(float((logits.argmax(1) == labels).mean()), 4),
