@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.train import recipes
 from training.train.fit import compile_for
 from training.train.input_pipeline import Images, training_batches
 from training.train.networks import SMALL, build
-from training.train.ood import training_outliers
+from training.train.ood import training_samples
+from training.train.options import Options, configure
 
 MODELS = (SMALL, "MobileNetV3Small")  # our own, and the backbone of keras.applications with the fewest multiplications
 CLASSES = 4
@@ -25,17 +25,19 @@ ROUNDS = 5
 
 
 def rates(name: str) -> tuple[float, float]:
-    """Images a second: of the pipeline, with its augmentation and strangers, and of the step."""
-    options = recipes.options(recipes.TWO_PHASE, name, None)
+    """Images a second: of the pipeline, with augmentation and out-of-distribution samples, and of the step."""
+    configuration = configure(name, Options(precision="float32"))
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (IMAGES, options.side, options.side, 3), np.uint8)
+    pixels = rng.integers(0, 256, (IMAGES, configuration.side, configuration.side, 3), np.uint8)
     scans = Images(pixels, rng.integers(CLASSES, size=IMAGES))
-    strangers = training_outliers(pixels[:200], 200, rng)
+    ood_samples = training_samples(pixels[:200], 200, rng)
     batches = iter(
-        training_batches(scans, strangers, CLASSES, options.batch_size, options.augmentation, 0, range(1000))
+        training_batches(
+            scans, ood_samples, CLASSES, configuration.batch_size, configuration.augmentation, 0, range(1000)
+        )
     )
-    model = build(name, options.side, CLASSES)
-    compile_for(model, options, options.phases[-1], scans.steps(options.batch_size))
+    model = build(name, configuration.side, CLASSES)
+    compile_for(model, configuration, configuration.phases[-1], scans.steps(configuration.batch_size))
     batch = next(batches)
     model.train_on_batch(*batch)
     pipeline, step = [], []

@@ -1,4 +1,4 @@
-"""The training command as a process of its own, for the tests that stop it or look at what it prints."""
+"""The training command, as a process for the tests that stop it or read its output, or in this process."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tests.processes import ROOT
-from training.train import main
+from training.train.__main__ import main
 
 SIDE = "32"
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"}
@@ -38,7 +38,7 @@ def weights(run: Path) -> list[np.ndarray]:
     return keras.models.load_model(run / "model.keras").get_weights()
 
 
-def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
-    """Bit for bit."""
-    for left, right in zip(one, other, strict=True):
+def assert_same(first: list[np.ndarray], second: list[np.ndarray]) -> None:
+    """Equal bit for bit."""
+    for left, right in zip(first, second, strict=True):
         np.testing.assert_array_equal(left, right)

@@ -1,4 +1,4 @@
-"""Runs that several modules look at: each is made once. A test that changes one takes a copy."""
+"""Data sets and runs that several modules use: each is made once. A test that changes one takes a copy."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.training.configurations import configuration
 from tests.training.scans import phantom
+from training import card
 from training.data import DataSet, find
 from training.data.groups import Groups, by_patient
 from training.evaluate import evaluate
+from training.serving import convert
 from training.train import run
-from training.train.recipes import TWO_PHASE, Options, options
+from training.train.options import Configuration
 
-TINY = options(TWO_PHASE, "small", None, side=32, epochs=3, batch_size=8)
+TINY = configuration(epochs=3, batch_size=8)
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +28,8 @@ def phantom_data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Options:
-    """Of ``trained_run``: the small network, three epochs."""
+def tiny() -> Configuration:
+    """The configuration of ``trained_run``: the small network, three epochs."""
     return TINY
 
 
@@ -47,10 +50,10 @@ def audited(phantom_data: DataSet) -> Groups:
     alone = by_patient(phantom_data)
     groups, copies = dict(alone.groups), dict(alone.copies)
 
-    def join(one: str, other: str) -> None:
-        gone = groups[other]
-        groups.update({file: groups[one] for file, number in groups.items() if number == gone})
-        copies[other] = copies[one]
+    def join(first: str, second: str) -> None:
+        replaced = groups[second]
+        groups.update({file: groups[first] for file, number in groups.items() if number == replaced})
+        copies[second] = copies[first]
 
     original, test = phantom_data.training[0], phantom_data.testing
     join(original, test[0])
@@ -67,6 +70,20 @@ def evaluated_run(
     folder = Path(copytree(trained_run, tmp_path_factory.mktemp("evaluated") / "run"))
     evaluate(folder, phantom_data, audited)
     return folder
+
+
+@pytest.fixture(scope="session")
+def documented_run(evaluated_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of ``evaluated_run`` with a model card."""
+    folder = Path(copytree(evaluated_run, tmp_path_factory.mktemp("documented") / "run"))
+    card.write(folder, None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def converted(documented_run: Path) -> Path:
+    """The version folder of ``documented_run``, converted."""
+    return convert(documented_run / run.MODEL, documented_run / "models")
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +104,6 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 def squares_run(squares: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on ``squares`` that makes no mistake, evaluated without an audit."""
     folder = tmp_path_factory.mktemp("squares-run") / "run"
-    chosen = options(TWO_PHASE, "small", None, side=32, epochs=6, batch_size=4)
-    run.train(squares, by_patient(squares), chosen, folder)
+    run.train(squares, by_patient(squares), configuration(epochs=6, batch_size=4), folder)
     evaluate(folder, squares, by_patient(squares))
     return folder

@@ -1,6 +1,4 @@
-"""The model that lies in the repository: what its card claims, and that it knows the sample scans."""
-
-from pathlib import Path
+"""The model that lies in the repository: what its metadata claim, and its predictions for the sample scans."""
 
 import keras
 import numpy as np
@@ -8,15 +6,15 @@ import pytest
 
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from tests.processes import ROOT
 from training.evaluate.ood import strangers_flagged
 from training.train.calibrate import energy
 
-ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "model-server" / "models" / "brain-tumor.keras"
 
 
 @pytest.fixture(scope="module")
-def card() -> ModelMetadata:
+def metadata() -> ModelMetadata:
     return ModelMetadata.from_json(MODEL.with_suffix(".json").read_text())
 
 
@@ -25,35 +23,35 @@ def model() -> keras.Model:
     return keras.models.load_model(MODEL)
 
 
-def test_it_is_small_and_says_that_it_learnt_from_the_phantom(card: ModelMetadata) -> None:
+def test_it_is_small_and_says_that_it_learnt_from_the_phantom(metadata: ModelMetadata) -> None:
     assert MODEL.stat().st_size < 3_000_000
-    assert card.training["data"] == "phantom"
-    assert "phantom" in card.notice
+    assert metadata.training["data"] == "phantom"
+    assert "phantom" in metadata.notice
 
 
-def test_it_reached_the_accuracy_asked_for(card: ModelMetadata) -> None:
-    assert card.metrics["test"]["accuracy"] >= 0.9
-    assert min(card.metrics["test"]["sensitivity"].values()) >= 0.85
+def test_it_reached_the_accuracy_asked_for(metadata: ModelMetadata) -> None:
+    assert metadata.metrics["test"]["accuracy"] >= 0.9
+    assert min(metadata.metrics["test"]["sensitivity"].values()) >= 0.85
 
 
-def test_its_card_is_complete(card: ModelMetadata) -> None:
-    assert card.training["audited"]
-    assert set(card.metrics) >= {"validation", "test", "deduplicated_test", "operating_points", "strangers_flagged"}
-    assert set(card.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
+def test_its_metadata_are_complete(metadata: ModelMetadata) -> None:
+    assert metadata.training["audited"]
+    assert set(metadata.metrics) >= {"validation", "test", "deduplicated_test", "operating_points", "strangers_flagged"}
+    assert set(metadata.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
 
 
 @pytest.mark.parametrize("name", ["glioma", "meningioma", "notumor", "pituitary"])
-def test_it_knows_the_sample_scan_and_does_not_find_it_strange(
-    name: str, card: ModelMetadata, model: keras.Model
+def test_it_classifies_the_sample_scan_and_does_not_flag_it(
+    name: str, metadata: ModelMetadata, model: keras.Model
 ) -> None:
-    preprocessor = Preprocessor(card.height, card.width, card.resampling)
+    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
     logits = model.predict(preprocessor.from_bytes((ROOT / "examples" / f"{name}.jpg").read_bytes()), verbose=0)
-    assert card.class_names[int(logits.argmax())] == name
-    assert energy(logits)[0] <= card.out_of_distribution_threshold
+    assert metadata.class_names[int(logits.argmax())] == name
+    assert energy(logits)[0] <= metadata.out_of_distribution_threshold
 
 
-def test_it_finds_images_strange_that_are_no_scans(card: ModelMetadata, model: keras.Model) -> None:
-    assert card.out_of_distribution_threshold is not None
-    flagged = strangers_flagged(model, card.height, card.out_of_distribution_threshold)
+def test_it_flags_images_that_are_no_scans(metadata: ModelMetadata, model: keras.Model) -> None:
+    assert metadata.out_of_distribution_threshold is not None
+    flagged = strangers_flagged(model, metadata.height, metadata.out_of_distribution_threshold)
     assert np.min(list(flagged.values())) > 0.9, flagged
-    assert flagged == pytest.approx(card.metrics["strangers_flagged"], abs=0.02)
+    assert flagged == pytest.approx(metadata.metrics["strangers_flagged"], abs=0.02)

@@ -1,4 +1,4 @@
-"""The command itself, on a phantom of 96 images: what it writes, what it refuses, and that it repeats itself."""
+"""The training command on a phantom of 96 images: what it writes, what it refuses, and that it is reproducible."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom
 from training import data as images
 from training.data.groups import by_patient
-from training.train import main
+from training.train.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, output: dict[s
 
 
 @pytest.fixture(scope="module")
-def card(trained: Path) -> ModelMetadata:
+def metadata(trained: Path) -> ModelMetadata:
     return ModelMetadata.from_json((trained / "model.json").read_text())
 
 
@@ -64,10 +64,10 @@ def squares(tmp_path: Path) -> Path:
 def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], status: int = 1) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
-    said = capsys.readouterr().err
-    assert message in said
+    output_text = capsys.readouterr().err
+    assert message in output_text
     assert stopped.value.code == status
-    assert "Traceback" not in said
+    assert "Traceback" not in output_text
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -86,7 +86,7 @@ def test_a_finished_run_holds_its_results_and_no_checkpoint(trained: Path) -> No
         assert any((trained / "tensorboard" / part).glob("events*")), part
 
 
-def test_it_says_how_it_goes_and_what_came_out(trained: Path, output: dict[str, str]) -> None:
+def test_it_logs_its_progress_and_its_result(trained: Path, output: dict[str, str]) -> None:
     assert "Epoch 2/2" in output["out"]
     assert "val_accuracy" in output["out"]
     assert "62 images to fit, 10 to validate" in output["err"]
@@ -94,13 +94,19 @@ def test_it_says_how_it_goes_and_what_came_out(trained: Path, output: dict[str, 
     assert str(trained / "model.keras") in output["err"]
 
 
-def test_the_card_says_what_was_trained_and_how(card: ModelMetadata, data: Path) -> None:
-    assert card.class_names == ("glioma", "meningioma", "notumor", "pituitary")
-    assert (card.height, card.width, card.resampling, card.scaling, card.name) == (32, 32, "bilinear", "none", "")
-    assert card.explains
-    assert card.out_of_distribution_threshold is not None
-    assert set(card.versions) == {"python", "keras", "tensorflow", "numpy"}
-    training = card.training
+def test_the_metadata_say_what_was_trained_and_how(metadata: ModelMetadata, data: Path) -> None:
+    assert metadata.class_names == ("glioma", "meningioma", "notumor", "pituitary")
+    assert (metadata.height, metadata.width, metadata.resampling, metadata.scaling, metadata.name) == (
+        32,
+        32,
+        "bilinear",
+        "none",
+        "",
+    )
+    assert metadata.explains
+    assert metadata.out_of_distribution_threshold is not None
+    assert set(metadata.versions) == {"python", "keras", "tensorflow", "numpy"}
+    training = metadata.training
     assert (training["data"], training["audited"], training["epochs"]) == ("phantom", False, 2)
     assert training["fingerprint"] == images.find(data).fingerprint()
     assert training["images"] == {"fitted": 62, "validated": 10}
@@ -112,26 +118,26 @@ def test_the_card_says_what_was_trained_and_how(card: ModelMetadata, data: Path)
 
 def test_the_runs_file_says_which_images_were_fitted_and_validated(trained: Path, data: Path) -> None:
     run = json.loads((trained / "run.json").read_text())
-    found = images.find(data)
-    assert sorted(run["fitted"] + run["validated"]) == list(found.training)
-    patients = [{found.patients[file] for file in run[part]} for part in ("fitted", "validated")]
+    data_set = images.find(data)
+    assert sorted(run["fitted"] + run["validated"]) == list(data_set.training)
+    patients = [{data_set.patients[file] for file in run[part]} for part in ("fitted", "validated")]
     assert not patients[0] & patients[1]
-    assert {Path(file).parent.name for file in run["validated"]} == set(found.class_names)
+    assert {Path(file).parent.name for file in run["validated"]} == set(data_set.class_names)
 
 
-def test_what_the_model_says_of_validation_is_kept(trained: Path, card: ModelMetadata, data: Path) -> None:
-    preprocessor = Preprocessor(card.height, card.width, card.resampling)
+def test_the_outputs_for_validation_are_kept(trained: Path, metadata: ModelMetadata, data: Path) -> None:
+    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
     with np.load(trained / "validation.npz") as kept:
         batch = np.concatenate([preprocessor.from_bytes((data / file).read_bytes()) for file in kept["files"]])
         logits = keras.models.load_model(trained / "model.keras").predict(batch, verbose=0)
         np.testing.assert_allclose(kept["logits"], logits, rtol=1e-5, atol=1e-6)
-        assert kept["labels"].tolist() == [card.class_names.index(Path(file).parent.name) for file in kept["files"]]
+        assert kept["labels"].tolist() == [metadata.class_names.index(Path(file).parent.name) for file in kept["files"]]
         accuracy = (kept["logits"].argmax(1) == kept["labels"]).mean()
-    assert card.metrics["validation"]["images"] == 10
-    assert card.metrics["validation"]["accuracy"] == round(float(accuracy), 4)
+    assert metadata.metrics["validation"]["images"] == 10
+    assert metadata.metrics["validation"]["accuracy"] == round(float(accuracy), 4)
 
 
-def test_the_epochs_are_a_table_and_a_image(trained: Path) -> None:
+def test_the_epochs_are_a_table_and_a_figure(trained: Path) -> None:
     with (trained / "epochs.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["epoch"], row["phase"]) for row in rows] == [("1", "all"), ("2", "all")]
@@ -156,10 +162,10 @@ def test_the_model_has_no_optimizer_state_and_takes_raw_pixels(trained: Path) ->
 def test_the_same_command_gives_the_same_model_elsewhere(data: Path, trained: Path, tmp_path: Path) -> None:
     train_here(data, tmp_path / "again", "--epochs", "2")
     assert_same(weights(trained), weights(tmp_path / "again"))
-    cards = [json.loads((folder / "model.json").read_text()) for folder in (trained, tmp_path / "again")]
-    for card in cards:
-        del card["training"]["seconds"]
-    assert cards[0] == cards[1]
+    both = [json.loads((folder / "model.json").read_text()) for folder in (trained, tmp_path / "again")]
+    for metadata in both:
+        del metadata["training"]["seconds"]
+    assert both[0] == both[1]
 
 
 def test_a_finished_run_is_left_as_it_is(data: Path, trained: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -212,19 +218,20 @@ def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: 
     for split in ("Training", "Testing"):
         for name in ("glioma", "notumor"):
             shutil.copytree(data / split / name, two / split / name)
-    found = images.find(two)
+    data_set = images.find(two)
     groups = tmp_path / "groups.json"
-    by_patient(found).save(groups, found.fingerprint())
+    by_patient(data_set).save(groups, data_set.fingerprint())
     options = ["--groups", str(groups), "--recipe", "original", "--epochs", "1", "--seed", "7"]
     train_here(two, tmp_path / "run", *options, "--resampling", "box", "--label-smoothing", "0.1", "--batch-size", "8")
-    card = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text())
-    assert card.class_names == ("glioma", "notumor")
-    assert card.resampling == "box"
-    assert not card.explains  # a hidden layer
-    assert card.training["audited"]
-    assert card.training["data"] == "two classes"
-    given = card.training["options"]
-    assert (given["recipe"], given["seed"], given["label_smoothing"], given["batch_size"]) == ("original", 7, 0.1, 8)
+    metadata = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text())
+    assert metadata.class_names == ("glioma", "notumor")
+    assert metadata.resampling == "box"
+    assert not metadata.explains  # a hidden layer
+    assert metadata.training["audited"]
+    assert metadata.training["data"] == "two classes"
+    options = metadata.training["options"]
+    assert (options["recipe"], options["seed"]) == ("original", 7)
+    assert (options["label_smoothing"], options["batch_size"]) == (0.1, 8)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +345,7 @@ def test_groups_that_do_not_fit_are_refused(
 def test_help_and_mistyped_options_do_not_wait_for_tensorflow() -> None:
     program = """
 import sys
-from training.train import main
+from training.train.__main__ import main
 try:
     main(["--help"])
 finally:

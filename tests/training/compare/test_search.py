@@ -6,13 +6,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from training.compare.search import proposed_rate, search
+from tests.training.configurations import configuration
+from training.compare.search import propose_rate, search
 from training.data import DataSet
 from training.data.groups import by_patient
 from training.train.checkpoint import CheckpointError
 from training.train.fit import DivergedError
-from training.train.recipes import TWO_PHASE, options, with_epochs, with_learning_rate
-from training.train.run import MODEL, read_card
+from training.train.run import MODEL, read_metadata
 
 TRIALS = 6  # more than the random ones
 # Measured: the small network's loss overflows from a rate between 1e6 and 3e6 on; seed 10 goes on with 0.2 of it.
@@ -25,7 +25,7 @@ def study_in(folder: Path) -> optuna.Study:
 
 
 def loss(rate: float) -> float:
-    """Least at 0.003."""
+    """A loss with its minimum at 0.003."""
     return abs(rate - 0.003)
 
 
@@ -35,7 +35,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     study = study_in(tmp_path_factory.mktemp("search"))
     rates = []
     for number in range(TRIALS):
-        rates.append(proposed_rate(study, number, 0.002, seed=7))
+        rates.append(propose_rate(study, number, 0.002, seed=7))
         tell(study, number, rates[-1])
     return rates
 
@@ -52,29 +52,29 @@ def test_rates_lie_around_the_middle_and_differ(uninterrupted: list[float]) -> N
     assert len(set(uninterrupted)) == TRIALS
 
 
-@pytest.mark.parametrize("moment", ["before a trial", "in a trial", "before its rate was chosen"])
+@pytest.mark.parametrize("moment", ["before a trial", "in a trial", "before its rate was proposed"])
 def test_a_search_that_is_stopped_again_and_again_proposes_the_same(
     moment: str, uninterrupted: list[float], tmp_path: Path
 ) -> None:
     for number in range(TRIALS):
-        if moment == "before its rate was chosen":
+        if moment == "before its rate was proposed":
             study_in(tmp_path).ask()
         elif moment == "in a trial":
-            proposed_rate(study_in(tmp_path), number, 0.002, seed=7)
+            propose_rate(study_in(tmp_path), number, 0.002, seed=7)
         study = study_in(tmp_path)  # as a new process finds it
-        rate = proposed_rate(study, number, 0.002, seed=7)
+        rate = propose_rate(study, number, 0.002, seed=7)
         assert rate == uninterrupted[number]
         tell(study, number, rate)
         assert len(study.trials) == number + 1
 
 
 def test_another_seed_tries_other_rates(uninterrupted: list[float], tmp_path: Path) -> None:
-    assert proposed_rate(study_in(tmp_path), 0, 0.002, seed=8) != uninterrupted[0]
+    assert propose_rate(study_in(tmp_path), 0, 0.002, seed=8) != uninterrupted[0]
 
 
 def test_a_trial_that_diverges_is_passed_over_and_not_tried_again(phantom_data: DataSet, tmp_path: Path) -> None:
     groups = by_patient(phantom_data)
-    wild = options(TWO_PHASE, "small", None, side=32, epochs=1, learning_rate=WILD, seed=WILD_SEED)
+    wild = configuration(epochs=1, learning_rate=WILD, seed=WILD_SEED)
     with pytest.raises(
         DivergedError, match=r"small: no learning rate that was tried gave a finite loss; remove .* and lower"
     ):
@@ -82,20 +82,18 @@ def test_a_trial_that_diverges_is_passed_over_and_not_tried_again(phantom_data: 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "trial-0").rglob("*")}
     rate = search(phantom_data, groups, wild, 3, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "trial-0").rglob("*")} == before
-    cards = [read_card(tmp_path / f"trial-{number}") for number in (1, 2)]
-    best = min(cards, key=lambda card: card.metrics["validation"]["negative_log_likelihood"])
+    trials = [read_metadata(tmp_path / f"trial-{number}") for number in (1, 2)]
+    best = min(trials, key=lambda trial: trial.metrics["validation"]["negative_log_likelihood"])
     assert rate == best.training["options"]["phases"][-1]["learning_rate"] < WILD
-    assert not (tmp_path / "trial-1" / MODEL).exists()  # only its figures are of use
+    assert not (tmp_path / "trial-1" / MODEL).exists()  # only the metrics are needed
     assert search(phantom_data, groups, wild, 3, tmp_path) == rate
     with pytest.raises(CheckpointError, match=r"holds a run of another phases 1 epochs \(1, not 2\)"):
-        search(phantom_data, groups, with_epochs(wild, 2), 3, tmp_path)
+        search(phantom_data, groups, wild.with_main_phase(epochs=2), 3, tmp_path)
     with pytest.raises(CheckpointError, match="holds a run of another phases 1 learning rate"):
-        search(phantom_data, groups, with_learning_rate(wild, 1e-3), 3, tmp_path)
+        search(phantom_data, groups, wild.with_main_phase(learning_rate=1e-3), 3, tmp_path)
 
 
 def test_a_damaged_search_is_explained(phantom_data: DataSet, tmp_path: Path) -> None:
     (tmp_path / "search.db").write_bytes(b"no database" * 100)
     with pytest.raises(CheckpointError, match=r"search\.db cannot be used .*: remove "):
-        search(
-            phantom_data, by_patient(phantom_data), options(TWO_PHASE, "small", None, side=32, epochs=1), 1, tmp_path
-        )
+        search(phantom_data, by_patient(phantom_data), configuration(epochs=1), 1, tmp_path)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -17,13 +16,14 @@ import pytest
 from tests.processes import ROOT
 from tests.training.commands import ENVIRONMENT, assert_same, command, train_here, weights
 from tests.training.scans import phantom
-from training.train import main, networks
+from tests.training.train.noise import images, network, short
+from training.train.__main__ import main
 from training.train.checkpoint import Checkpoint, Epoch
 from training.train.fit import fit
-from training.train.input_pipeline import Images
-from training.train.recipes import Options, Phase, options
+from training.train.options import Configuration
+from training.train.recipes import Phase
 
-# Dropout, augmentation and strangers are part of it; the original recipe's head has more dropout, but no strangers.
+# With dropout, augmentation and OOD samples; the original recipe's head has more dropout, but no OOD samples.
 OPTIONS = ["--epochs", "8", "--batch-size", "20"]
 START = 120.0  # seconds
 
@@ -115,15 +115,15 @@ def stopped(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     with training(data, run) as child:
         wait(child, lambda: len(rows(run)) >= 1)
         child.send_signal(signal.SIGINT)
-        said, _ = child.communicate(timeout=60)
-    return run, child.returncode, said
+        output, _ = child.communicate(timeout=60)
+    return run, child.returncode, output
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(stopped: tuple[Path, int, str]) -> None:
-    run, status, said = stopped
+    run, status, output = stopped
     assert status == 130
-    assert said.endswith("python -m training.train: stopped; the same command goes on after the last whole epoch\n")
-    assert "Traceback" not in said
+    assert output.endswith("python -m training.train: stopped; the same command goes on after the last whole epoch\n")
+    assert "Traceback" not in output
     assert not list(run.rglob(".*"))  # no scratch file stays
     assert (run / "checkpoint" / "state.json").exists()
 
@@ -189,10 +189,10 @@ def test_a_checkpoint_that_does_not_do_is_explained_and_left(
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.json"}
     with pytest.raises(SystemExit) as ended:
         main([str(data), str(run), "--size", "32", *OPTIONS])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert ended.value.code == 1
-    assert message in said
-    assert "Traceback" not in said
+    assert message in output
+    assert "Traceback" not in output
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -209,42 +209,33 @@ class Stopping(Checkpoint):
             raise KeyboardInterrupt
 
 
-def images(count: int, seed: int) -> Images:
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, count)
-    pixels = rng.integers(0, 120, (count, 32, 32, 3)) + 50 * labels[:, None, None, None]
-    return Images(pixels.astype(np.uint8), labels)
-
-
-def fitted(folder: Path, made: Options, last: int, seed: int = 0) -> list[np.ndarray]:
-    """The weights after a fit in ``folder``; ``last`` stops it after that epoch."""
-    keras.utils.set_random_seed(seed)
-    model = networks.build("small", 32, 3)
+def fitted(folder: Path, configuration: Configuration, last: int, seed: int = 0) -> list[np.ndarray]:
+    """The weights after a fit in ``folder``, which stops after the epoch ``last``."""
+    model = network(seed)
     scans = images(24, 0)
     checkpoint = Stopping(folder / "checkpoint", last)
     folder.mkdir(exist_ok=True)
     with contextlib.suppress(KeyboardInterrupt):
-        fit(model, made, scans, images(12, 1), 255 - scans.pixels, checkpoint, folder)
+        fit(model, configuration, scans, images(12, 1), 255 - scans.pixels, checkpoint, folder)
     return model.get_weights()
 
 
 @pytest.fixture(scope="module")
-def two_phases() -> Options:
+def two_phases() -> Configuration:
     """The recipe for pretrained weights, on random ones."""
     head = Phase("head", 2, 1e-2, backbone=False, batch_normalization=False, cosine=True)
     everything = Phase("all", 2, 1e-3, backbone=True, batch_normalization=False, cosine=True)
-    made = options("two-phase", "small", None, side=32, batch_size=16)
-    return replace(made, phases=(head, everything), patience=None)
+    return short(phases=(head, everything), patience=None)
 
 
 @pytest.fixture(scope="module")
-def both_phases(two_phases: Options, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+def both_phases(two_phases: Configuration, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
     return fitted(tmp_path_factory.mktemp("phases") / "whole", two_phases, last=0)
 
 
 @pytest.mark.parametrize("last", [1, 2, 3])  # within the first phase, between the two, within the second
 def test_phases_go_on_where_they_were_stopped(
-    last: int, two_phases: Options, both_phases: list[np.ndarray], tmp_path: Path
+    last: int, two_phases: Configuration, both_phases: list[np.ndarray], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     fitted(folder, two_phases, last)

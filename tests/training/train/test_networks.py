@@ -1,4 +1,4 @@
-"""The networks by name: what each makes of its pixels, its head, what learns in it, and what cannot be built."""
+"""The networks by name: the scaling of their pixels, their heads, what learns in them, and what cannot be built."""
 
 import importlib
 
@@ -64,7 +64,7 @@ def test_an_unknown_model_is_refused_with_suggestions() -> None:
         networks.build("xceptoin", 71, 4)
 
 
-def test_a_image_too_small_for_a_backbone_is_refused() -> None:
+def test_an_image_too_small_for_a_backbone_is_refused() -> None:
     with pytest.raises(networks.NetworkError, match="InceptionV3 cannot be built"):
         networks.build("InceptionV3", 32, 4)
 
@@ -116,6 +116,6 @@ def test_what_learns_can_be_said_layer_by_layer(head: str) -> None:
 
 @pytest.mark.parametrize("name", ["small", "MobileNetV3Small"])
 def test_moving_averages_of_random_networks_keep_up(name: str) -> None:
-    made = networks.build(name, 64, 4)
-    momenta = {layer.momentum for layer in made.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    model = networks.build(name, 64, 4)
+    momenta = {layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
     assert momenta == {0.9}

@@ -1,4 +1,4 @@
-"""The loss against a plain reference, when a phase ends, what is kept, and what the options of the command change."""
+"""The loss against a plain reference, when a phase ends, which weights are kept, and mixed precision."""
 
 import csv
 import json
@@ -14,23 +14,15 @@ from scipy.special import log_softmax, logsumexp
 
 from tests.processes import ROOT
 from tests.training.commands import ENVIRONMENT, assert_same, train_here
+from tests.training.configurations import SIDE
 from tests.training.scans import phantom
-from training.train import main, networks
+from tests.training.train.noise import CLASSES, images, network, short
+from training.train import networks
+from training.train.__main__ import main
 from training.train.checkpoint import Checkpoint
 from training.train.fit import Accuracy, DivergedError, fit, loss
 from training.train.input_pipeline import Images
-from training.train.recipes import Options, Phase, options
-
-SIDE = 32
-CLASSES = 3
-
-
-def images(count: int, seed: int) -> Images:
-    """Noise whose brightness tells the class, nearly."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, CLASSES, count)
-    pixels = rng.integers(0, 120, (count, SIDE, SIDE, 3)) + 50 * labels[:, None, None, None]
-    return Images(pixels.astype(np.uint8), labels)
+from training.train.recipes import Phase
 
 
 @pytest.fixture(scope="module")
@@ -43,44 +35,35 @@ def validation() -> Images:
     return images(12, 1)
 
 
-def short(**changes: object) -> Options:
-    return replace(options("two-phase", "small", None, side=SIDE, batch_size=16, epochs=2), **changes)
-
-
-def network(seed: int = 0) -> keras.Model:
-    keras.utils.set_random_seed(seed)
-    return networks.build("small", SIDE, CLASSES)
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("outliers", [False, True])
-def test_the_loss_is_cross_entropy_and_with_strangers_a_margin_of_energy(smoothing: float, outliers: bool) -> None:
+@pytest.mark.parametrize("ood_samples", [False, True])
+def test_the_loss_is_cross_entropy_and_with_ood_samples_a_margin_of_energy(smoothing: float, ood_samples: bool) -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 8, (9, CLASSES)).astype(np.float32)
     targets = np.vstack([np.eye(CLASSES)[rng.integers(0, CLASSES, 6)], np.zeros((3, CLASSES))]).astype(np.float32)
     expected = []
-    for target, given in zip(targets, logits.astype(float), strict=True):
-        energy = -logsumexp(given)
+    for target, row in zip(targets, logits.astype(float), strict=True):
+        energy = -logsumexp(row)
         if target.any():
             smooth = (1 - smoothing) * target + smoothing / CLASSES
-            value = -(smooth * log_softmax(given)).sum()
+            value = -(smooth * log_softmax(row)).sum()
             margin = max(0, energy + 7) ** 2
         else:
             value = 0.0
             margin = max(0, -2 - energy) ** 2
-        expected.append(value + 0.1 * margin * outliers)
-    assert np.count_nonzero(expected) > 6 if outliers else np.count_nonzero(expected) == 6
-    given = loss(smoothing, outliers)(keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits))
-    assert given.shape == (9,)
-    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+        expected.append(value + 0.1 * margin * ood_samples)
+    assert np.count_nonzero(expected) > 6 if ood_samples else np.count_nonzero(expected) == 6
+    losses = loss(smoothing, ood_samples)(keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits))
+    assert losses.shape == (9,)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_accuracy_leaves_strangers_out() -> None:
+def test_accuracy_leaves_ood_samples_out() -> None:
     accuracy = Accuracy()
-    right, wrong, stranger = [0, 1, 0], [1, 0, 0], [0, 0, 0]
-    accuracy.update_state(np.array([right, wrong, stranger], np.float32), np.array([[0.0, 5, 1]] * 3, np.float32))
+    correct, wrong, ood_sample = [0, 1, 0], [1, 0, 0], [0, 0, 0]
+    accuracy.update_state(np.array([correct, wrong, ood_sample], np.float32), np.array([[0.0, 5, 1]] * 3, np.float32))
     assert float(accuracy.result()) == 0.5
-    accuracy.update_state(np.array([right, right], np.float32), np.array([[0.0, 5, 1]] * 2, np.float32))
+    accuracy.update_state(np.array([correct, correct], np.float32), np.array([[0.0, 5, 1]] * 2, np.float32))
     assert float(accuracy.result()) == 0.75
 
 
@@ -89,21 +72,21 @@ def test_a_phase_ends_when_patience_is_over_and_the_best_epochs_weights_stay(
 ) -> None:
     first = Phase("all", 9, 0.003, backbone=True, batch_normalization=False, cosine=False)
     then = replace(first, name="then", epochs=1)
-    made = short(phases=(first, then), patience=2, outliers=False)
-    # Validated on wrong answers: the more the network learns, the worse it does.
+    configuration = short(phases=(first, then), patience=2, ood_samples=False)
+    # Validated on wrong labels: the more the network learns, the worse its loss becomes.
     validation = replace(validation, labels=(validation.labels + 1) % CLASSES)
     checkpoint = Checkpoint(tmp_path / "checkpoint", {})
     model = network()
     with caplog.at_level("INFO"):
-        fit(model, made, scans, validation, None, checkpoint, tmp_path)
+        fit(model, configuration, scans, validation, None, checkpoint, tmp_path)
     assert "no better validation loss for 2 epochs: the phase ends" in caplog.text
-    losses = [each.validation_loss for each in checkpoint.history if each.phase == "all"]
+    losses = [epoch.validation_loss for epoch in checkpoint.history if epoch.phase == "all"]
     assert len(losses) < 9
     assert len(losses) - 1 - int(np.argmin(losses)) == 2  # as many epochs after the best one
     assert all(len(losses[:n]) - 1 - int(np.argmin(losses[:n])) < 2 for n in range(1, len(losses)))  # and no sooner
     # Epochs are numbered as if no phase had ended early.
-    assert [each.epoch for each in checkpoint.history if each.phase == "then"] == [10]
-    best = min(checkpoint.history, key=lambda each: each.validation_loss)
+    assert [epoch.epoch for epoch in checkpoint.history if epoch.phase == "then"] == [10]
+    best = min(checkpoint.history, key=lambda epoch: epoch.validation_loss)
     assert best.epoch != checkpoint.history[-1].epoch
     targets = np.eye(CLASSES, dtype=np.float32)[validation.labels]
     kept = float(np.mean(loss(0.0, False)(targets, model.predict(validation.pixels, verbose=0))))
@@ -111,7 +94,7 @@ def test_a_phase_ends_when_patience_is_over_and_the_best_epochs_weights_stay(
 
     # The same again has nothing left to do and gives the same weights.
     again = network(seed=5)
-    fit(again, made, scans, validation, None, Checkpoint(tmp_path / "checkpoint", {}), tmp_path)
+    fit(again, configuration, scans, validation, None, Checkpoint(tmp_path / "checkpoint", {}), tmp_path)
     assert_same(model.get_weights(), again.get_weights())
 
 
@@ -120,8 +103,8 @@ def test_without_patience_the_last_epochs_weights_stay(scans: Images, validation
     validation = replace(validation, labels=(validation.labels + 1) % CLASSES)
     model = network()
     checkpoint = Checkpoint(tmp_path / "checkpoint", {})
-    fit(model, short(phases=(only,), patience=None, outliers=False), scans, validation, None, checkpoint, tmp_path)
-    losses = [each.validation_loss for each in checkpoint.history]
+    fit(model, short(phases=(only,), patience=None, ood_samples=False), scans, validation, None, checkpoint, tmp_path)
+    losses = [epoch.validation_loss for epoch in checkpoint.history]
     assert len(losses) == 3
     assert losses[2] > min(losses)
     targets = np.eye(CLASSES, dtype=np.float32)[validation.labels]
@@ -149,9 +132,9 @@ def test_an_absurd_learning_rate_ends_the_command_with_a_message(
     with pytest.raises(SystemExit) as stopped:
         main([str(data), str(tmp_path / "run"), "--size", "32", "--epochs", "1", "--learning-rate", "1e30"])
     assert stopped.value.code == 1
-    said = capsys.readouterr().err
-    assert "training.train: the loss is no number after epoch 1: try a lower --learning-rate" in said
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert "training.train: the loss is no number after epoch 1: try a lower --learning-rate" in output
+    assert "Traceback" not in output
     assert not (tmp_path / "run" / "model.json").exists()
 
 
@@ -185,7 +168,7 @@ import numpy as np
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.training.test_fit import network, images, short
+from tests.training.train.noise import images, network, short
 from training.train.checkpoint import Checkpoint
 from training.train.fit import fit
 scans, validation, folder = images(30, 0), images(12, 1), Path(sys.argv[1])
@@ -197,9 +180,9 @@ for seed in (0, 5):
     checkpoint = Checkpoint(folder / "checkpoint", {})  # the second time it is complete
     fit(models[-1], short(patience=None), scans, validation, 255 - scans.pixels, checkpoint, folder)
 assert len(checkpoint.history) == 2
-assert np.isfinite([each.loss for each in checkpoint.history]).all()
-for one, other in zip(*(model.get_weights() for model in models), strict=True):
-    np.testing.assert_array_equal(one, other)
+assert np.isfinite([epoch.loss for epoch in checkpoint.history]).all()
+for first, second in zip(*(model.get_weights() for model in models), strict=True):
+    np.testing.assert_array_equal(first, second)
 print("trained")
 """
 

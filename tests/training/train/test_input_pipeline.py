@@ -28,8 +28,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scans(folder: Path) -> Images:
     """24 images, in the order of the data set's files."""
-    found = data.find(folder)
-    return Images(data.read(folder, list(found.training), Preprocessor(SIDE, SIDE)), found.labels(found.training))
+    data_set = data.find(folder)
+    return Images(
+        data.read(folder, list(data_set.training), Preprocessor(SIDE, SIDE)), data_set.labels(data_set.training)
+    )
 
 
 def batches(
@@ -38,23 +40,23 @@ def batches(
     epochs: range = range(1),
     seed: int = 0,
     batch_size: int = 10,
-    strangers: np.ndarray | None = None,
+    ood_samples: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    made = training_batches(scans, strangers, CLASSES, batch_size, augmentation, seed, epochs)
-    return list(made.as_numpy_iterator())
+    result = training_batches(scans, ood_samples, CLASSES, batch_size, augmentation, seed, epochs)
+    return list(result.as_numpy_iterator())
 
 
-def assert_equal(one: list[tuple[np.ndarray, np.ndarray]], other: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    for left, right in zip(one, other, strict=True):
+def assert_equal(first: list[tuple[np.ndarray, np.ndarray]], other: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for left, right in zip(first, other, strict=True):
         for mine, yours in zip(left, right, strict=True):
             np.testing.assert_array_equal(mine, yours)
 
 
-def shown(made: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]]:
+def shown(result: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]]:
     """Every scan among the batches with its class, sorted."""
     return sorted(
         (image.tobytes(), int(target.argmax()))
-        for pixels, targets in made
+        for pixels, targets in result
         for image, target in zip(pixels, targets, strict=True)
         if target.any()
     )
@@ -63,12 +65,12 @@ def shown(made: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]]:
 @pytest.mark.parametrize("resampling", ["bilinear", "lanczos"])
 def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
     preprocessor = Preprocessor(SIDE, SIDE, resampling)
-    found = data.find(folder)
-    files = list(found.training)
-    scans = Images(data.read(folder, files, preprocessor), found.labels(files))
+    data_set = data.find(folder)
+    files = list(data_set.training)
+    scans = Images(data.read(folder, files, preprocessor), data_set.labels(files))
     expected = [preprocessor.from_bytes((folder / file).read_bytes())[0] for file in files]
-    every = sorted(zip([each.tobytes() for each in expected], found.labels(files).tolist(), strict=True))
-    assert shown(batches(scans, AS_THEY_ARE)) == every
+    expected_rows = sorted(zip([image.tobytes() for image in expected], data_set.labels(files).tolist(), strict=True))
+    assert shown(batches(scans, AS_THEY_ARE)) == expected_rows
     pixels = np.concatenate([pixels for pixels, _ in validation_batches(scans, CLASSES).as_numpy_iterator()])
     np.testing.assert_array_equal(pixels, expected)
 
@@ -80,65 +82,65 @@ def test_training_gateway_and_converter_have_one_preprocessing() -> None:
 def test_batches_are_bytes_and_targets_one_hot(scans: Images) -> None:
     assert scans.steps(10) == 3
     assert scans.steps(12) == 2
-    made = batches(scans)
-    assert [len(pixels) for pixels, _ in made] == [10, 10, 4]
-    for pixels, targets in made:
+    result = batches(scans)
+    assert [len(pixels) for pixels, _ in result] == [10, 10, 4]
+    for pixels, targets in result:
         assert (pixels.dtype, pixels.shape[1:]) == (np.uint8, (SIDE, SIDE, 3))
         assert (targets.dtype, targets.shape[1:]) == (np.float32, (CLASSES,))
         assert set(targets.sum(1)) == {1.0}
 
 
 def test_every_epoch_shows_every_image_once_in_another_order(scans: Images) -> None:
-    made = batches(scans, AS_THEY_ARE, range(2))
-    assert len(made) == 6
-    assert shown(made[:3]) == shown(made[3:])
-    assert len({image for image, _ in shown(made[:3])}) == 24
-    orders = [[image.tobytes() for pixels, _ in half for image in pixels] for half in (made[:3], made[3:])]
+    result = batches(scans, AS_THEY_ARE, range(2))
+    assert len(result) == 6
+    assert shown(result[:3]) == shown(result[3:])
+    assert len({image for image, _ in shown(result[:3])}) == 24
+    orders = [[image.tobytes() for pixels, _ in half for image in pixels] for half in (result[:3], result[3:])]
     assert orders[0] != orders[1]
 
 
 def test_validation_shows_every_image_once_in_order(scans: Images) -> None:
     many = Images(np.tile(scans.pixels, (3, 1, 1, 1)), np.tile(scans.labels, 3))  # more than a batch
-    made = list(validation_batches(many, CLASSES).as_numpy_iterator())
-    assert len(made) == 2
-    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in made]), many.pixels)
-    np.testing.assert_array_equal(np.concatenate([targets for _, targets in made]).argmax(1), many.labels)
+    result = list(validation_batches(many, CLASSES).as_numpy_iterator())
+    assert len(result) == 2
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in result]), many.pixels)
+    np.testing.assert_array_equal(np.concatenate([targets for _, targets in result]).argmax(1), many.labels)
 
 
 def test_a_run_that_goes_on_gets_the_batches_it_would_have_had(scans: Images) -> None:
-    strangers = 255 - scans.pixels[:5]
-    whole = batches(scans, epochs=range(4), strangers=strangers)
-    assert_equal(whole[6:], batches(scans, epochs=range(2, 4), strangers=strangers))
+    ood_samples = 255 - scans.pixels[:5]
+    whole = batches(scans, epochs=range(4), ood_samples=ood_samples)
+    assert_equal(whole[6:], batches(scans, epochs=range(2, 4), ood_samples=ood_samples))
 
 
 def test_another_seed_gives_other_batches_and_the_same_one_the_same(scans: Images) -> None:
-    one, same, other = (batches(scans, AS_THEY_ARE, seed=seed) for seed in (7, 7, 8))
-    assert_equal(one, same)
-    assert any((left[0] != right[0]).any() for left, right in zip(one, other, strict=True))
+    first, same, other = (batches(scans, AS_THEY_ARE, seed=seed) for seed in (7, 7, 8))
+    assert_equal(first, same)
+    assert any((left[0] != right[0]).any() for left, right in zip(first, other, strict=True))
 
 
 def test_the_largest_seed_is_one(scans: Images) -> None:
     assert len(batches(scans, seed=2**32 - 2)) == 3
 
 
-def test_an_eighth_as_many_strangers_have_no_class(scans: Images) -> None:
-    strangers = np.arange(10, 13, dtype=np.uint8)[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), np.uint8)
-    made = batches(scans, AS_THEY_ARE, epochs=range(4), batch_size=16, strangers=strangers)
-    assert [len(pixels) for pixels, _ in made[:2]] == [18, 9]  # an eighth of 16 and of 8
+def test_an_eighth_as_many_ood_samples_have_no_class(scans: Images) -> None:
+    ood_samples = np.arange(10, 13, dtype=np.uint8)[:, None, None, None] * np.ones((1, SIDE, SIDE, 3), np.uint8)
+    result = batches(scans, AS_THEY_ARE, epochs=range(4), batch_size=16, ood_samples=ood_samples)
+    assert [len(pixels) for pixels, _ in result[:2]] == [18, 9]  # an eighth of 16 and of 8
     seen = set()
-    for pixels, targets in made:
-        alien = targets.sum(1) == 0
-        assert alien.sum() == len(pixels) - round(len(pixels) / 1.125)
-        for image in pixels[alien]:
+    for pixels, targets in result:
+        ood = targets.sum(1) == 0
+        assert ood.sum() == len(pixels) - round(len(pixels) / 1.125)
+        for image in pixels[ood]:
             assert image.min() == image.max()
             seen.add(int(image[0, 0, 0]))
     assert seen == {10, 11, 12}
-    assert shown(made[:2]) == shown(batches(scans, AS_THEY_ARE))
+    assert shown(result[:2]) == shown(batches(scans, AS_THEY_ARE))
 
 
-def test_even_the_smallest_batch_has_a_stranger(scans: Images) -> None:
-    made = batches(scans, AS_THEY_ARE, batch_size=23, strangers=scans.pixels)
-    assert [int((targets.sum(1) == 0).sum()) for _, targets in made] == [3, 1]
+def test_even_the_smallest_batch_has_an_ood_sample(scans: Images) -> None:
+    result = batches(scans, AS_THEY_ARE, batch_size=23, ood_samples=scans.pixels)
+    assert [int((targets.sum(1) == 0).sum()) for _, targets in result] == [3, 1]
 
 
 def turned(pixels: np.ndarray, augmentation: Augmentation, seed: int = 0) -> np.ndarray:
@@ -152,7 +154,7 @@ def dots(count: int, x: int, y: int, side: int = 64) -> np.ndarray:
     return pixels
 
 
-def places(pixels: np.ndarray) -> np.ndarray:
+def centres(pixels: np.ndarray) -> np.ndarray:
     """Where the dots' centres of mass are, x and y: float (n, 2)."""
     grey = pixels[..., 0].astype(float)
     across = np.arange(pixels.shape[1])
@@ -166,11 +168,11 @@ def test_without_augmentation_nothing_changes(scans: Images) -> None:
 
 @pytest.mark.parametrize("augmentation", [RECIPES, Augmentation(mirror=False, brightness=0.2)])
 def test_augmented_images_are_images_by_their_seed(scans: Images, augmentation: Augmentation) -> None:
-    made = turned(scans.pixels, augmentation)
-    assert (made.dtype, made.shape) == (np.uint8, scans.pixels.shape)
-    assert (made != scans.pixels).any((1, 2, 3)).mean() > 0.8  # few changes are too small to be seen
-    np.testing.assert_array_equal(made, turned(scans.pixels, augmentation))
-    assert (made != turned(scans.pixels, augmentation, seed=1)).any()
+    result = turned(scans.pixels, augmentation)
+    assert (result.dtype, result.shape) == (np.uint8, scans.pixels.shape)
+    assert (result != scans.pixels).any((1, 2, 3)).mean() > 0.8  # few changes are too small to be seen
+    np.testing.assert_array_equal(result, turned(scans.pixels, augmentation))
+    assert (result != turned(scans.pixels, augmentation, seed=1)).any()
     # Each image has a change of its own.
     same = turned(np.repeat(scans.pixels[:1], 8, 0), augmentation)
     assert len({image.tobytes() for image in same}) == 8
@@ -178,9 +180,9 @@ def test_augmented_images_are_images_by_their_seed(scans: Images, augmentation: 
 
 def test_half_of_the_images_are_mirrored_left_to_right(scans: Images) -> None:
     pixels = np.tile(scans.pixels, (20, 1, 1, 1))
-    made = turned(pixels, Augmentation(mirror=True))
-    kept = (made == pixels).all((1, 2, 3))
-    mirrored = (made == pixels[:, :, ::-1]).all((1, 2, 3))
+    result = turned(pixels, Augmentation(mirror=True))
+    kept = (result == pixels).all((1, 2, 3))
+    mirrored = (result == pixels[:, :, ::-1]).all((1, 2, 3))
     assert (kept ^ mirrored).all()
     assert 0.42 < mirrored.mean() < 0.58  # 480 images: 3.5 standard deviations
 
@@ -189,7 +191,7 @@ MARGIN = 0.3  # pixels; what rounding to bytes moves a centre of mass by
 
 
 def test_a_shift_stays_within_its_share_of_the_side_and_reaches_it() -> None:
-    moved = places(turned(dots(300, 20, 40), Augmentation(mirror=False, shift=0.1))) - [20, 40]
+    moved = centres(turned(dots(300, 20, 40), Augmentation(mirror=False, shift=0.1))) - [20, 40]
     assert np.abs(moved).max() <= 6.4 + MARGIN
     assert (moved.min(0) < -5.5).all()
     assert (moved.max(0) > 5.5).all()
@@ -198,7 +200,7 @@ def test_a_shift_stays_within_its_share_of_the_side_and_reaches_it() -> None:
 
 def test_a_rotation_stays_within_its_angle_around_the_middle_and_reaches_it() -> None:
     before = np.array([12, 20]) - 31.5
-    after = places(turned(dots(300, 12, 20), Augmentation(mirror=False, rotation=20))) - 31.5
+    after = centres(turned(dots(300, 12, 20), Augmentation(mirror=False, rotation=20))) - 31.5
     np.testing.assert_allclose(np.hypot(*after.T), np.hypot(*before), atol=MARGIN)
     angles = np.degrees(np.arctan2(after[:, 1], after[:, 0]) - np.arctan2(before[1], before[0]))
     angles = (angles + 180) % 360 - 180
@@ -209,22 +211,22 @@ def test_a_rotation_stays_within_its_angle_around_the_middle_and_reaches_it() ->
 
 def test_a_zoom_stays_within_its_share_and_reaches_it() -> None:
     before = np.array([12, 20]) - 31.5
-    after = places(turned(dots(300, 12, 20), Augmentation(mirror=False, zoom=0.2))) - 31.5
+    after = centres(turned(dots(300, 12, 20), Augmentation(mirror=False, zoom=0.2))) - 31.5
     scales = after / before
     np.testing.assert_allclose(scales[:, 0], scales[:, 1], atol=0.04)  # heads are not stretched
-    # What is looked up is zoomed by 0.8 to 1.2, so the image is by the inverse.
+    # The transform zooms the coordinates by 0.8 to 1.2, and so the image by the inverse.
     assert 1 / 1.2 - 0.02 < scales.min() < 0.88
     assert 1.2 < scales.max() < 1 / 0.8 + 0.02
 
 
 @pytest.mark.parametrize(("x", "y"), [(31, 6), (12, 10), (50, 14)])
 def test_no_head_is_ever_upside_down(x: int, y: int) -> None:
-    made = places(turned(dots(400, x, y), RECIPES))
-    assert made[:, 1].max() < 31.5
-    # A dot moves no further than rotation, zoom and shift allow together, from its place or its mirror image.
+    result = centres(turned(dots(400, x, y), RECIPES))
+    assert result[:, 1].max() < 31.5
+    # A dot moves no further than rotation, zoom and shift allow together, from its position or its mirror image.
     radius = np.hypot(x - 31.5, y - 31.5)
     furthest = (2 * radius * np.sin(np.radians(8) / 2) + 0.08 * radius + 0.04 * 64 * np.sqrt(2)) / (1 - 0.08)
-    distance = np.minimum(np.hypot(*(made - [x, y]).T), np.hypot(*(made - [63 - x, y]).T))
+    distance = np.minimum(np.hypot(*(result - [x, y]).T), np.hypot(*(result - [63 - x, y]).T))
     assert distance.max() <= furthest + 2 * MARGIN
     assert distance.max() > furthest / 2
 
@@ -242,8 +244,8 @@ def test_brightness_scales_grey_levels_within_its_bounds_and_clips_them() -> Non
 def test_contrast_moves_grey_levels_from_the_images_mean_within_its_bounds() -> None:
     pixels = np.full((300, 8, 8, 3), 50, np.uint8)
     pixels[:, 4:] = 150
-    made = turned(pixels, Augmentation(mirror=False, contrast=0.2)).astype(int)
-    low, high = made[:, 0, 0, 0], made[:, -1, 0, 0]
+    result = turned(pixels, Augmentation(mirror=False, contrast=0.2)).astype(int)
+    low, high = result[:, 0, 0, 0], result[:, -1, 0, 0]
     np.testing.assert_allclose(low + high, 200, atol=1)
     assert 80 <= (high - low).min() < 84
     assert 116 < (high - low).max() <= 120

@@ -13,7 +13,7 @@ def test_the_temperature_that_made_the_labels_is_found(truth: float) -> None:
     assert calibrate.temperature(logits, labels) == pytest.approx(truth, rel=0.05)
 
 
-def test_energy_is_minus_logsumexp_and_larger_for_strangers() -> None:
+def test_energy_is_minus_logsumexp_and_larger_for_ood_samples() -> None:
     logits = np.array([[8.0, 0, 0, 0], [0, 0, 0, 0]], np.float32)
     scores = calibrate.energy(logits)
     np.testing.assert_allclose(scores, [-np.log(np.exp(8) + 3), -np.log(4)], rtol=1e-6)

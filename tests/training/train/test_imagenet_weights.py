@@ -1,4 +1,4 @@
-"""The way pretrained weights take, with random ones in their place: a proxy on loopback stands in for their server."""
+"""How pretrained weights are fetched and loaded: random ones in their place, a proxy on loopback as their server."""
 
 import ssl
 import subprocess
@@ -25,7 +25,7 @@ ADDRESS = f"/tensorflow/keras-applications/mobilenet/{MOBILENET}"
 
 @dataclass
 class Proxy:
-    """Leads every https connection to itself and answers with the files it was given."""
+    """A proxy that ends every https connection itself and responds with the files it was given."""
 
     port: int
     certificates: Path
@@ -62,8 +62,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             self.close_connection = True
 
         def do_GET(self) -> None:
-            made.requests.append(self.path)
-            body = made.files.get(self.path)
+            proxy.requests.append(self.path)
+            body = proxy.files.get(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
@@ -73,9 +73,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made = Proxy(server.server_port, certificates)
+        proxy = Proxy(server.server_port, certificates)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield made
+        yield proxy
         server.shutdown()
 
 
@@ -86,7 +86,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pretrained() -> keras.Model:
-    """What stands in for the pretrained backbone: random, and unlike a new one in every weight."""
+    """A stand-in for the pretrained backbone: random, and different from a new one in every weight."""
     model = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(224, 224, 3))
     rng = np.random.default_rng(0)
     for layer in model.layers:
@@ -152,7 +152,7 @@ loaded = [w for layer in model.layers if layer.name not in ("scale", "logits") f
 for mine, theirs in zip(loaded, pretrained.get_weights(), strict=True):
     np.testing.assert_array_equal(mine, theirs)
 pixels = rng.integers(0, 256, (2, side, side, 3)).astype("float32")
-served = run._in_float32(model)
+served = run.as_served(model)
 np.testing.assert_allclose(served.predict(pixels, verbose=0), model.predict(pixels, verbose=0), rtol=1e-6)
 assert served.layers[-1].name == "logits" and served.input.name == "pixels"
 print("loaded")
@@ -191,23 +191,23 @@ def refused(data: Path, tmp_path: Path, environment: dict[str, str], *options: s
 
 def test_without_a_network_the_command_says_so(data: Path, tmp_path: Path) -> None:
     nowhere = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
-    said = refused(data, tmp_path, nowhere, *OPTIONS)
-    assert f"cannot fetch the weights of MobileNet (URL fetch failure on https://{SERVER}" in said
-    assert "--weights none needs none" in said
+    output = refused(data, tmp_path, nowhere, *OPTIONS)
+    assert f"cannot fetch the weights of MobileNet (URL fetch failure on https://{SERVER}" in output
+    assert "--weights none needs none" in output
     assert not list((tmp_path / "keras" / "models").iterdir())
 
 
 def test_weights_that_arrive_damaged_are_not_used(proxy: Proxy, data: Path, tmp_path: Path) -> None:
     folder = "/tensorflow/keras-applications/mobilenet_v3/"
     proxy.files[f"{folder}weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5"] = b"something else"
-    said = refused(data, tmp_path, proxy.environment, "--model", "MobileNetV3Small", "--weights", "imagenet")
-    assert "MobileNetV3Small cannot be built: Incomplete or corrupted file detected" in said
+    output = refused(data, tmp_path, proxy.environment, "--model", "MobileNetV3Small", "--weights", "imagenet")
+    assert "MobileNetV3Small cannot be built: Incomplete or corrupted file detected" in output
 
 
 def test_half_a_file_of_an_earlier_download_is_named(data: Path, file: bytes, tmp_path: Path) -> None:
     models = tmp_path / "keras" / "models"
     models.mkdir(parents=True)
     (models / MOBILENET).write_bytes(file[: len(file) // 2])
-    said = refused(data, tmp_path, {}, *OPTIONS)
-    assert "cannot load the weights of MobileNet (" in said
-    assert "remove their file from $KERAS_HOME/models (~/.keras/models), or use --weights none" in said
+    output = refused(data, tmp_path, {}, *OPTIONS)
+    assert "cannot load the weights of MobileNet (" in output
+    assert "remove their file from $KERAS_HOME/models (~/.keras/models), or use --weights none" in output

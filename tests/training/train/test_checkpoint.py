@@ -1,4 +1,4 @@
-"""A run's state in a folder: it is whole after each epoch, another run's is refused, a damaged one explained."""
+"""The state of a run in a folder: complete after each epoch, refused if it is another run's, explained if damaged."""
 
 import json
 from dataclasses import replace
