@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.data import DataSet
-from training.data.groups import Groups, by_patient, load
 from training.errors import TrainingError
 
 
@@ -27,20 +25,11 @@ def add_data(command: argparse.ArgumentParser) -> None:
 
 
 def add_groups(command: argparse.ArgumentParser) -> None:
-    """Add ``--groups``, the groups that an audit found in DATA."""
+    """Add ``--groups``, which ``training.data.groups.load_or_by_patient`` takes."""
     command.add_argument(
         "--groups", type=Path, metavar="FILE",
         help="groups.json of python -m training.audit (default: patients, where a manifest names them)",
     )  # fmt: skip
-
-
-def groups_of(args: argparse.Namespace, data_set: DataSet) -> Groups:
-    """The groups that ``--groups`` names, or those of the patients.
-
-    Raises:
-        DataError: The file holds no groups, or belongs to other images.
-    """
-    return load(args.groups, data_set) if args.groups else by_patient(data_set)
 
 
 def check_folder(folder: Path) -> None:

@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.training.configurations import configuration
 from tests.training.scans import phantom
-from training import card
-from training.data import DataSet, find
+from training.card import model_card
+from training.data.data_set import DataSet, find
 from training.data.groups import Groups, by_patient
-from training.evaluate import evaluate
+from training.evaluate.evaluation import evaluate
 from training.serving import convert
 from training.train import run
 from training.train.options import Configuration
@@ -76,7 +76,7 @@ def evaluated_run(
 def documented_run(evaluated_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of ``evaluated_run`` with a model card."""
     folder = Path(copytree(evaluated_run, tmp_path_factory.mktemp("documented") / "run"))
-    card.write(folder, None)
+    model_card.write(folder, None)
     return folder
 
 

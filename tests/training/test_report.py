@@ -1,4 +1,4 @@
-"""The page of a report: what was put in is shown, and nothing in it becomes markup."""
+"""A report as HTML and as Markdown: both show every part, and no text becomes markup."""
 
 from pathlib import Path
 
@@ -16,12 +16,42 @@ def test_a_page_shows_its_parts_in_order_and_keeps_its_figures_beside_it(tmp_pat
     report.figure(figure, "line", "a line")
     path = report.write()
     page = path.read_text()
-    places = [page.index(text) for text in ("First", "a paragraph with &lt;b&gt;", "glioma", 'src="line.png"')]
-    assert places == sorted(places)
+    positions = [page.index(text) for text in ("First", "a paragraph with &lt;b&gt;", "glioma", 'src="line.png"')]
+    assert positions == sorted(positions)
     assert "phantom" in page
     assert "research" in page.lower()
     assert (path.parent / "line.png").read_bytes().startswith(b"\x89PNG")
-    assert sorted(each.name for each in path.parent.iterdir()) == ["line.png", "report.html"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["line.png", "report.html", "report.md"]
+
+
+def test_the_markdown_twin_shows_the_same_parts_and_links_to_markdown(tmp_path: Path) -> None:
+    report = Report("Title", tmp_path, "mine")
+    report.heading("First")
+    report.text("a paragraph with <b> and a_b *")
+    report.table(["class", "images"], [["a|b", 3]], "how many")
+    figure = new_figure()
+    figure.subplots().plot([1, 2])
+    report.figure(figure, "line", "a line")
+    report.links({"the audit": "audit/report.html", "the card": "card.md"})
+    report.write()
+    assert (tmp_path / "report.md").read_text().split("For research only")[1].splitlines()[2:] == [
+        "## First",
+        "",
+        r"a paragraph with \<b> and a_b \*",
+        "",
+        "| class | images |",
+        "| --- | ---: |",
+        r"| a\|b | 3 |",
+        "",
+        "*how many*",
+        "",
+        "![a line](<line.png>)",
+        "",
+        "*a line*",
+        "",
+        "- [the audit](<audit/report.md>)",
+        "- [the card](<card.md>)",
+    ]
 
 
 def test_a_file_that_failed_leaves_the_old_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
 from tests.processes import ROOT
-from training.evaluate.ood import strangers_flagged
+from training.evaluate.ood import ood_samples_flagged
 from training.train.calibrate import energy
 
 MODEL = ROOT / "model-server" / "models" / "brain-tumor.keras"
@@ -36,7 +36,13 @@ def test_it_reached_the_accuracy_asked_for(metadata: ModelMetadata) -> None:
 
 def test_its_metadata_are_complete(metadata: ModelMetadata) -> None:
     assert metadata.training["audited"]
-    assert set(metadata.metrics) >= {"validation", "test", "deduplicated_test", "operating_points", "strangers_flagged"}
+    assert set(metadata.metrics) >= {
+        "validation",
+        "test",
+        "deduplicated_test",
+        "operating_points",
+        "ood_samples_flagged",
+    }
     assert set(metadata.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
 
 
@@ -52,6 +58,6 @@ def test_it_classifies_the_sample_scan_and_does_not_flag_it(
 
 def test_it_flags_images_that_are_no_scans(metadata: ModelMetadata, model: keras.Model) -> None:
     assert metadata.out_of_distribution_threshold is not None
-    flagged = strangers_flagged(model, metadata.height, metadata.out_of_distribution_threshold)
+    flagged = ood_samples_flagged(model, metadata.height, metadata.out_of_distribution_threshold)
     assert np.min(list(flagged.values())) > 0.9, flagged
-    assert flagged == pytest.approx(metadata.metrics["strangers_flagged"], abs=0.02)
+    assert flagged == pytest.approx(metadata.metrics["ood_samples_flagged"], abs=0.02)

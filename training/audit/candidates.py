@@ -1,4 +1,4 @@
-"""Pairs of images that may be copies: those whose perceptual hashes differ in few bits, in some pair of views."""
+"""Finds pairs of images that may be copies: their perceptual hashes differ in few bits in some pair of views."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,19 @@ from tqdm import tqdm
 
 from training.audit.views import PAIRS
 
-_BITS = 8  # of 64 in which the hashes of a candidate differ at most
-_ROWS = 512  # of the table of distances that are held at a time
+_MAX_DISTANCE = 8  # bits, of 64, in which the hashes of a candidate may differ
+_ROWS = 512  # rows of the table of distances that are in memory at a time
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of images, each once and in the pair of views that makes them most alike; all int64 (n,).
+    """Pairs of images, each pair once, with the two views in which they are most alike.
 
-    ``first`` is seen through QUERIES[query], ``second`` through REFERENCES[reference].
+    Attributes:
+        first: Index of the first image: int64 (n,).
+        second: Index of the second image: int64 (n,).
+        query: The view of the first image, an index into QUERIES: int64 (n,).
+        reference: The view of the second image, an index into REFERENCES: int64 (n,).
     """
 
     first: NDArray[np.int64]
@@ -27,32 +31,42 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.first)
 
-    def only(self, chosen: NDArray[np.generic] | slice) -> "Candidates":
-        """Some of them, by a mask or by places."""
-        return Candidates(self.first[chosen], self.second[chosen], self.query[chosen], self.reference[chosen])
+    def only(self, selection: NDArray[np.generic] | slice) -> "Candidates":
+        """Some of the pairs, selected by a mask, by indices or by a slice."""
+        return Candidates(
+            self.first[selection], self.second[selection], self.query[selection], self.reference[selection]
+        )
 
 
 def candidates(queries: NDArray[np.uint64], references: NDArray[np.uint64]) -> Candidates:
-    """Every pair that resembles each other.
+    """Find every pair of images that look alike.
 
     Args:
-        queries, references: 64-bit hashes, (image, view).
+        queries: The 64-bit hashes of each image's query views: (image, view).
+        references: The 64-bit hashes of each image's reference views: (image, view).
     """
-    best = _Rows.none()
-    for place, (query, reference) in enumerate(tqdm(PAIRS, desc="candidates", unit="view")):
-        found = [best]
+    best = _Pairs.none()
+    for views, (query, reference) in enumerate(tqdm(PAIRS, desc="candidates", unit="view")):
+        parts = [best]
         for start in range(0, len(queries), _ROWS):
-            apart = np.bitwise_count(queries[start : start + _ROWS, query, None] ^ references[None, :, reference])
-            first, second = np.nonzero(apart <= _BITS)
-            found.append(_Rows.of(first + start, second, apart[first, second], place))
-        best = _Rows.closest(found)
+            distance = np.bitwise_count(queries[start : start + _ROWS, query, None] ^ references[None, :, reference])
+            first, second = np.nonzero(distance <= _MAX_DISTANCE)
+            parts.append(_Pairs.of(first + start, second, distance[first, second], views))
+        best = _Pairs.closest(parts)
     query, reference = np.array(PAIRS).T[:, best.views]
     return Candidates(best.first.astype(np.int64), best.second.astype(np.int64), query, reference)
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Pairs that resemble each other, as few bytes each as will do; ``views`` are places in PAIRS."""
+class _Pairs:
+    """Pairs of images that look alike, in as few bytes as possible.
+
+    Attributes:
+        first: Index of the first image.
+        second: Index of the second image.
+        distance: Number of bits in which their hashes differ.
+        views: The two views, as an index into PAIRS.
+    """
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
@@ -60,14 +74,14 @@ class _Rows:
     views: NDArray[np.uint8]
 
     @classmethod
-    def none(cls) -> "_Rows":
+    def none(cls) -> "_Pairs":
         return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint8), np.empty(0, np.uint8))
 
     @classmethod
     def of(
         cls, first: NDArray[np.int64], second: NDArray[np.int64], distance: NDArray[np.uint8], views: int
-    ) -> "_Rows":
-        """Those of one pair of views; an image does not resemble itself."""
+    ) -> "_Pairs":
+        """The pairs of one pair of views; an image is not paired with itself."""
         other = first != second
         count = int(other.sum())
         return cls(
@@ -78,8 +92,11 @@ class _Rows:
         )
 
     @classmethod
-    def closest(cls, parts: "list[_Rows]") -> "_Rows":
-        """Each pair once, whichever of its images comes first, in the earliest of the views that are closest."""
+    def closest(cls, parts: "list[_Pairs]") -> "_Pairs":
+        """Each pair once, in either order of its images, in the views with the smallest distance.
+
+        Of several views with the same distance, the first is taken.
+        """
         columns = [np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__]
         first, second, distance, _ = columns
         pair = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)

@@ -1,4 +1,7 @@
-"""Copies of copies are copies: pairs to clusters, clusters and patients to groups, and labels that contradict."""
+"""Joins pairs of copies into clusters, and clusters and patients into groups; finds labels that contradict each other.
+
+If one image is a copy of a second one, and that of a third one, then all three are in one cluster.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,53 +11,63 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.data.groups import Groups
 
 Pair = tuple[int, int]
-SAME_FILE, SAME_PIXELS, NEAR = "same file", "same pixels", "near"  # kinds of copies
 
 
 def joined(count: int, pairs: Iterable[Pair]) -> list[int]:
-    """Number ``count`` things so that all that pairs connect, directly or through others, have one number."""
+    """Number items so that those which pairs connect, directly or through others, have the same number.
+
+    Args:
+        count: How many items there are.
+        pairs: Pairs of items, by index.
+
+    Returns:
+        The number of each item.
+    """
     edges = np.array(list(pairs), np.int64).reshape(-1, 2)
     graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(count, count))
     return connected_components(graph, directed=False)[1].tolist()
 
 
 def groups_of(data: DataSet, files: Sequence[str], copies: Iterable[Pair]) -> Groups:
-    """What the splits must keep together.
+    """The images that a split must keep together.
 
     Args:
-        copies: pairs of places in ``files`` that show the same.
+        data: The data set, which may name patients.
+        files: Its images.
+        copies: Pairs of images that show the same, as indices into ``files``.
     """
     copies = list(copies)
-    firsts: dict[object, int] = {}
-    patients = [
-        (firsts.setdefault(data.patients[file], place), place)
-        for place, file in enumerate(files)
+    first_of_patient: dict[object, int] = {}
+    same_patient = [
+        (first_of_patient.setdefault(data.patients[file], index), index)
+        for index, file in enumerate(files)
         if file in data.patients
     ]
-    numbers = (joined(len(files), pairs) for pairs in ([*copies, *patients], copies))
-    by_group, by_copy = (dict(zip(files, each, strict=True)) for each in numbers)
-    return Groups(by_group, by_copy, audited=True)
+    groups = dict(zip(files, joined(len(files), [*copies, *same_patient]), strict=True))
+    return Groups(groups, dict(zip(files, joined(len(files), copies), strict=True)), audited=True)
 
 
 def clusters(groups: Groups) -> list[list[str]]:
-    """Images that show the same, two or more each, the largest cluster first."""
+    """The sets of two or more images that show the same, the largest first."""
     members = defaultdict(list)
     for file, number in groups.copies.items():
         members[number].append(file)
-    return sorted((sorted(each) for each in members.values() if len(each) > 1), key=lambda each: (-len(each), each))
+    return sorted(
+        (sorted(files) for files in members.values() if len(files) > 1), key=lambda files: (-len(files), files)
+    )
 
 
-def contradictory(cluster: Sequence[str]) -> bool:
-    """Whether copies of one image lie in folders of several classes."""
+def has_several_classes(cluster: Sequence[str]) -> bool:
+    """Whether the copies of an image lie in folders of several classes; then at least one label is wrong."""
     return len({class_of(file) for file in cluster}) > 1
 
 
-def across(cluster: Sequence[str]) -> bool:
-    """Whether copies of one image lie in both splits."""
+def is_in_both_splits(cluster: Sequence[str]) -> bool:
+    """Whether the copies of an image lie in both splits."""
     return len({PurePosixPath(file).parts[0] for file in cluster}) > 1
 
 

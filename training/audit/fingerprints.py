@@ -1,4 +1,4 @@
-"""What the audit keeps of each image: hashes of its content, a thumbnail, and hashes of its appearance."""
+"""Reduces each image to what the audit compares: hashes of its content, a thumbnail, and hashes of its views."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,70 +15,83 @@ from tqdm import tqdm
 
 from brain_tumor.image import ImageError, decode
 from training.audit.views import QUERIES, REFERENCES, View, head, matrix, sample
-from training.data import DataError
+from training.data.errors import DataError
 from training.workers import cores, workers
 
 SIDE = 96  # pixels a side of the thumbnails
-_HASHED = 32  # pixels a side of what is hashed
-_SMOOTHED = SIDE / _HASHED / 2  # standard deviation, pixels, before a thumbnail is thinned out to that
+_HASH_SIDE = 32  # pixels a side of the image that is hashed
+_SMOOTHING = SIDE / _HASH_SIDE / 2  # standard deviation, in pixels, of the blur before a thumbnail is reduced to that
+
+
+@dataclass(frozen=True)
+class HashedViews:
+    """The perceptual hashes of an image's views.
+
+    Attributes:
+        hashes: The 64-bit hash of each view: uint64 (view,).
+        matrices: Maps each view's coordinates to the image's: float64 (view, 3, 3).
+    """
+
+    hashes: NDArray[np.uint64]
+    matrices: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """One image.
+    """The fingerprint of one image.
 
     Attributes:
-        file_hash, pixel_hash: SHA-256 of the file, and of its decoded pixels and their shape.
-        thumbnail: grey, uint8 (SIDE, SIDE). queries, references: of the views of those names.
+        file_hash: SHA-256 of the file.
+        pixel_hash: SHA-256 of the decoded pixels and their shape.
+        thumbnail: The grey image: uint8 (SIDE, SIDE).
+        queries: The hashes of the views QUERIES.
+        references: The hashes of the views REFERENCES.
     """
 
     file_hash: str
     pixel_hash: str
     thumbnail: NDArray[np.uint8]
-    queries: "Seen"
-    references: "Seen"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An image's views: each one's 64-bit perceptual hash, uint64 (view,), and its place, float64 (view, 3, 3)."""
-
-    hashes: NDArray[np.uint64]
-    places: NDArray[np.float64]
+    queries: HashedViews
+    references: HashedViews
 
 
 def fingerprints(folder: Path, files: Sequence[str]) -> list[Fingerprint]:
-    """Read every image once, on every core.
+    """The fingerprint of each image, made on all cores.
+
+    Args:
+        folder: The data set's folder.
+        files: Paths of the images, relative to ``folder``.
 
     Raises:
-        DataError: an image cannot be read; the message names it.
+        DataError: An image cannot be read; the message names it.
     """
     with workers(cores()) as pool:
-        made = pool.imap(partial(fingerprint, folder), files, chunksize=16)
-        return list(tqdm(made, total=len(files), desc="fingerprints", unit="image"))
+        results = pool.imap(partial(fingerprint, folder), files, chunksize=16)
+        return list(tqdm(results, total=len(files), desc="fingerprints", unit="image"))
 
 
 def fingerprint(folder: Path, file: str) -> Fingerprint:
-    """Of one image.
+    """The fingerprint of one image.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: The image cannot be read.
     """
     try:
         data = (folder / file).read_bytes()
         image = decode(data)
     except (ImageError, OSError) as error:
         raise DataError(f"cannot read {folder / file}: {error}") from None
-    pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+    pixel_hash = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
     thumbnail = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
-    smooth = ndimage.gaussian_filter(thumbnail.astype(np.float32), _SMOOTHED)
+    smooth = ndimage.gaussian_filter(thumbnail.astype(np.float32), _SMOOTHING)
     points = head(smooth)
 
-    def seen(views: Sequence[View]) -> Seen:
-        places = np.stack([matrix(view, points) for view in views])
-        return Seen(np.array([_perceptual_hash(sample(smooth, each, _HASHED)) for each in places], np.uint64), places)
+    def hashed(views: Sequence[View]) -> HashedViews:
+        matrices = np.stack([matrix(view, points) for view in views])
+        hashes = [_perceptual_hash(sample(smooth, to_image, _HASH_SIDE)) for to_image in matrices]
+        return HashedViews(np.array(hashes, np.uint64), matrices)
 
-    return Fingerprint(hashlib.sha256(data).hexdigest(), pixels, thumbnail, seen(QUERIES), seen(REFERENCES))
+    return Fingerprint(hashlib.sha256(data).hexdigest(), pixel_hash, thumbnail, hashed(QUERIES), hashed(REFERENCES))
 
 
 def _perceptual_hash(grey: NDArray[np.float32]) -> int:

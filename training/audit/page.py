@@ -1,4 +1,4 @@
-"""The audit's report: how many copies, what they look like, and how far shortcuts go."""
+"""The report of an audit: how many copies there are, what they look like, and how accurate shortcuts are."""
 
 from collections import Counter
 from pathlib import Path, PurePosixPath
@@ -8,93 +8,102 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from brain_tumor.image import Preprocessor
-from training.audit.clusters import NEAR, SAME_FILE, SAME_PIXELS, across, class_of
-from training.data import TESTING, DataSet
-from training.data.layout import SPLITS
+from training.audit.clusters import class_of, is_in_both_splits
+from training.audit.copies import NEAR, SAME_FILE, SAME_PIXELS
+from training.data.data_set import DataSet
+from training.layout import SPLITS, TESTING
 from training.report import Report, new_figure, share, share_with_interval
 
 _BOTH = "across both"
-_SHOWN = 8  # pairs in a figure
-_LISTED = 20  # clusters in a table
-_SIDE = 160  # of the images shown, pixels
+_MAX_PAIRS = 8  # in a figure
+_MAX_CLUSTERS = 20  # in a table
+_SIDE = 160  # pixels a side of the images in figures
 
 
-def write(data: DataSet, found: dict[str, Any], out: Path) -> Path:
-    """Write ``out/report.html``; returns its path.
+def write(data: DataSet, result: dict[str, Any], out: Path) -> Path:
+    """Write the report into ``out``; returns the path of the HTML page.
 
     Args:
-        found: what ``audit.json`` holds.
+        data: The data set.
+        result: The content of ``audit.json``.
+        out: The report's folder.
     """
     report = Report("Audit", out, data.name)
-    _copies(report, data, found)
-    _clusters(report, found)
-    _shortcuts(report, found)
+    _copies(report, data, result)
+    _clusters(report, result)
+    _shortcuts(report, result)
     return report.write()
 
 
-def _copies(report: Report, data: DataSet, found: dict[str, Any]) -> None:
+def _copies(report: Report, data: DataSet, result: dict[str, Any]) -> None:
     report.heading("Copies")
     report.text(
-        f"Of {sum(found['images'].values()):,} images {found['superfluous']:,} are copies of others: the same "
-        "file, the same pixels, or nearly the same once turned, mirrored, rescaled, relit or rid of a banner. "
-        "Splits keep copies together; the de-duplicated test figures leave out what Training holds."
+        f"{result['superfluous']:,} of {sum(result['images'].values()):,} images are copies of other images: the same "
+        "file, the same pixels, or nearly the same after one image was turned, mirrored, rescaled, changed in "
+        "brightness or freed of a banner. Splits keep all copies of an image on one side, and the de-duplicated test "
+        "metrics leave out the test images that have a copy in Training."
     )
-    kinds = Counter((each["kind"], _where(each)) for each in found["copies"])
-    places = (*(f"within {split}" for split in SPLITS), _BOTH)
+    counts = Counter((copy["kind"], _where(copy)) for copy in result["copies"])
+    columns = (*(f"within {split}" for split in SPLITS), _BOTH)
     report.table(
-        ["pairs found", *places],
-        [[kind, *(kinds[kind, place] for place in places)] for kind in (SAME_FILE, SAME_PIXELS, NEAR)],
-        "Of many equal images each is counted with the first alone.",
+        ["pairs found", *columns],
+        [[kind, *(counts[kind, column] for column in columns)] for kind in (SAME_FILE, SAME_PIXELS, NEAR)],
+        "Of several equal images, each is paired with the first one only.",
     )
     report.table(
         ["class", "test images", "with a copy in Training"],
         [
-            [name, each["images"], f"{each['seen']} ({share(each['seen'] / each['images'])})"]
-            for name, each in found[TESTING].items()
+            [name, tested["images"], f"{tested['seen']} ({share(tested['seen'] / tested['images'])})"]
+            for name, tested in result[TESTING].items()
         ],
-        "How much of the test a network has seen while it learnt.",
+        "How many of the test images a network has already seen in training.",
     )
-    near = sorted((each for each in found["copies"] if each["kind"] == NEAR), key=lambda each: each["agreement"])
+    near = sorted((copy for copy in result["copies"] if copy["kind"] == NEAR), key=lambda copy: copy["agreement"])
     if near:
         report.figure(
-            _pairs(data, near[:_SHOWN]),
-            "doubtful",
-            "The near copies that agree least: look here whether the audit calls too much a copy.",
+            _pairs(data, near[:_MAX_PAIRS]),
+            "near-copies",
+            "The near copies that agree least. If these are not copies, the audit finds too many.",
         )
-    if found["contradictory"]:
-        pairs = [{"first": each[0], "second": _other_class(each)} for each in found["contradictory"][:_SHOWN]]
+    if result["contradictory"]:
+        pairs = [
+            {"first": cluster[0], "second": _other_class(cluster)} for cluster in result["contradictory"][:_MAX_PAIRS]
+        ]
         report.figure(
             _pairs(data, pairs), "contradictory", "Copies in folders of different classes: one of the labels is wrong."
         )
 
 
-def _clusters(report: Report, found: dict[str, Any]) -> None:
+def _clusters(report: Report, result: dict[str, Any]) -> None:
     report.heading("Clusters")
-    if not found["clusters"]:
+    if not result["clusters"]:
         report.text("No image has a copy.")
         return
     report.text(
-        f"{len(found['clusters']):,} clusters of copies; {found['across_splits']:,} lie in both splits, and in "
-        f"{len(found['contradictory']):,} the labels contradict. A cluster is what copies of copies connect; a very "
-        "large one can be a chain of images of which the ends differ."
+        f"There are {len(result['clusters']):,} clusters of copies. {result['across_splits']:,} of them have images in "
+        f"both splits, and in {len(result['contradictory']):,} the labels contradict each other. A cluster also holds "
+        "the copies of copies, so the first and the last image of a very large cluster may differ."
     )
-    sizes = Counter(len(each) for each in found["clusters"])
+    sizes = Counter(len(cluster) for cluster in result["clusters"])
     report.table(
-        ["images in a cluster", "clusters"], sorted(sizes.items()), "All images with a copy are in groups.json."
+        ["images in a cluster", "clusters"], sorted(sizes.items()), "groups.json lists all images that have a copy."
     )
     report.table(
         ["largest clusters", "images", "first three"],
-        [[number, len(each), ", ".join(each[:3])] for number, each in enumerate(found["clusters"][:_LISTED], 1)],
+        [
+            [number, len(cluster), ", ".join(cluster[:3])]
+            for number, cluster in enumerate(result["clusters"][:_MAX_CLUSTERS], 1)
+        ],
     )
 
 
-def _shortcuts(report: Report, found: dict[str, Any]) -> None:
+def _shortcuts(report: Report, result: dict[str, Any]) -> None:
     report.heading("Shortcuts")
-    chance = found["shortcuts"][0]["chance"]
-    above = [each["sees"] for each in found["shortcuts"] if each["interval"][0] > chance]
+    chance = result["shortcuts"][0]["chance"]
+    above = [shortcut["sees"] for shortcut in result["shortcuts"] if shortcut["interval"][0] > chance]
     report.text(
-        f"A classifier that never sees a head does better than chance on: {', '.join(above)}. A network can learn "
-        "these in place of the anatomy; its figures on this data set then promise too much."
+        f"A classifier that never sees a head does better than chance with: {', '.join(above)}. A network can learn "
+        "these properties instead of the anatomy; its metrics on this data set are then too good."
         if above
         else "None of these classifiers does better than chance."
     )
@@ -102,17 +111,18 @@ def _shortcuts(report: Report, found: dict[str, Any]) -> None:
         ["a random forest that sees", "balanced accuracy (95 % interval)", "chance"],
         [
             [
-                each["sees"],
-                share_with_interval(each["balanced_accuracy"], each["interval"]),
+                shortcut["sees"],
+                share_with_interval(shortcut["balanced_accuracy"], shortcut["interval"]),
                 share(chance),
             ]
-            for each in found["shortcuts"]
+            for shortcut in result["shortcuts"]
         ],
-        "Cross-validated on Training, groups kept whole; intervals by a bootstrap over groups.",
+        "Cross-validated on Training with whole groups; intervals by a bootstrap over groups.",
     )
 
 
 def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
+    """A column for each pair of images, with their agreement below it where it is given."""
     figure = new_figure(1.5 * len(pairs), 3.6)
     preprocessor = Preprocessor(_SIDE, _SIDE)
     for column, pair in enumerate(pairs):
@@ -131,8 +141,9 @@ def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
 
 def _where(pair: dict[str, Any]) -> str:
     files = (pair["first"], pair["second"])
-    return _BOTH if across(files) else f"within {PurePosixPath(files[0]).parts[0]}"
+    return _BOTH if is_in_both_splits(files) else f"within {PurePosixPath(files[0]).parts[0]}"
 
 
 def _other_class(cluster: list[str]) -> str:
+    """The first image whose class is not the class of the cluster's first image."""
     return next(file for file in cluster if class_of(file) != class_of(cluster[0]))

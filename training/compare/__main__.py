@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import cli, data
+from training import cli
 from training.compare.plan import add_plan, read_plan
+from training.data.data_set import find
+from training.data.groups import load_or_by_patient
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = read_plan(parser, args)
         from training.compare.comparison import compare  # imports TensorFlow, for which --help should not wait
 
-        data_set = data.find(args.data)
-        groups = cli.groups_of(args, data_set)
+        data_set = find(args.data)
+        groups = load_or_by_patient(args.groups, data_set)
         cli.check_folder(args.out)
         document = compare(data_set, groups, plan, args.out)
         for row in document["rows"]:

@@ -15,7 +15,7 @@ from training.compare import cost
 from training.compare.plan import Plan
 from training.compare.search import search
 from training.compare.table import Row, report, select_model
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.metrics import Predictions, intervals
 from training.serving import convert

@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.train import run
 from training.train.checkpoint import CheckpointError, require_same

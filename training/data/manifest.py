@@ -1,7 +1,7 @@
-"""A file beside the images that names each with its SHA-256, so that a changed data set does not pass for the old.
+"""A file beside the images that names each of them with its SHA-256, so that a change of the data set is noticed.
 
-One format for all: ``{"data": NAME, "images": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The
-phantom's entries say more, among it the patient.
+Its format is ``{"data": NAME, "images": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The phantom's
+entries have more keys, such as the patient.
 """
 
 import hashlib
@@ -15,14 +15,18 @@ from typing import Any
 from tqdm import tqdm
 
 from brain_tumor.atomic import atomic_file
-from training.data.layout import DataError
-
-MANIFEST = "manifest.json"
+from training.data.errors import DataError
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Images by relative path: named but not there, there with another content, there but not named; each sorted."""
+    """How the images of a folder differ from its manifest; all are relative paths, sorted.
+
+    Attributes:
+        missing: The manifest names them, but they are not there.
+        changed: They are there with another content.
+        new: They are there, but the manifest does not name them.
+    """
 
     missing: tuple[str, ...]
     changed: tuple[str, ...]
@@ -34,11 +38,12 @@ class Differences:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it was read or will be written.
+    """A manifest that was read or will be written.
 
     Attributes:
-        name: of the data. entries: by relative path what is said of each image, in the file's order.
-        others: what else the file says, such as a phantom's plan.
+        name: The data set's name.
+        entries: The entry of each image, by relative path, in the file's order.
+        others: All other keys of the file, such as a phantom's plan.
     """
 
     name: str
@@ -47,15 +52,19 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
-        """Whether every image has its hash; older phantoms have none."""
+        """Whether every image has its hash; phantoms made by older versions have none."""
         return all("sha256" in entry for entry in self.entries.values())
 
     def patients(self) -> dict[str, Any]:
-        """By relative path, for the images whose patient is named."""
+        """The patient of each image that has one, by relative path."""
         return {file: entry["patient"] for file, entry in self.entries.items() if entry.get("patient") is not None}
 
     def compare(self, hashes: Mapping[str, str]) -> Differences:
-        """Hold the images that are there to what is said of them; without a hash, only to being there."""
+        """Compare the manifest with the images that are there. An entry without a hash cannot have changed.
+
+        Args:
+            hashes: The SHA-256 of each image, by relative path.
+        """
         changed = (
             file
             for file, entry in self.entries.items()
@@ -67,12 +76,16 @@ class Manifest:
         )
 
     def with_hashes(self, hashes: Mapping[str, str]) -> "Manifest":
-        """The same with every image's hash."""
+        """The same manifest with the hash of every image."""
         entries = {file: entry | {"sha256": hashes[file]} for file, entry in self.entries.items()}
         return Manifest(self.name, entries, self.others)
 
     def save(self, path: Path) -> None:
-        """Write it; OSError where that cannot be."""
+        """Write the manifest.
+
+        Raises:
+            OSError: It cannot be written there.
+        """
         with atomic_file(path) as scratch:
             scratch.write_text(self.as_json(), encoding="utf-8")
 
@@ -83,7 +96,7 @@ class Manifest:
 
 
 def describe(name: str, hashes: Mapping[str, str]) -> Manifest:
-    """The manifest of the images SPLIT/CLASS/IMAGE, from their hashes."""
+    """Make the manifest of images SPLIT/CLASS/IMAGE from their hashes."""
     entries = {}
     for file, sha256 in hashes.items():
         split, class_name, _ = file.split("/")
@@ -95,7 +108,7 @@ def read(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        DataError: it is none, or names an image twice.
+        DataError: The file is no manifest, or it names an image twice.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -106,23 +119,23 @@ def read(path: Path) -> Manifest:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(
-            f"{path} is not a manifest of images: remove it, and python -m training.data makes it anew"
+            f"{path} is not a manifest of images: remove it, and python -m training.data makes a new one"
         ) from None
     if not all(isinstance(entry.get("patient"), str | int | None) for entry in entries.values()):
         raise DataError(f"{path} names a patient by something other than a text or a number")
     if len(entries) < len(images):
-        raise DataError(f"{path} names an image twice: remove it, and python -m training.data makes it anew")
+        raise DataError(f"{path} names an image twice: remove it, and python -m training.data makes a new one")
     return Manifest(name, entries, document)
 
 
 def hash_files(folder: Path, files: Iterable[str]) -> dict[str, str]:
-    """Each file's SHA-256 as hexadecimal digits, by relative path in order.
+    """The SHA-256 of each file in hexadecimal digits, by relative path, in order.
 
     Raises:
-        DataError: a file cannot be read; the message names it.
+        DataError: A file cannot be read; the message names it.
     """
 
-    def one(file: str) -> str:
+    def hash_file(file: str) -> str:
         try:
             return hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
@@ -130,5 +143,5 @@ def hash_files(folder: Path, files: Iterable[str]) -> dict[str, str]:
 
     listed = list(files)
     with ThreadPoolExecutor() as pool:
-        digests = list(tqdm(pool.map(one, listed), total=len(listed), desc="hashing", unit="image", leave=False))
+        digests = list(tqdm(pool.map(hash_file, listed), total=len(listed), desc="hashing", unit="image", leave=False))
     return dict(zip(listed, digests, strict=True))

@@ -1,4 +1,4 @@
-"""Thresholds chosen on validation for a wanted sensitivity, and what they give on the test images."""
+"""Thresholds selected on validation for a wanted sensitivity, and what they give on the test images."""
 
 import math
 
@@ -8,42 +8,44 @@ from numpy.typing import NDArray
 from training.metrics import HEALTHY, Metrics, Predictions
 
 _SENSITIVITIES = (0.9, 0.95, 0.99)
-_STEP = 1e-6  # thresholds are cut to it: a sure network's lie close to 0 and to 1
+_STEP = 1e-6  # of thresholds; so fine because those of a confident network are close to 0 or 1
 ANY_TUMOUR = "any tumour"
 
 
 def operating_points(validation: Predictions, test: Predictions) -> list[Metrics]:
-    """For each class against the rest, and any tumour against none: what a threshold on its probability gives.
+    """The operating points of each class against the rest, and of any tumour against none.
 
-    The threshold is the highest that finds enough on validation; what it gives is measured with it as it is written. A
-    class that validation has no image of is left out.
+    A threshold is the highest probability that gives the wanted sensitivity on validation, rounded down to its six
+    written decimals. Sensitivity and specificity on the test images are measured with the rounded threshold. A class
+    without an image in validation has no operating point.
     """
     points = []
     for name in [*([ANY_TUMOUR] if HEALTHY in test.class_names else []), *test.class_names]:
-        known, unknown = _scores(validation, name), _scores(test, name)
-        if not known[1].any():
+        validation_scores, in_validation = _scores(validation, name)
+        test_scores, in_test = _scores(test, name)
+        if not in_validation.any():
             continue
+        positives = np.sort(validation_scores[in_validation])
         for wanted in _SENSITIVITIES:
-            scores = np.sort(known[0][known[1]])
-            lowest = scores[-math.ceil(round(wanted * len(scores), 6))]
+            lowest = positives[-math.ceil(round(wanted * len(positives), 6))]
             threshold = round(float(np.floor(lowest / _STEP) * _STEP), 6)
-            above = unknown[0] >= threshold
+            above = test_scores >= threshold
             points.append(
                 {
                     "finds": name,
                     "wanted_sensitivity": wanted,
                     "threshold": threshold,
-                    "sensitivity": float(above[unknown[1]].mean()) if unknown[1].any() else None,
-                    "specificity": float(1 - above[~unknown[1]].mean()) if not unknown[1].all() else None,
+                    "sensitivity": float(above[in_test].mean()) if in_test.any() else None,
+                    "specificity": float(1 - above[~in_test].mean()) if not in_test.all() else None,
                 }
             )
     return points
 
 
-def _scores(answers: Predictions, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The score (n,) that is thresholded, and whether the image shows what is sought (n,)."""
+def _scores(predictions: Predictions, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The score (n,) to which the threshold applies, and whether the image shows what is sought (n,)."""
     if name == ANY_TUMOUR:
-        healthy = answers.class_names.index(HEALTHY)
-        return 1 - answers.probabilities[:, healthy], answers.labels != healthy
-    index = answers.class_names.index(name)
-    return answers.probabilities[:, index], answers.labels == index
+        healthy = predictions.class_names.index(HEALTHY)
+        return 1 - predictions.probabilities[:, healthy], predictions.labels != healthy
+    label = predictions.class_names.index(name)
+    return predictions.probabilities[:, label], predictions.labels == label

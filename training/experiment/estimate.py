@@ -13,9 +13,9 @@ import numpy as np
 
 from training.compare.comparison import COST, SEARCH
 from training.compare.plan import Plan
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.experiment.finished import audited_groups, belongs_to
-from training.explore import SUMMARY
+from training.explore.exploration import SUMMARY
 from training.train import networks, run
 from training.train.curves import EPOCHS
 from training.train.fit import compile_for

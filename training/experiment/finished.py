@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from training.audit import AUDIT
-from training.data import DataError, DataSet
+from training.audit.audit import AUDIT
+from training.data.data_set import DataSet
+from training.data.errors import DataError
 from training.data.groups import GROUPS_FILE, Groups, load
 
 

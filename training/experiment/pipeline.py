@@ -11,17 +11,17 @@ from typing import Any
 
 from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
 from brain_tumor.metadata import ModelMetadata
-from training import card as model_card
 from training.atomic import write_json
-from training.audit import AUDIT, audit
+from training.audit.audit import AUDIT, audit
+from training.card import model_card
 from training.compare.comparison import compare
 from training.compare.plan import Plan
-from training.data import DataSet
-from training.evaluate import evaluate
+from training.data.data_set import DataSet
+from training.evaluate.evaluation import evaluate
 from training.experiment import report
 from training.experiment.finished import audited_groups, belongs_to
 from training.experiment.served import check
-from training.explore import SUMMARY, explore
+from training.explore.exploration import SUMMARY, explore
 from training.serving import convert
 from training.train import run
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
-from training.data import DataSet, read
-from training.evaluate import PREDICTIONS
+from training.data.data_set import DataSet
+from training.data.reading import read
+from training.evaluate.evaluated_images import PREDICTIONS
 from training.serving import ServingError, served
 
 _IMAGES = 64  # at most about so many test images, evenly spread

@@ -5,18 +5,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import cli, data
-from training.explore import IMAGES, SUMMARY, explore
+from training import cli
+from training.data.data_set import find
+from training.explore.exploration import IMAGES, SUMMARY, explore
+from training.report import REPORT
 
 log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, explore, and say what was written."""
+    """Parse the command line, explore, and log what was written."""
     parser = cli.parser(
         "explore",
         "Look at every image of a data set: classes, samples, sizes, brightness, borders, files, averages. Writes "
-        f"OUT/report.html and its figures, OUT/{SUMMARY}, and OUT/{IMAGES}, a row an image.",
+        f"OUT/{REPORT} and its figures, OUT/{SUMMARY}, and OUT/{IMAGES}, one row per image.",
     )
     cli.add_data(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the report's folder")
@@ -25,10 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.seed < 0:
         parser.error(f"--seed must not be negative, not {args.seed}")
     with cli.errors(parser, "the same command begins anew"):
-        found = data.find(args.data)
+        data = find(args.data)
         cli.check_folder(args.out)
-        explore(found, args.out, args.seed)
-        log.info("written: %s, %s, %s", *(args.out / name for name in ("report.html", SUMMARY, IMAGES)))
+        explore(data, args.out, args.seed)
+        log.info("written: %s, %s, %s", *(args.out / name for name in (REPORT, SUMMARY, IMAGES)))
     return 0
 
 

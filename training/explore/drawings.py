@@ -1,4 +1,4 @@
-"""The figures of a data set."""
+"""The figures of an exploration's report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.data import TRAINING
-from training.data.layout import SPLITS
 from training.explore.measure import Average, Measured
+from training.layout import SPLITS, TRAINING
 from training.report import COLOURS, new_figure
 
 SPLIT_COLOURS = dict(zip(SPLITS, COLOURS, strict=False))
@@ -19,18 +18,20 @@ _MAX_BINS = 40
 
 
 def bars(values: dict[str, dict[str, float]], label: str, percent: bool = False) -> Figure:
-    """Training and Testing side by side in each class: a number a bar, written on it.
+    """A bar for each class and split, with its value written on it.
 
     Args:
-        values: by split and class; shares of 0 to 1 where ``percent``.
+        values: The values, by split and class.
+        label: The label of the value axis.
+        percent: Whether the values are shares from 0 to 1, to be shown in percent.
     """
     names = list(values[TRAINING])
     figure = new_figure(max(6, 1 + 1.4 * len(names)), 3.6)
     axes = figure.subplots()
     for shift, split in zip((-0.2, 0.2), SPLITS, strict=True):
         heights = [values[split][name] * (100 if percent else 1) for name in names]
-        drawn = axes.bar(np.arange(len(names)) + shift, heights, 0.38, color=SPLIT_COLOURS[split], label=split)
-        axes.bar_label(drawn, fmt="%.1f" if percent else "%d", fontsize=8)
+        container = axes.bar(np.arange(len(names)) + shift, heights, 0.38, color=SPLIT_COLOURS[split], label=split)
+        axes.bar_label(container, fmt="%.1f" if percent else "%d", fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 4 else 0)
     axes.set_ylabel(label)
     axes.margins(y=0.12)
@@ -40,43 +41,49 @@ def bars(values: dict[str, dict[str, float]], label: str, percent: bool = False)
     return figure
 
 
-def samples(pixels: dict[str, NDArray[np.uint8]], chosen: dict[str, dict[str, list[str]]]) -> Figure:
-    """A row of images a class: those of Training at the left, those of Testing at the right.
+def samples(pixels: dict[str, NDArray[np.uint8]], samples: dict[str, dict[str, list[str]]]) -> Figure:
+    """A row of images for each class, with those of Training at the left and those of Testing at the right.
 
     Args:
-        pixels: (side, side, 3) by file. chosen: files by split and class.
+        pixels: The images by file: uint8 (side, side, 3).
+        samples: The files by split and class.
     """
-    names = list(chosen[TRAINING])
-    columns = [(split, n) for split in SPLITS for n in range(max(len(files) for files in chosen[split].values()))]
+    names = list(samples[TRAINING])
+    columns = [(split, n) for split in SPLITS for n in range(max(len(files) for files in samples[split].values()))]
     figure = new_figure(1.2 * max(len(columns), 4), 0.4 + 1.2 * len(names))
     panels = figure.subplots(len(names), len(columns), squeeze=False)
     for (row, column), axes in np.ndenumerate(panels):
-        split, place = columns[column]
-        files = chosen[split][names[row]]
+        split, index = columns[column]
+        files = samples[split][names[row]]
         _bare(axes)
-        if place < len(files):
-            axes.imshow(pixels[files[place]])
+        if index < len(files):
+            axes.imshow(pixels[files[index]])
         else:
             axes.axis("off")
         if column == 0:
             axes.set_ylabel(names[row], fontsize=9)
-        if row == 0 and place == 0:
+        if row == 0 and index == 0:
             axes.set_title(split, fontsize=10, color=SPLIT_COLOURS[split], loc="left", fontweight="bold")
     return figure
 
 
 def sizes(images: Sequence[Measured], names: Sequence[str]) -> Figure:
-    """Width against height, a panel a class; the area of a dot is the share of the class's images of that size."""
+    """Width against height in a panel for each class.
+
+    The area of a dot grows with the share of the class's images that have this size.
+    """
     figure, panels = _grid(len(names), 2.6, sharey=True)
     limit = 1.1 * max(max(image.width, image.height) for image in images)
     for axes, name in zip(panels, names, strict=True):
         axes.plot([0, limit], [0, limit], color="grey", linestyle=":", linewidth=1, zorder=0)
         for split in SPLITS:
-            found = [(p.width, p.height) for p in images if (p.split, p.class_name) == (split, name)]
-            points, counts = np.unique(np.array(found), axis=0, return_counts=True)
+            shapes = [
+                (image.width, image.height) for image in images if (image.split, image.class_name) == (split, name)
+            ]
+            points, counts = np.unique(np.array(shapes), axis=0, return_counts=True)
             colour = SPLIT_COLOURS[split]
             fill = colour if split == TRAINING else "none"
-            areas = 8 + 250 * counts / len(found)
+            areas = 8 + 250 * counts / len(shapes)
             axes.scatter(points[:, 0], points[:, 1], areas, facecolors=fill, edgecolors=colour, alpha=0.6)
             axes.scatter([], [], 40, facecolors=fill, edgecolors=colour, alpha=0.6, label=split)  # for the legend
         axes.set(title=name, xlim=(0, limit), ylim=(0, limit), box_aspect=1)
@@ -84,18 +91,19 @@ def sizes(images: Sequence[Measured], names: Sequence[str]) -> Figure:
 
 
 def distributions(values: dict[str, dict[str, NDArray[np.float64]]], label: str, reach: float = 1) -> Figure:
-    """How often each number occurs, a panel a class: Training filled, Testing as a line.
+    """Histograms in a panel for each class: Training filled, Testing as a line.
 
     Args:
-        values: by split and class.
-        reach: the quantile of all numbers where the axis ends; larger ones are counted in the last bin.
+        values: The numbers by split and class.
+        label: The label of the number's axis.
+        reach: The axis ends at this quantile of all numbers; larger ones are counted in the last bin.
     """
     names = list(values[TRAINING])
-    everything = np.concatenate([each for split in SPLITS for each in values[split].values()])
+    everything = np.concatenate([numbers for split in SPLITS for numbers in values[split].values()])
     low, high = everything.min(), np.quantile(everything, reach)
-    if high - low < 1e-6 * max(1, abs(high)):  # all alike
+    if high - low < 1e-6 * max(1, abs(high)):  # all numbers are equal
         low, high = low - 0.5, high + 0.5
-    fewest = min(len(each) for split in SPLITS for each in values[split].values())
+    fewest = min(len(numbers) for split in SPLITS for numbers in values[split].values())
     edges = np.linspace(low, high, min(_MAX_BINS, 10 + int(fewest**0.5)) + 1)
     figure, panels = _grid(len(names), 2.2, sharey=True)
     for axes, name in zip(panels, names, strict=True):
@@ -110,30 +118,35 @@ def distributions(values: dict[str, dict[str, NDArray[np.float64]]], label: str,
     return _labelled(figure, panels, label, "images (%)")
 
 
-def averages(found: dict[tuple[str, str], Average], names: Sequence[str]) -> Figure:
-    """A row a class: the average of Training, that of Testing, and how Training's differs from that of all classes."""
-    everything = Average.of(found[TRAINING, name] for name in names).mean
-    differences = {name: found[TRAINING, name].mean - everything for name in names}
+def averages(averages: dict[tuple[str, str], Average], names: Sequence[str]) -> Figure:
+    """A row for each class.
+
+    It shows the average of Training, the average of Testing, and the average of Training minus that of all classes.
+    """
+    everything = Average.of(averages[TRAINING, name] for name in names).mean
+    differences = {name: averages[TRAINING, name].mean - everything for name in names}
     limit = max(1.0, float(np.quantile(np.abs(list(differences.values())), 0.995)))
-    brightest = max(each.mean.max() for each in found.values())
+    brightest = max(average.mean.max() for average in averages.values())
     figure = new_figure(7, 0.6 + 2.0 * len(names))
     panels = figure.subplots(len(names), 3, squeeze=False)
-    drawn: Any = None
+    difference_image: Any = None
     for row, name in zip(panels, names, strict=True):
         for axes, split in zip(row, SPLITS, strict=False):
-            axes.imshow(found[split, name].mean, cmap="gray", vmin=0, vmax=brightest)
-            axes.set_title(f"{split} ({found[split, name].count})", fontsize=9)
-        drawn = row[2].imshow(differences[name], cmap="RdBu_r", vmin=-limit, vmax=limit)
-        row[2].set_title("Training, less all", fontsize=9)
+            axes.imshow(averages[split, name].mean, cmap="gray", vmin=0, vmax=brightest)
+            axes.set_title(f"{split} ({averages[split, name].count})", fontsize=9)
+        difference_image = row[2].imshow(differences[name], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        row[2].set_title("Training minus all", fontsize=9)
         row[0].set_ylabel(name)
     for axes in panels.ravel():
         _bare(axes)
-    figure.colorbar(drawn, ax=panels[:, 2], shrink=min(1, 2 / len(names)), extend="both", label="grey levels")
+    figure.colorbar(
+        difference_image, ax=panels[:, 2], shrink=min(1, 2 / len(names)), extend="both", label="grey levels"
+    )
     return figure
 
 
 def _grid(count: int, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    """Panels for ``count`` classes, ``height`` inches each."""
+    """Panels for ``count`` classes, each ``height`` inches high."""
     across = min(count, _ACROSS)
     down = -(-count // across)
     figure = new_figure(0.5 + 2.4 * across, 0.6 + height * down)

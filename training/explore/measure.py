@@ -1,4 +1,4 @@
-"""Each image as a few numbers, and sums over all of them; no more than a few images are held at a time."""
+"""Measures each image as a few numbers and sums images up; only a few images are in memory at a time."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -13,22 +13,34 @@ from PIL import Image
 from tqdm import tqdm
 
 from brain_tumor.image import FORMATS, ImageError, Preprocessor, decode
-from training.data import DataError, DataSet
+from training.data.data_set import DataSet
+from training.data.errors import DataError
 
-SIDE = 160  # of the averages and samples, pixels
+SIDE = 160  # pixels a side of the averages and samples
 BLACK = 16  # grey levels below this are black: JPEG and a scanner's noise leave no exact 0
-FRAME = 0.03  # of the shorter side, rounded, at least a pixel: the width of the border
+FRAME = 0.03  # width of the border as a share of the shorter side; rounded, at least a pixel
 _GREY_LEVELS = np.arange(256, dtype=np.float64)
-_CHUNK = 256  # images whose results may wait
+_CHUNK = 256  # images that are decoded ahead
 
 
 class Measured(NamedTuple):
-    """An image's numbers: sides in pixels, upright, grey levels of 0 to 255, shares of 0 to 1.
+    """The numbers of an image; grey levels go from 0 to 255, shares from 0 to 1.
 
     Attributes:
-        format, mode: as Pillow names them, of the file.
-        mean, standard_deviation: over all pixels. black: the share of pixels that are black.
-        border_mean, border_standard_deviation, border_black: the same of the border alone.
+        file: Path in the data set.
+        split: Training or Testing.
+        class_name: The class folder's name.
+        width: Width of the upright image, in pixels.
+        height: Height of the upright image, in pixels.
+        format: The file's format, as Pillow names it.
+        mode: The file's mode, as Pillow names it.
+        bytes: Size of the file.
+        mean: Mean grey level.
+        standard_deviation: Standard deviation of the grey levels.
+        black: Share of the pixels that are black.
+        border_mean: Mean grey level of the border.
+        border_standard_deviation: Standard deviation of the border's grey levels.
+        border_black: Share of the border's pixels that are black.
     """
 
     file: str
@@ -48,7 +60,7 @@ class Measured(NamedTuple):
 
 
 class Average:
-    """Sums over grey images of one size; they are whole numbers, so the order in which images come is nothing."""
+    """Sums over grey images of one size. They are whole numbers, so the order of the images does not matter."""
 
     def __init__(self, side: int = SIDE) -> None:
         self.count = 0
@@ -56,7 +68,7 @@ class Average:
         self._squares = np.zeros((side, side), np.int64)
 
     def add(self, grey: NDArray[np.uint8]) -> None:
-        """Take in an image: uint8 (side, side)."""
+        """Add an image: uint8 (side, side)."""
         values = grey.astype(np.int64)
         self.count += 1
         self._sum += values
@@ -64,17 +76,17 @@ class Average:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """(side, side), grey levels; of at least one image."""
+        """The mean grey level of each pixel; needs at least one image: float64 (side, side)."""
         return self._sum / self.count
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """(side, side), over the images, of each pixel."""
+        """The variance of each pixel over the images: float64 (side, side)."""
         return self._squares / self.count - self.mean**2
 
     @classmethod
     def of(cls, parts: Iterable["Average"]) -> "Average":
-        """All images of several averages of one side."""
+        """The average over all images of several averages of one size."""
         parts = list(parts)
         whole = cls(len(parts[0]._sum))
         for part in parts:
@@ -86,11 +98,12 @@ class Average:
 
 @dataclass(frozen=True)
 class Survey:
-    """What one look at every image gave.
+    """The measurements of a whole data set.
 
     Attributes:
-        images: in the data set's order, Training first.
-        averages: by split and class. samples: uint8 (SIDE, SIDE, 3) by relative path.
+        images: The numbers of each image, in the data set's order, Training first.
+        averages: The average image, by split and class.
+        samples: Some images as a model sees them, by relative path: uint8 (SIDE, SIDE, 3).
     """
 
     images: list[Measured]
@@ -99,26 +112,38 @@ class Survey:
 
 
 def measure(data: DataSet, samples: Iterable[str] = ()) -> Survey:
-    """Look at every image once, and keep ``samples`` as a model sees them.
+    """Measure every image once.
+
+    Args:
+        data: The data set.
+        samples: Paths of the images to keep as a model sees them.
 
     Raises:
-        DataError: an image cannot be read; the message names it.
+        DataError: An image cannot be read; the message names it.
     """
     survey = Survey([], {}, dict.fromkeys(samples, np.empty(0, np.uint8)))
-    for measured, pixels in _look(data):
-        survey.images.append(measured)
-        average = survey.averages.setdefault((measured.split, measured.class_name), Average())
+    for image, pixels in _measure_all(data):
+        survey.images.append(image)
+        average = survey.averages.setdefault((image.split, image.class_name), Average())
         average.add(np.asarray(Image.fromarray(pixels).convert("L")))
-        if measured.file in survey.samples:
-            survey.samples[measured.file] = pixels
+        if image.file in survey.samples:
+            survey.samples[image.file] = pixels
     return survey
 
 
-def measured(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measured, NDArray[np.uint8]]:
-    """One encoded image's numbers, and the image as a model sees it: uint8 (height, width, 3).
+def measure_image(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measured, NDArray[np.uint8]]:
+    """Measure an encoded image.
+
+    Args:
+        data: The file's content.
+        file: The file's path in the data set: SPLIT/CLASS/NAME.
+        preprocessor: The preprocessing of a model.
+
+    Returns:
+        The image's numbers, and the image as a model sees it: uint8 (height, width, 3).
 
     Raises:
-        ImageError: it cannot be used.
+        ImageError: The image cannot be decoded or is refused.
     """
     image = decode(data, preprocessor.max_pixels)
     with Image.open(io.BytesIO(data), formats=list(FORMATS)) as header:
@@ -135,20 +160,20 @@ def measured(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measur
     return numbers, preprocessor.convert_to_tensor(image)[0]
 
 
-def _look(data: DataSet) -> Iterator[tuple[Measured, NDArray[np.uint8]]]:
-    """Every image in order, decoded by several threads a chunk at a time."""
+def _measure_all(data: DataSet) -> Iterator[tuple[Measured, NDArray[np.uint8]]]:
+    """Measure every image, in order; several threads decode a chunk at a time."""
     preprocessor = Preprocessor(SIDE, SIDE)
     files = [*data.training, *data.testing]
 
-    def one(file: str) -> tuple[Measured, NDArray[np.uint8]]:
+    def measure_file(file: str) -> tuple[Measured, NDArray[np.uint8]]:
         try:
-            return measured((data.folder / file).read_bytes(), file, preprocessor)
+            return measure_image((data.folder / file).read_bytes(), file, preprocessor)
         except (ImageError, OSError) as error:
             raise DataError(f"cannot read {data.folder / file}: {error}") from error
 
     with ThreadPoolExecutor() as pool, tqdm(total=len(files), desc="measuring", unit="image") as progress:
         for start in range(0, len(files), _CHUNK):
-            for result in pool.map(one, files[start : start + _CHUNK]):
+            for result in pool.map(measure_file, files[start : start + _CHUNK]):
                 yield result
                 progress.update()
 

@@ -24,12 +24,15 @@ class Head:
     """One person's healthy head, drawn at random.
 
     Attributes:
-        noise: the person's irregularities.
-        stretch: float32 (3, 1), size along each axis, 1 is average.
-        waves: float32 (2, 3, 5), for each of two waves and each axis: amplitude, three wave numbers, phase.
-        scalp: thickness of skin and fat. fat: the less, the more fat lies between the muscles.
-        ventricles, sulci: size, 1 is average.
-        enhancement: contrast agent in vessels, mM. flow_void: arteries are black, as fast blood often is.
+        noise: The person's irregularities.
+        stretch: Size along each axis, 1 is average: float32 (3, 1).
+        waves: Amplitude, three wave numbers and phase, for each of two waves and each axis: float32 (2, 3, 5).
+        scalp: Thickness of skin and fat, in units of 10 cm.
+        fat: A threshold; the lower it is, the more fat lies between the muscles.
+        ventricles: Size of the ventricles, 1 is average.
+        sulci: Width of the sulci, 1 is average.
+        enhancement: Contrast agent in vessels, in mM.
+        flow_void: Whether arteries are black, as fast blood often is.
     """
 
     noise: SmoothNoise
@@ -44,7 +47,7 @@ class Head:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Head":
-        """A head at random; whatever differs here differs alike in every class."""
+        """Draw a head at random; the class plays no part in it."""
         waves = np.concatenate(
             [rng.uniform(0.005, 0.018, (2, 3, 1)), rng.normal(0.0, 3.0, (2, 3, 3)), rng.uniform(0, 6.283, (2, 3, 1))], 2
         )
@@ -61,7 +64,7 @@ class Head:
         )
 
     def native(self, points: Floats) -> Floats:
-        """Points of this person's head to those of the average head: float32 (3, n)."""
+        """Map points of this person's head to points of the average head: float32 (3, n)."""
         points = points / self.stretch
         moved = points.copy()
         for wave in self.waves:
@@ -70,13 +73,16 @@ class Head:
 
 
 def radius(points: Floats, centre: tuple[float, float, float], axes: tuple[float, float, float]) -> Floats:
-    """1 on the ellipsoid's surface, less inside: float32 (n,)."""
+    """The ellipsoid's radius function, 1 on its surface and less inside: float32 (n,)."""
     scaled = (points - np.array(centre, np.float32)[:, None]) / np.array(axes, np.float32)[:, None]
     return np.sqrt(np.einsum("in,in->n", scaled, scaled))
 
 
 def base_height(x: Floats, y: Floats) -> Floats:
-    """z of the skull base: anterior fossa high, middle fossa lower with a raised sella, posterior fossa lowest."""
+    """Height z of the skull base.
+
+    The anterior fossa is high, the middle fossa is lower and has a raised sella, the posterior fossa is lowest.
+    """
     front = _step((y - 0.24) / 0.03)
     back = _step((-0.14 - y) / 0.05)
     middle = -0.47 + 0.085 * np.exp(-((x / 0.14) ** 2))
@@ -85,7 +91,7 @@ def base_height(x: Floats, y: Floats) -> Floats:
 
 
 def depth_in_cavity(points: Floats) -> Floats:
-    """Distance to the inner skull, roughly; negative outside the brain's cavity: float32 (n,)."""
+    """Approximate distance to the inner skull, negative outside the brain's cavity: float32 (n,)."""
     x, y, z = points
     return np.minimum((1 - radius(points, (0, -0.0184, 0), CAVITY)) * 0.75, z - base_height(x, y))
 
@@ -100,7 +106,7 @@ def healthy(points: Floats, head: Head) -> tuple[Labels, Floats]:
     """The tissue and the contrast agent at points of the average head.
 
     Returns:
-        labels: uint8 (n,), of ``Tissue``. agent: float32 (n,), mM.
+        The tissues, values of ``Tissue``, uint8 (n,); and the concentrations of the contrast agent in mM, float32 (n,).
     """
     depth = depth_in_cavity(points)
     bone = petrous(points)

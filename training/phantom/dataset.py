@@ -1,12 +1,13 @@
-"""A phantom data set on disk, in the layout of the Kaggle set, with a manifest that says what each image is."""
+"""Writes a phantom data set in the layout of the Kaggle set, with a manifest that describes each image.
+
+The real set cannot ship with the project. In the phantom, heads are solid functions of three coordinates, so that a
+slice in any plane shows the same anatomy; everything but the lesion is drawn before the class is looked at.
+"""
 
 import hashlib
 import io
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from brain_tumor.atomic import atomic_folder
 from brain_tumor.metadata import PHANTOM
-from training.data import MANIFEST, TESTING, TRAINING
+from training.errors import TrainingError
+from training.layout import MANIFEST, TESTING, TRAINING
 from training.phantom.lesions import KINDS
 from training.phantom.patient import SLICES, ScannedSlice, scan
 from training.phantom.scanner import PLANES
@@ -26,22 +29,25 @@ from training.workers import workers
 
 MASKS = "Masks"
 _ABBREVIATIONS = {"glioma": "gl", "meningioma": "me", "notumor": "no", "pituitary": "pi"}
-_SPLITS = {TRAINING: "Tr", TESTING: "Te"}
+_SPLIT_PREFIXES = {TRAINING: "Tr", TESTING: "Te"}  # of the file names, as in the Kaggle set
 _JPEG_QUALITY = 92
-_GROUP = len(KINDS) * len(PLANES)  # this many patients hold every class in every plane once
+_GROUP = len(KINDS) * len(PLANES)  # patients that hold every class in every plane once
 
 
-class DatasetError(Exception):
-    """The data set cannot be made as asked; the message says what to change."""
+class PhantomError(TrainingError):
+    """The phantom cannot be made as the options ask; the message says what to change."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made.
+    """Describes the phantom to make.
 
     Attributes:
-        training, testing: patients of each split, multiples of 12 (four classes in three planes).
-        size: of the images, pixels. masks: whether to write each tumour's mask, too.
+        training: Number of training patients, a multiple of 12 (four classes in three planes).
+        testing: Number of test patients, likewise.
+        seed: Another seed makes other patients.
+        size: Side of the images, in pixels.
+        masks: Whether each tumour's mask is written, too.
     """
 
     training: int
@@ -51,62 +57,81 @@ class Plan:
     masks: bool = False
 
     def __post_init__(self) -> None:
-        for split in (self.training, self.testing):
-            if split < _GROUP or split % _GROUP:
-                raise DatasetError(
-                    f"--patients must be multiples of {_GROUP} (four classes in three planes), not {split}"
+        for count in (self.training, self.testing):
+            if count < _GROUP or count % _GROUP:
+                raise PhantomError(
+                    f"--patients must be multiples of {_GROUP} (four classes in three planes), not {count}"
                 )
         if not 32 <= self.size <= 1024:
-            raise DatasetError(f"--size must be 32 to 1024 pixels, not {self.size}")
+            raise PhantomError(f"--size must be 32 to 1024 pixels, not {self.size}")
         if self.seed < 0:
-            raise DatasetError(f"--seed must not be negative, not {self.seed}")
+            raise PhantomError(f"--seed must not be negative, not {self.seed}")
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient's place in the data set; ``number`` seeds all that is random in it."""
+    """One patient's position in the data set.
+
+    Attributes:
+        number: The patient's number, which seeds everything that is random in the patient's images.
+        split: Training or Testing.
+        class_name: The class that the images show.
+        plane: The plane that is cut.
+        first: The number of the patient's first image within split and class.
+    """
 
     number: int
     split: str
     class_name: str
     plane: str
-    first: int  # the number of the first image within split and class
+    first: int
 
     def files(self) -> list[str]:
         """The images' paths in the data set."""
-        prefix = f"{_SPLITS[self.split]}-{_ABBREVIATIONS[self.class_name]}"
+        prefix = f"{_SPLIT_PREFIXES[self.split]}-{_ABBREVIATIONS[self.class_name]}"
         return [f"{self.split}/{self.class_name}/{prefix}_{self.first + i:04d}.jpg" for i in range(SLICES)]
 
 
 def patients(plan: Plan) -> list[Patient]:
-    """Who is scanned: as many of each class in each plane, no one in both splits."""
-    found: list[Patient] = []
-    for split, count in zip(_SPLITS, (plan.training, plan.testing), strict=True):
+    """The patients of a plan: every class has as many in each plane, and no patient is in both splits."""
+    everyone: list[Patient] = []
+    for split, count in zip(_SPLIT_PREFIXES, (plan.training, plan.testing), strict=True):
         for index in range(count):
             turn, kind = divmod(index, len(KINDS))
-            found.append(Patient(len(found), split, list(KINDS)[kind], list(PLANES)[turn % len(PLANES)], turn * SLICES))
-    return found
+            plane = list(PLANES)[turn % len(PLANES)]
+            everyone.append(Patient(len(everyone), split, list(KINDS)[kind], plane, turn * SLICES))
+    return everyone
 
 
 def write(plan: Plan, out: Path, processes: int) -> int:
-    """Make the data set; the same plan gives the same bytes, however many ``processes`` make it.
+    """Make the data set; the same plan gives the same bytes, however many processes make it.
+
+    Args:
+        plan: What to make.
+        out: The folder to make; it may exist, but must be empty then.
+        processes: Number of processes.
 
     Returns:
-        how many images were written.
+        The number of images.
 
     Raises:
-        DatasetError: ``out`` is not empty or cannot be written; nothing is left behind then.
+        PhantomError: ``out`` is not empty or cannot be written; nothing is left behind then.
     """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PhantomError(f"{out} exists and is not an empty folder: remove it, or name another")
     everyone = patients(plan)
     hashes: dict[str, str] = {}
-    with _published(out) as folder:
-        for patient, images in zip(everyone, _scans(plan, everyone, processes), strict=True):
-            for file, (image, mask) in zip(patient.files(), images, strict=True):
-                _save(folder / file, image)
-                hashes[file] = hashlib.sha256(image).hexdigest()
-                if plan.masks:
-                    _save((folder / MASKS / file).with_suffix(".png"), mask)
-        (folder / MANIFEST).write_text(_manifest(plan, everyone, hashes), encoding="utf-8")
+    try:
+        with atomic_folder(out.resolve()) as folder:
+            for patient, images in zip(everyone, _scans(plan, everyone, processes), strict=True):
+                for file, (image, mask) in zip(patient.files(), images, strict=True):
+                    _save(folder / file, image)
+                    hashes[file] = hashlib.sha256(image).hexdigest()
+                    if plan.masks:
+                        _save((folder / MASKS / file).with_suffix(".png"), mask)
+            (folder / MANIFEST).write_text(_manifest(plan, everyone, hashes), encoding="utf-8")
+    except OSError as error:
+        raise PhantomError(f"cannot write {out}: {error.strerror or error}") from error
     return len(everyone) * SLICES
 
 
@@ -120,7 +145,7 @@ def _scans(plan: Plan, everyone: list[Patient], count: int) -> Iterator[list[tup
 
 
 def _encoded(plan: Plan, patient: Patient) -> list[tuple[bytes, bytes]]:
-    """Each image as JPEG and, where the plan wants it, its mask as PNG."""
+    """Each image as JPEG and, where the plan asks for masks, its mask as PNG."""
     images: Iterable[ScannedSlice] = scan(plan.seed, patient.number, patient.class_name, patient.plane, plan.size)
     return [
         (
@@ -156,22 +181,3 @@ def _manifest(plan: Plan, everyone: list[Patient], hashes: dict[str, str]) -> st
         for file in patient.files()
     ]
     return json.dumps({"data": PHANTOM, "plan": asdict(plan), "images": images}, indent=1) + "\n"
-
-
-@contextmanager
-def _published(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes ``out`` when all went well and vanishes otherwise."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetError(f"{out} exists and is not an empty folder: remove it, or name another")
-    out = out.resolve()  # "." has no name
-    folder = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
-    except OSError as error:
-        raise DatasetError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """The three tumour kinds: where each grows, what shape it takes, and what it does to the brain around it.
 
-Size and contrast agent come from one distribution for all kinds; place and shape alone tell them apart.
+Size and contrast agent have one distribution for all kinds; only place and shape differ between them.
 """
 
 from dataclasses import dataclass
@@ -29,27 +29,36 @@ class Lesion(Protocol):
         """How far the brain at each point was moved aside: float32 (3, n)."""
 
     def paint(self, points: Floats, labels: Labels, agent: Floats) -> None:
-        """Lay the tumour over healthy ``labels`` and ``agent``, in place."""
+        """Write the tumour over healthy ``labels`` and ``agent``, in place."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator, noise: SmoothNoise) -> "Lesion":
-        """One of its kind, anywhere it may grow."""
+        """Draw a tumour of this kind at any place where the kind grows."""
 
 
 @dataclass(frozen=True)
 class Glioma:
-    """Within white matter: an irregular ring that enhances, a dark core, dark oedema, and a midline shift."""
+    """A tumour in white matter: an irregular ring that enhances, a dark core, dark oedema, and a midline shift.
+
+    Attributes:
+        noise: The irregularities of its surface and texture.
+        centre: float32 (3,).
+        size: Radius, in units of 10 cm.
+        agent: Contrast agent in the ring, in mM.
+        core: Radius of the core, as a share of the ring's.
+        oedema: Width of the oedema around the ring, as a share of the radius.
+    """
 
     noise: SmoothNoise
-    centre: Floats  # (3,)
+    centre: Floats
     size: float
     agent: float
-    core: float  # of the radius
-    oedema: float  # of the radius, beyond the ring
+    core: float
+    oedema: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator, noise: SmoothNoise) -> "Glioma":
-        """Anywhere in the hemispheres, away from skull, midline structures and sella."""
+        """Draw one in the hemispheres, away from skull, midline structures and sella."""
         size = rng.uniform(*SIZES)
         while True:
             centre = rng.uniform((-0.5, -0.7, -0.35), (0.5, 0.65, 0.65)).astype(np.float32)
@@ -92,11 +101,23 @@ class Glioma:
 
 @dataclass(frozen=True)
 class Meningioma:
-    """On the inner skull or the falx: a broad base, smooth, homogeneous and bright, a CSF cleft, a dural tail."""
+    """A tumour on the inner skull or the falx.
+
+    It has a broad base, is smooth, homogeneous and bright, and has a CSF cleft and a dural tail.
+
+    Attributes:
+        noise: The irregularities of its surface.
+        anchor: The point on the dura where it grows: float32 (3,).
+        normal: The direction from there into the brain: float32 (3,).
+        size: Radius, in units of 10 cm.
+        agent: Contrast agent, in mM.
+        cleft: Width of the CSF cleft, in units of 10 cm.
+        on_falx: Whether it grows on the falx, not on the skull.
+    """
 
     noise: SmoothNoise
-    anchor: Floats  # (3,), on the dura
-    normal: Floats  # (3,), into the brain
+    anchor: Floats
+    normal: Floats
     size: float
     agent: float
     cleft: float
@@ -104,13 +125,13 @@ class Meningioma:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, noise: SmoothNoise) -> "Meningioma":
-        """Convexity, skull base or falx, one in three each, away from the sella."""
+        """Draw one on the convexity, the skull base or the falx, with equal chance, away from the sella."""
         size = rng.uniform(*SIZES)
         while True:
-            place = rng.integers(3)
-            anchor = (_on_convexity, _on_skull_base, _on_falx)[place](rng, size)
+            site = rng.integers(3)
+            anchor = (_on_convexity, _on_skull_base, _on_falx)[site](rng, size)
             if anchor is not None and _off_sella(anchor, size):
-                falx = bool(place == 2)
+                falx = bool(site == 2)
                 normal = np.array([rng.choice([-1, 1]), 0, 0], np.float32) if falx else _inwards(anchor)
                 return cls(noise, anchor, normal, size, rng.uniform(*AGENT), rng.uniform(0.01, 0.025), falx)
 
@@ -148,18 +169,27 @@ class Meningioma:
 
 @dataclass(frozen=True)
 class PituitaryTumour:
-    """In the midline at the sella, over 10 mm: two lobes with a waist between, smooth, often a cyst."""
+    """A tumour in the midline at the sella, over 10 mm: two smooth lobes with a waist between, often with a cyst.
+
+    Attributes:
+        noise: The irregularities of its surface.
+        lower: Centre of the lower lobe: float32 (3,).
+        upper: Centre of the upper lobe: float32 (3,).
+        size: Radius, in units of 10 cm.
+        agent: Contrast agent, in mM.
+        cyst: Radius of the cyst, in units of 10 cm; 0 where there is none.
+    """
 
     noise: SmoothNoise
-    lower: Floats  # (3,)
-    upper: Floats  # (3,)
+    lower: Floats
+    upper: Floats
     size: float
     agent: float
-    cyst: float  # radius; 0 for none
+    cyst: float
 
     @classmethod
     def draw(cls, rng: np.random.Generator, noise: SmoothNoise) -> "PituitaryTumour":
-        """At the sella, growing upwards."""
+        """Draw one at the sella that grows upwards."""
         size = rng.uniform(*SIZES)
         lower = np.array(SELLA) + rng.uniform(-0.015, 0.015, 3)
         upper = lower + np.array([*rng.uniform(-0.03, 0.03, 2), size * rng.uniform(0.85, 1.1)])
@@ -192,7 +222,7 @@ class PituitaryTumour:
         return np.minimum(below / (0.71 * self.size), above / (0.89 * self.size)) + bumps
 
 
-# What a class shows, in the order of their names.
+# The tumour that each class shows, sorted by class name.
 KINDS: dict[str, type[Lesion] | None] = {
     "glioma": Glioma,
     "meningioma": Meningioma,
@@ -204,29 +234,28 @@ KINDS: dict[str, type[Lesion] | None] = {
 def _on_convexity(rng: np.random.Generator, _: float) -> Floats | None:
     direction = rng.standard_normal(3)
     anchor = direction / np.linalg.norm(direction) * CAVITY + (0, -0.0184, 0)
-    return _place(*anchor) if anchor[2] > -0.25 else None
+    return _point(*anchor) if anchor[2] > -0.25 else None
 
 
 def _on_skull_base(rng: np.random.Generator, _: float) -> Floats | None:
     x, y = rng.uniform((-0.5, -0.1), (0.5, 0.6))
-    anchor = _place(x, y, float(base_height(np.array([x], np.float32), np.array([y], np.float32))[0]))
+    anchor = _point(x, y, float(base_height(np.array([x], np.float32), np.array([y], np.float32))[0]))
     return anchor if radius(anchor[:, None], (0, -0.0184, 0), CAVITY)[0] < 0.9 else None
 
 
 def _on_falx(rng: np.random.Generator, size: float) -> Floats | None:
-    anchor = _place(0, *rng.uniform((-0.6, 0.0), (0.7, 0.7)))
-    joined = (
-        radius(anchor[:, None], (0, -0.02, -0.03), (0.3, 0.5, 0.26))[0] < 1.2
-    )  # no falx between the hemispheres here
+    anchor = _point(0, *rng.uniform((-0.6, 0.0), (0.7, 0.7)))
+    # Where the hemispheres are joined there is no falx.
+    joined = radius(anchor[:, None], (0, -0.02, -0.03), (0.3, 0.5, 0.26))[0] < 1.2
     return anchor if not joined and depth_in_cavity(anchor[:, None])[0] > 0.3 * size else None
 
 
-def _place(x: float, y: float, z: float) -> Floats:
+def _point(x: float, y: float, z: float) -> Floats:
     return np.array([x, y, z], np.float32)
 
 
 def _away(points: Floats, centre: Floats) -> tuple[Floats, Floats]:
-    """Unit vectors (3, n) away from the centre, and the distance (n,) to it."""
+    """Unit vectors that point away from the centre, (3, n), and the distance to it, (n,)."""
     offset = points - centre[:, None]
     distance = np.sqrt(np.einsum("in,in->n", offset, offset))
     return offset / np.maximum(distance, 1e-4), distance

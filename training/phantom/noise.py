@@ -1,4 +1,4 @@
-"""Smooth random fields in 3-D: what makes folds, warps and textures irregular."""
+"""Smooth random fields in 3-D, which make folds, warps and textures irregular."""
 
 import numpy as np
 from scipy import ndimage
@@ -6,11 +6,11 @@ from scipy import ndimage
 from training.phantom.tissue import Floats
 
 _CELLS = 40
-_SMOOTHING = 1.6  # cells; makes linear interpolation look smooth
+_SMOOTHING = 1.6  # cells; enough for linear interpolation to look smooth
 
 
 class SmoothNoise:
-    """A periodic field of zero mean and unit deviation, sampled anywhere and at any scale."""
+    """A periodic field with mean 0 and standard deviation 1, which can be sampled anywhere and at any scale."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         field = ndimage.gaussian_filter(
@@ -22,8 +22,9 @@ class SmoothNoise:
         """Sample the field.
 
         Args:
-            points: float32 (3, n). wavelength: the size of a bump and a dip, in the points' unit.
-            channel: another number gives another, practically independent field.
+            points: float32 (3, n).
+            wavelength: The size of a bump and a dip together, in the points' unit.
+            channel: Another number gives another, practically independent field.
 
         Returns:
             float32 (n,)

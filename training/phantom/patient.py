@@ -1,4 +1,4 @@
-"""One synthetic patient: a head, perhaps a tumour, and a short series of slices that show it."""
+"""One synthetic patient: a head, a tumour or none, and a short series of slices."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,19 @@ from training.phantom.anatomy import Head
 from training.phantom.lesions import KINDS, Lesion
 from training.phantom.scanner import Scanner, Slice, mask
 
-SLICES = 2  # a patient's images
-_SMALLEST = 0.018  # area of a tumour in its slice, units of 10 cm squared: a disc of 15 mm
-_COARSE = 64  # pixels a side, to measure that area
-_MOST_TRIES = 100_000
+SLICES = 2  # images of each patient
+_MIN_AREA = 0.018  # of a tumour in its slice, in units of (10 cm)^2: a disc of 15 mm
+_AREA_SIDE = 64  # pixels a side of the mask that this area is measured on
+_MAX_TRIES = 100_000
 
 
 @dataclass(frozen=True)
 class ScannedSlice:
-    """A slice and what it shows.
+    """An image of a slice, and where its tumour is.
 
     Attributes:
-        pixels: uint8 (size, size). mask: bool (size, size), the tumour; empty for notumor.
+        pixels: uint8 (size, size).
+        mask: Whether a pixel shows the tumour, never for notumor: bool (size, size).
     """
 
     pixels: NDArray[np.uint8]
@@ -28,11 +29,18 @@ class ScannedSlice:
 
 
 def scan(seed: int, patient: int, class_name: str, plane: str, size: int) -> list[ScannedSlice]:
-    """The patient's images; the same arguments give the same pixels.
+    """Scan a patient; the same arguments give the same pixels.
 
-    Head, slices and scanner are drawn from a stream of their own, and so is the noise: another class changes the tumour
-    and what it displaces, and nothing else. Tumours are drawn until one shows in these slices, so that where a head is
-    cut says nothing of the class.
+    Head, slices and scanner have one random stream, the tumour and the noise have one each. So another class changes
+    the tumour and the tissue that it displaces, and nothing else. Tumours are drawn until one is visible in these
+    slices, so that the position of a slice is independent of the class.
+
+    Args:
+        seed: The data set's seed.
+        patient: The patient's number.
+        class_name: The class that the images show.
+        plane: The plane that is cut.
+        size: Side of the images, in pixels.
     """
     rng, lesion_rng, noise_rng = (np.random.default_rng([seed, patient, stream]) for stream in range(3))
     head, scanner, first = Head.draw(rng), Scanner.draw(rng), Slice.draw(rng, plane)
@@ -53,12 +61,12 @@ def _lesion_in(series: list[Slice], head: Head, class_name: str, rng: np.random.
     kind = KINDS[class_name]
     if kind is None:
         return None
-    for _ in range(_MOST_TRIES):
+    for _ in range(_MAX_TRIES):
         lesion: Lesion = kind.draw(rng, head.noise)
-        if all(_area(head, lesion, cut) >= _SMALLEST for cut in series):
+        if all(_area(head, lesion, cut) >= _MIN_AREA for cut in series):
             return lesion
-    raise AssertionError(f"no {class_name} fits these slices")  # planes and places above exclude this
+    raise AssertionError(f"no {class_name} fits these slices")  # the planes and the tumours' places exclude this
 
 
 def _area(head: Head, lesion: Lesion, cut: Slice) -> float:
-    return float(mask(head, lesion, cut, _COARSE).mean()) * cut.field_of_view**2
+    return float(mask(head, lesion, cut, _AREA_SIDE).mean()) * cut.field_of_view**2

@@ -1,6 +1,7 @@
-"""From a head to an image: the plane that is cut, and everything a scanner adds to it.
+"""Turns a head into an image: the plane that is cut, and everything that a scanner adds to it.
 
-Nothing here knows a class. Slice, field of view, sequence, noise and brightness have one distribution for all.
+Nothing here depends on the class. Slice, field of view, sequence, noise and brightness have one distribution for all
+classes.
 """
 
 from dataclasses import dataclass, replace
@@ -13,27 +14,30 @@ from training.phantom.anatomy import Head, depth_in_cavity, healthy
 from training.phantom.lesions import Lesion
 from training.phantom.tissue import Floats, Sequence
 
-# Where a plane is cut, along its own axis: a pituitary tumour shows only near the sella, so all classes are cut there.
+# The axis of each plane, and the range in which it is cut along that axis. A pituitary tumour is visible only near the
+# sella, so all classes are cut there.
 PLANES = {"axial": (2, (-0.40, -0.20)), "coronal": (1, (0.03, 0.19)), "sagittal": (0, (-0.09, 0.09))}
 _FIELD_OF_VIEW = {"axial": 2.0, "coronal": 2.05, "sagittal": 2.15}  # units of 10 cm
 _CENTRE = {"axial": (0.0, 0.0, 0.0), "coronal": (0.0, 0.0, -0.08), "sagittal": (0.0, 0.0, -0.08)}
-# Rows: where the image's right, its down, and the cut's thickness point.
+# Rows: the directions of the image's right, of its down, and of the cut's thickness.
 _AXES = {
     "axial": ((1, 0, 0), (0, -1, 0), (0, 0, 1)),
     "coronal": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
     "sagittal": ((0, -1, 0), (0, 0, -1), (1, 0, 0)),
 }
 _SUBSLICES = 2
-_CHUNK = 8192  # points at once: what they need fits a core's cache
+_CHUNK = 8192  # points at once; their data fits a core's cache
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice's geometry.
+    """The geometry of a slice; lengths are in units of 10 cm.
 
     Attributes:
-        field_of_view: side of the image. thickness: of the slice; in units of 10 cm.
-        axes: float32 (3, 3), rows: the image's right, down, and the thickness. centre: float32 (3,).
+        field_of_view: Side of the image.
+        thickness: Thickness of the slice.
+        axes: Directions of the image's right, of its down, and of the thickness, one per row: float32 (3, 3).
+        centre: float32 (3,).
     """
 
     field_of_view: float
@@ -43,7 +47,7 @@ class Slice:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, plane: str) -> "Slice":
-        """A plane through the region of the sella, tilted and turned a little, as heads lie in a scanner."""
+        """Draw a plane through the region of the sella, tilted and turned a little, as heads lie in a scanner."""
         axis, (low, high) = PLANES[plane]
         centre = np.array(_CENTRE[plane]) + rng.uniform(-0.05, 0.05, 3)
         centre[axis] = rng.uniform(low, high)
@@ -56,14 +60,18 @@ class Slice:
         )
 
     def next(self, distance: float) -> "Slice":
-        """The parallel slice at that distance."""
+        """The parallel slice at a distance."""
         centre = self.centre + np.float32(distance) * self.axes[2]
         return replace(self, centre=centre.astype(np.float32))
 
     def points(self, size: int, subslices: int = 1, rng: np.random.Generator | None = None) -> Floats:
         """The head's points under ``size`` x ``size`` pixels: float32 (3, subslices * size * size).
 
-        With ``rng`` each point lies anywhere in its subslice, so that surfaces in the plane show no steps.
+        Args:
+            size: Pixels a side.
+            subslices: Layers of points within the slice's thickness.
+            rng: Where given, each point lies at a random depth in its subslice, so that surfaces in the plane show no
+                steps.
         """
         ticks = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5) * np.float32(self.field_of_view)
         through = ((np.arange(subslices, dtype=np.float32) + 0.5) / subslices - 0.5) * np.float32(self.thickness)
@@ -76,11 +84,15 @@ class Slice:
 
 @dataclass(frozen=True)
 class Scanner:
-    """One scan's settings, the same for its slices.
+    """The settings of a scan, which are the same for all its slices.
 
     Attributes:
-        noise: deviation, of white matter's signal. bias: float32 (3, 3), the field's strength on a coarse grid.
-        blur: deviation, of the image's side. brightness: white matter's grey level. gamma: of the display.
+        sequence: The pulse sequence.
+        noise: Standard deviation, as a share of white matter's signal.
+        bias: Strength of the bias field on a coarse grid: float32 (3, 3).
+        blur: Standard deviation, as a share of the image's side.
+        brightness: Grey level of white matter.
+        gamma: Gamma of the display.
     """
 
     sequence: Sequence
@@ -92,7 +104,7 @@ class Scanner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Scanner":
-        """Settings at random: 1 to 6 % noise, a bias field of 0.90 to 1.10 (BrainWeb), a blur, a display window."""
+        """Draw settings: 1 to 6 % noise, a bias field of 0.90 to 1.10 (BrainWeb), a blur, a display window."""
         return cls(
             Sequence.draw(rng),
             rng.uniform(0.01, 0.06),
@@ -128,13 +140,13 @@ class Scanner:
 
 
 def mask(head: Head, lesion: Lesion, cut: Slice, size: int) -> NDArray[np.bool_]:
-    """The tumour in a slice: bool (size, size)."""
+    """Whether a pixel of a slice shows the tumour: bool (size, size)."""
     points = head.native(cut.points(size))
     return lesion.inside(points).reshape(size, size)
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turns about x, y and z, in radians, one after the other."""
+    """Rotation about x, then y, then z; angles in radians."""
     matrix = np.eye(3)
     for axis, angle in enumerate(angles):
         turn = np.eye(3)

@@ -1,4 +1,4 @@
-"""Tissues and their signal in a T1-weighted scan: what the scanner sees of the anatomy."""
+"""Tissues and their signal in a T1-weighted scan."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,7 +13,7 @@ RELAXIVITY = 4.5  # r1 of a gadolinium contrast agent, 1 / (mM s)
 
 
 class Tissue(IntEnum):
-    """What fills a point of the head."""
+    """The tissue at a point of the head."""
 
     AIR = 0
     FAT = 1
@@ -30,8 +30,8 @@ class Tissue(IntEnum):
     OEDEMA = 12
 
 
-# Proton density, T1 = A * field ** C (A in s, field in T), T2 in s. Scalp, marrow, CSF, grey, white and tumour after
-# Gach et al. 2008 (MR Shepp-Logan phantom); the others are set between them by their usual look in T1.
+# Proton density; A (s) and C of T1 = A * field ** C, field in T; T2 (s). Scalp, marrow, CSF, grey, white and tumour are
+# from Gach et al. 2008 (MR Shepp-Logan phantom); the others are set between them by their usual look in T1.
 _PROPERTIES: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.AIR: (0.0, 1.0, 0.0, 0.1),
     Tissue.FAT: (0.8, 0.324, 0.137, 0.07),
@@ -51,11 +51,14 @@ _PROPERTIES: dict[Tissue, tuple[float, float, float, float]] = {
 
 @dataclass(frozen=True)
 class Sequence:
-    """A spin-echo scan's settings.
+    """The settings of a spin-echo scan, and how one person's tissues differ from the table.
 
     Attributes:
-        field: T. repetition_time, echo_time: s.
-        t1_factors, density_factors: float64 (tissue,), how far this person lies from the table.
+        field: Field strength, in T.
+        repetition_time: In s.
+        echo_time: In s.
+        t1_factors: Factor of each tissue's T1: float64 (tissue,).
+        density_factors: Factor of each tissue's proton density: float64 (tissue,).
     """
 
     field: float
@@ -66,7 +69,7 @@ class Sequence:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Sequence":
-        """Settings at random: TR around 500 ms, TE around 15 ms, 1 to 3 T."""
+        """Draw settings: TR around 500 ms, TE around 15 ms, 1 to 3 T."""
         factors = rng.uniform(0.92, 1.08, len(Tissue))
         factors[Tissue.WHITE] *= rng.uniform(0.72, 0.95)  # grey and white differ more in some sequences than in others
         densities = np.ones(len(Tissue))
@@ -78,8 +81,8 @@ class Sequence:
         """M0 (1 - exp(-TR / T1)) exp(-TE / T2), with 1/T1' = 1/T1 + r1 C.
 
         Args:
-            labels: uint8 (...), of ``Tissue``.
-            agent: float32 (...), contrast agent's concentration C, mM.
+            labels: Values of ``Tissue``: uint8 (...).
+            agent: Concentration C of the contrast agent in mM: float32 (...).
         """
         density, a, c, t2 = np.array([_PROPERTIES[tissue] for tissue in Tissue]).T
         rate = (1.0 / (a * self.field**c * self.t1_factors)).astype(np.float32)
@@ -87,5 +90,5 @@ class Sequence:
         return scale[labels] * -np.expm1(-np.float32(self.repetition_time) * (rate[labels] + RELAXIVITY * agent))
 
     def white(self) -> float:
-        """The signal of white matter, which noise and brightness are given in."""
+        """The signal of white matter, the unit of noise and brightness."""
         return float(self.signal(np.array([Tissue.WHITE], np.uint8), np.zeros(1, np.float32))[0])

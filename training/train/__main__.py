@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training import cli, data
+from training import cli
+from training.data.data_set import find
+from training.data.groups import load_or_by_patient
 from training.options import add_options, read_options
 from training.train.options import Options, configure
 
@@ -31,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         configuration = configure(args.model, read_options(parser, args, Options))
         from training.train import run  # imports TensorFlow, for which --help should not wait
 
-        data_set = data.find(args.data)
-        groups = cli.groups_of(args, data_set)
+        data_set = find(args.data)
+        groups = load_or_by_patient(args.groups, data_set)
         cli.check_folder(args.run)
         metadata = run.train(data_set, groups, configuration, args.run)
         validation = metadata.metrics["validation"]

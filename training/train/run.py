@@ -24,9 +24,10 @@ from brain_tumor.atomic import atomic_file
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import MetadataError, ModelMetadata
 from converter.single_precision import in_float32
-from training import data
 from training.atomic import write_json
+from training.data.data_set import DataSet
 from training.data.groups import Groups
+from training.data.reading import read
 from training.data.split import hold_out
 from training.train import calibrate, networks
 from training.train.checkpoint import Checkpoint, CheckpointError, require_same
@@ -58,7 +59,7 @@ class Validation:
     labels: NDArray[np.int64]
 
 
-def train(data_set: data.DataSet, groups: Groups, configuration: Configuration, folder: Path) -> ModelMetadata:
+def train(data_set: DataSet, groups: Groups, configuration: Configuration, folder: Path) -> ModelMetadata:
     """Fit on one part of Training, and choose temperature and threshold on the other; Testing is not used.
 
     An interrupted run is continued; a finished one is left as it is.
@@ -95,7 +96,7 @@ def train(data_set: data.DataSet, groups: Groups, configuration: Configuration, 
     model = _build(configuration, len(data_set.class_names))
     preprocessor = Preprocessor(configuration.side, configuration.side, configuration.resampling)
     scans, validation = (
-        Images(data.read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
+        Images(read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
     )
     ood_samples = None
     if configuration.ood_samples:

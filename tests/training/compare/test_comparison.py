@@ -21,7 +21,7 @@ from training.compare.__main__ import main
 from training.compare.comparison import COMPARISON, compare
 from training.compare.plan import Plan
 from training.compare.table import Row, select_model
-from training.data import DataSet, find
+from training.data.data_set import DataSet, find
 from training.data.groups import by_patient
 from training.train import run
 

@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from tests.training.configurations import configuration
 from training.compare.search import propose_rate, search
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.data.groups import by_patient
 from training.train.checkpoint import CheckpointError
 from training.train.fit import DivergedError

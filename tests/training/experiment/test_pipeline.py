@@ -9,7 +9,7 @@ import pytest
 
 from brain_tumor.contract import METADATA_ASSET
 from brain_tumor.metadata import ModelMetadata
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.experiment.__main__ import main
 from training.experiment.pipeline import EXPERIMENT
 from training.experiment.served import check

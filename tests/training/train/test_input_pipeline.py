@@ -10,7 +10,8 @@ import converter.verify
 import gateway.model.responses
 from brain_tumor.image import Preprocessor
 from tests.training.scans import phantom
-from training import data
+from training.data import reading
+from training.data.data_set import find
 from training.train.input_pipeline import Images, augment, training_batches, validation_batches
 from training.train.recipes import Augmentation
 
@@ -28,9 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scans(folder: Path) -> Images:
     """24 images, in the order of the data set's files."""
-    data_set = data.find(folder)
+    data_set = find(folder)
     return Images(
-        data.read(folder, list(data_set.training), Preprocessor(SIDE, SIDE)), data_set.labels(data_set.training)
+        reading.read(folder, list(data_set.training), Preprocessor(SIDE, SIDE)), data_set.labels(data_set.training)
     )
 
 
@@ -65,9 +66,9 @@ def shown(result: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]
 @pytest.mark.parametrize("resampling", ["bilinear", "lanczos"])
 def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
     preprocessor = Preprocessor(SIDE, SIDE, resampling)
-    data_set = data.find(folder)
+    data_set = find(folder)
     files = list(data_set.training)
-    scans = Images(data.read(folder, files, preprocessor), data_set.labels(files))
+    scans = Images(reading.read(folder, files, preprocessor), data_set.labels(files))
     expected = [preprocessor.from_bytes((folder / file).read_bytes())[0] for file in files]
     expected_rows = sorted(zip([image.tobytes() for image in expected], data_set.labels(files).tolist(), strict=True))
     assert shown(batches(scans, AS_THEY_ARE)) == expected_rows
@@ -76,7 +77,7 @@ def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampli
 
 
 def test_training_gateway_and_converter_have_one_preprocessing() -> None:
-    assert gateway.model.responses.Preprocessor is converter.verify.Preprocessor is data.Preprocessor is Preprocessor
+    assert gateway.model.responses.Preprocessor is converter.verify.Preprocessor is reading.Preprocessor is Preprocessor
 
 
 def test_batches_are_bytes_and_targets_one_hot(scans: Images) -> None:

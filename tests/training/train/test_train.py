@@ -19,7 +19,7 @@ from brain_tumor.metadata import ModelMetadata
 from tests.processes import ROOT
 from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom
-from training import data as images
+from training.data.data_set import find
 from training.data.groups import by_patient
 from training.train.__main__ import main
 
@@ -108,7 +108,7 @@ def test_the_metadata_say_what_was_trained_and_how(metadata: ModelMetadata, data
     assert set(metadata.versions) == {"python", "keras", "tensorflow", "numpy"}
     training = metadata.training
     assert (training["data"], training["audited"], training["epochs"]) == ("phantom", False, 2)
-    assert training["fingerprint"] == images.find(data).fingerprint()
+    assert training["fingerprint"] == find(data).fingerprint()
     assert training["images"] == {"fitted": 62, "validated": 10}
     assert training["groups"] == {"fitted": 31, "validated": 5}  # two images a patient
     options = training["options"]
@@ -118,7 +118,7 @@ def test_the_metadata_say_what_was_trained_and_how(metadata: ModelMetadata, data
 
 def test_the_runs_file_says_which_images_were_fitted_and_validated(trained: Path, data: Path) -> None:
     run = json.loads((trained / "run.json").read_text())
-    data_set = images.find(data)
+    data_set = find(data)
     assert sorted(run["fitted"] + run["validated"]) == list(data_set.training)
     patients = [{data_set.patients[file] for file in run[part]} for part in ("fitted", "validated")]
     assert not patients[0] & patients[1]
@@ -218,7 +218,7 @@ def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: 
     for split in ("Training", "Testing"):
         for name in ("glioma", "notumor"):
             shutil.copytree(data / split / name, two / split / name)
-    data_set = images.find(two)
+    data_set = find(two)
     groups = tmp_path / "groups.json"
     by_patient(data_set).save(groups, data_set.fingerprint())
     options = ["--groups", str(groups), "--recipe", "original", "--epochs", "1", "--seed", "7"]

@@ -1,7 +1,7 @@
 """A Kaggle on loopback for the tests that fetch: the API call and the storage it redirects to, and their failures.
 
-kagglesdk knows its hosts by heart. So the hub is also the HTTP proxy of the command under test, which with
-KAGGLE_API_ENVIRONMENT=LOCALHOST calls http://localhost/api/...: whatever host it asks for, the request ends here.
+The hosts are constants of kagglesdk. So the hub is also the HTTP proxy of the command under test, which calls
+http://localhost/api/... with KAGGLE_API_ENVIRONMENT=LOCALHOST: requests to any host arrive here.
 """
 
 import base64
@@ -27,7 +27,7 @@ _CHUNK = 1 << 16
 
 @dataclass
 class Request:
-    """What the client asked for."""
+    """A request of the client."""
 
     method: str
     url: str
@@ -40,11 +40,16 @@ class Hub:
     """The fake's state, which tests change while it runs.
 
     Attributes:
-        archives: what is served for each version; others are not found.
-        status: the API's answer to every call, where not a redirect. silent: it gives none.
-        cut: bytes of an archive after which the connection ends. stalls: it stays open then, and silent.
-        flip: whether a byte of the archive is sent changed. page: whether a log-in page comes instead of it.
-        requests: all that came, whatever host they were for.
+        url: Where it listens.
+        archives: The archive of each version; other versions are not found.
+        status: The API's status for every call; 302 redirects to the storage.
+        silent: Whether the API sends no response.
+        cut: Bytes of an archive after which the connection ends.
+        stalls: Whether the connection stays open after these bytes, and silent.
+        flip: Whether one bit of the archive is sent changed.
+        page: Whether a log-in page is sent instead of the archive.
+        requests: All requests that arrived, for any host.
+        closing: Set when the hub stops.
     """
 
     url: str
@@ -59,7 +64,7 @@ class Hub:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def environment(self, home: Path) -> dict[str, str]:
-        """All that the command under test gets: no credentials, and no way but through the hub."""
+        """The whole environment of the command under test: without credentials, and with the hub as its only proxy."""
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -71,13 +76,13 @@ class Hub:
 
     def downloads(self) -> list[str]:
         """The Range of each request for an archive, in order; "" for all of it."""
-        return [each.headers.get("Range", "") for each in self.requests if each.url.startswith(STORAGE)]
+        return [request.headers.get("Range", "") for request in self.requests if request.url.startswith(STORAGE)]
 
 
 def archive(folder: Path, filler: int = 3 << 20) -> bytes:
-    """A ZIP of all that ``folder`` holds but its manifest, and of a file of ``filler`` bytes beside it.
+    """A ZIP of the images of ``folder`` and of a file of ``filler`` bytes.
 
-    The filler makes more than one piece of the download; kagglehub writes pieces of 1 MiB.
+    kagglehub writes pieces of 1 MiB; the filler makes the download larger than one piece.
     """
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as made:
@@ -111,24 +116,22 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # a client that was ended, or resumes and reads no first answer
+        with contextlib.suppress(ConnectionError):  # the client stopped, or resumes without reading the response
             super().handle()
 
     def do_POST(self) -> None:  # the API
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self._note(asked)
+        call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._note(call)
         if self.state.silent:
             self.state.closing.wait(60)
-        version = asked.get("datasetVersionNumber")
+        version = call.get("datasetVersionNumber")
         status = self.state.status
         if urlsplit(self.path).path != CALL or (status == 302 and version not in self.state.archives):
             status = 404
         body = b"" if status == 302 else json.dumps({"code": status, "message": "the hub says no"}).encode()
         self.send_response(status)
         if status == 302:
-            self.send_header(
-                "Location", f"{STORAGE}/{asked['ownerSlug']}/{asked['datasetSlug']}/{version}.zip?signed=1"
-            )
+            self.send_header("Location", f"{STORAGE}/{call['ownerSlug']}/{call['datasetSlug']}/{version}.zip?signed=1")
         else:
             self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -169,8 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         sent = len(body) if self.state.cut is None else max(0, self.state.cut - start)
-        for place in range(0, min(sent, len(body)), _CHUNK):
-            self.wfile.write(body[place : min(place + _CHUNK, sent)])
+        for offset in range(0, min(sent, len(body)), _CHUNK):
+            self.wfile.write(body[offset : min(offset + _CHUNK, sent)])
         if self.state.cut is not None:
             if self.state.stalls:
                 self.state.closing.wait(60)

@@ -1,4 +1,4 @@
-"""The real command against a Kaggle on loopback: what it fetches, and what it says when it cannot."""
+"""The real command against a Kaggle on loopback: what it fetches, and its messages when it cannot."""
 
 import json
 import signal
@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT, free_port, listens, wait_until
-from tests.training.hub import CALL, Hub, archive, hub
+from tests.training.data.hub import CALL, Hub, archive, hub
 from tests.training.scans import phantom
-from training.data import DataError, DataSet, find
 from training.data.__main__ import main
-from training.data.fetch import CLASSES, COUNTS, require_space, surprises
+from training.data.data_set import DataSet, find
+from training.data.errors import DataError
+from training.data.fetch import CLASSES, COUNTS, require_space, unexpected_counts
 from training.data.manifest import hash_files
 
 _HALF = 2 << 20  # bytes; kagglehub writes whole MiB, and the archive has a little more than three
@@ -56,7 +57,7 @@ def cached(home: Path) -> Path:
 
 
 def message(done: subprocess.CompletedProcess[str]) -> str:
-    """What the command ended with: one line, and no trace."""
+    """The last line that the command printed; there is no traceback."""
     assert done.returncode == 1, done.stderr
     assert not done.stdout
     assert "Traceback" not in done.stderr
@@ -67,7 +68,7 @@ def message(done: subprocess.CompletedProcess[str]) -> str:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A command that went well, where it put what it fetched, and the hub that it asked."""
+    """A command that succeeded, the home folder that it fetched into, and the hub that it fetched from."""
 
     done: subprocess.CompletedProcess[str]
     home: Path
@@ -76,7 +77,7 @@ class Fetched:
 
 @pytest.fixture(scope="module")
 def fetched(zipped: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fetched]:
-    """Fetched under an audit hook, which sees every socket of the process and writes down where it goes."""
+    """A fetch under an audit hook, which writes down the address of every socket that the process uses."""
     home = tmp_path_factory.mktemp("home")
     (home / "sitecustomize.py").write_text(
         "import sys\n"
@@ -96,12 +97,12 @@ def test_a_version_is_fetched(fetched: Fetched, images: Path) -> None:
     assert head.split("  ")[0] == "Kaggle brain-tumor-mri-dataset, version 1"
     assert together.split() == ["together", "24", "24"]
     assert Path(last) == cached(fetched.home) / "versions/1"
-    found, original = find(Path(last)), find(images)
-    assert (found.training, found.testing) == (original.training, original.testing)
-    assert found.fingerprint() == original.fingerprint()
-    assert found.name == "Kaggle brain-tumor-mri-dataset, version 1"
+    data, original = find(Path(last)), find(images)
+    assert (data.training, data.testing) == (original.training, original.testing)
+    assert data.fingerprint() == original.fingerprint()
+    assert data.name == "Kaggle brain-tumor-mri-dataset, version 1"
     entries = json.loads((Path(last) / "manifest.json").read_text())["images"]
-    assert {each["file"]: each["sha256"] for each in entries} == hash_files(
+    assert {entry["file"]: entry["sha256"] for entry in entries} == hash_files(
         images, original.training + original.testing
     )
     assert "warning: Training/glioma has 6 images, not the 1321 known" in fetched.done.stderr
@@ -120,20 +121,20 @@ def test_no_account_is_needed_and_the_version_is_pinned(fetched: Fetched) -> Non
 
 def test_no_connection_leaves_the_machine(fetched: Fetched) -> None:
     assert set((fetched.home / "seen").read_text().split()) == {"127.0.0.1"}
-    assert [each.method for each in fetched.hub.requests] == ["POST", "GET"]
+    assert [request.method for request in fetched.hub.requests] == ["POST", "GET"]
 
 
 def test_what_is_in_the_cache_is_not_asked_for_again(fetched: Fetched) -> None:
     before = len(fetched.hub.requests)
     again = run(fetched.hub, fetched.home, "kaggle/1", "--check")
     assert (again.returncode, again.stdout) == (0, fetched.done.stdout)
-    assert "48 images are what" in again.stderr
+    assert "48 images are as" in again.stderr
     assert len(fetched.hub.requests) == before
 
 
 def test_a_download_that_broke_off_goes_on(served: Hub, tmp_path: Path) -> None:
     served.cut = _HALF + 1000
-    assert "broke off with 2.1 MB here: run the same command again" in message(run(served, tmp_path, "kaggle/1"))
+    assert "broke off after 2.1 MB: run the same command again" in message(run(served, tmp_path, "kaggle/1"))
     served.cut = None
     done = run(served, tmp_path, "kaggle/1")
     assert done.returncode == 0, done.stderr
@@ -149,10 +150,10 @@ def test_ctrl_c_keeps_what_came(served: Hub, tmp_path: Path) -> None:
     ) as process:
         wait_until(lambda: part.exists() and part.stat().st_size >= _HALF, "the first half")
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in said
-    assert "stopped; the same command goes on" in said
+    assert "Traceback" not in output
+    assert "stopped; the same command goes on" in output
     served.cut = None
     assert run(served, tmp_path, "kaggle/1").returncode == 0
     assert served.downloads()[-1] == f"bytes={_HALF}-"
@@ -176,14 +177,14 @@ def test_a_refusal_says_what_to_do(status: int, advice: str, served: Hub, tmp_pa
 
 
 def test_a_version_that_is_gone_is_named(served: Hub, tmp_path: Path) -> None:
-    said = message(run(served, tmp_path, "kaggle/2"))
-    assert "refuses kaggle/2 with status 404" in said
-    assert "take the other one, or fetch https://www.kaggle.com/datasets/" in said
+    output = message(run(served, tmp_path, "kaggle/2"))
+    assert "refuses kaggle/2 with status 404" in output
+    assert "take the other one, or fetch https://www.kaggle.com/datasets/" in output
 
 
 def test_an_archive_damaged_on_the_way_is_fetched_anew(served: Hub, tmp_path: Path) -> None:
     served.flip = True
-    assert "came damaged and was removed" in message(run(served, tmp_path, "kaggle/1"))
+    assert "is damaged and was removed" in message(run(served, tmp_path, "kaggle/1"))
     served.flip = False
     assert run(served, tmp_path, "kaggle/1").returncode == 0
     assert served.downloads() == ["", ""]
@@ -192,7 +193,7 @@ def test_an_archive_damaged_on_the_way_is_fetched_anew(served: Hub, tmp_path: Pa
 def test_an_archive_damaged_at_its_source_is_not_kept(served: Hub, zipped: bytes, tmp_path: Path) -> None:
     middle = len(zipped) // 2
     served.archives[1] = zipped[:middle] + bytes([zipped[middle] ^ 1]) + zipped[middle + 1 :]
-    assert "came damaged and was removed" in message(run(served, tmp_path, "kaggle/1"))
+    assert "is damaged and was removed" in message(run(served, tmp_path, "kaggle/1"))
     assert not [path for path in cached(tmp_path).rglob("*") if path.is_file()]
 
 
@@ -202,37 +203,37 @@ def test_a_log_in_page_is_no_archive(served: Hub, tmp_path: Path) -> None:
     assert not (cached(tmp_path) / "1.archive").exists()
 
 
-def test_another_layout_is_told_and_where_it_lies(served: Hub, images: Path, tmp_path: Path) -> None:
+def test_another_layout_is_reported_with_its_folder(served: Hub, images: Path, tmp_path: Path) -> None:
     stream = BytesIO()
     with zipfile.ZipFile(stream, "w") as made:
         made.write(next(images.rglob("*.jpg")), "training/glioma/Tr-gl_0000.jpg")
     served.archives[1] = stream.getvalue()
-    said = message(run(served, tmp_path, "kaggle/1"))
-    assert "training must be called Training" in said
-    assert f"remove {cached(tmp_path) / 'versions/1'} to try again" in said
+    output = message(run(served, tmp_path, "kaggle/1"))
+    assert "training must be called Training" in output
+    assert f"remove {cached(tmp_path) / 'versions/1'} to try again" in output
 
 
-def test_being_offline_is_told(served: Hub, tmp_path: Path) -> None:
+def test_being_offline_is_reported(served: Hub, tmp_path: Path) -> None:
     if listens(80):
         pytest.skip("something listens where nothing should")
     assert "is this machine online?" in message(run(served, tmp_path, "kaggle/1", http_proxy="", https_proxy=""))
     assert not served.requests
 
 
-def test_a_proxy_that_is_gone_is_told(served: Hub, tmp_path: Path) -> None:
+def test_a_proxy_that_is_gone_is_reported(served: Hub, tmp_path: Path) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     assert "through the proxy that HTTPS_PROXY" in message(run(served, tmp_path, "kaggle/1", http_proxy=gone))
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "output"),
     [
-        ({"silent": True}, "Kaggle does not answer"),
-        ({"cut": _HALF + 1000, "stalls": True}, "the download broke off with 2.1 MB"),
+        ({"silent": True}, "Kaggle does not respond"),
+        ({"cut": _HALF + 1000, "stalls": True}, "the download broke off after 2.1 MB"),
     ],
 )
 def test_a_hub_that_falls_silent_is_not_waited_for_without_end(
-    state: dict[str, object], said: str, served: Hub, tmp_path: Path
+    state: dict[str, object], output: str, served: Hub, tmp_path: Path
 ) -> None:
     vars(served).update(state)
     code = "from training.data.fetch import fetch; fetch(1, deadline=(5, 0.5))"
@@ -244,18 +245,18 @@ def test_a_hub_that_falls_silent_is_not_waited_for_without_end(
         text=True,
         timeout=60,
     )
-    assert f"DataError: {said}" in done.stderr.splitlines()[-1]
+    assert f"DataError: {output}" in done.stderr.splitlines()[-1]
 
 
 def test_a_cache_that_cannot_be_written_is_named(served: Hub, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = message(run(served, tmp_path, "kaggle/1", KAGGLEHUB_CACHE=str(tmp_path / "file" / "cache")))
-    assert f"cannot keep kaggle/1 in {tmp_path / 'file' / 'cache'}: Not a directory" in said
-    assert "let KAGGLEHUB_CACHE name" in said
+    output = message(run(served, tmp_path, "kaggle/1", KAGGLEHUB_CACHE=str(tmp_path / "file" / "cache")))
+    assert f"cannot store kaggle/1 in {tmp_path / 'file' / 'cache'}: Not a directory" in output
+    assert "let KAGGLEHUB_CACHE name" in output
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_disk_that_fills_up_is_told(served: Hub, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_is_reported(served: Hub, tmp_path: Path) -> None:
     cached(tmp_path).mkdir(parents=True)
     (cached(tmp_path) / "1.archive").symlink_to("/dev/full")
     assert f"no space left for kaggle/1 in {tmp_path / 'cache'}" in message(run(served, tmp_path, "kaggle/1"))
@@ -274,7 +275,7 @@ def test_a_damaged_file_of_credentials_is_named(served: Hub, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "output"),
     [
         (["kaggle/1", "--out", "x"], 2, "KAGGLEHUB_CACHE moves the Kaggle set"),
         (["kaggle/1", "--size", "32"], 2, "unrecognized arguments: --size 32"),
@@ -282,22 +283,22 @@ def test_a_damaged_file_of_credentials_is_named(served: Hub, tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(
-    arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], status: int, output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == status
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("version", COUNTS)
-def test_the_known_numbers_of_images_do_not_surprise(version: int) -> None:
+def test_the_known_numbers_of_images_are_expected(version: int) -> None:
     files = {
         split: tuple(f"{split}/{name}/{i}.jpg" for name, n in zip(CLASSES, counts, strict=True) for i in range(n))
         for split, counts in COUNTS[version].items()
     }
     whole = DataSet(Path(), CLASSES, files["Training"], files["Testing"], "", {})
     assert (len(whole.training), len(whole.testing)) == {1: (5712, 1311), 2: (5600, 1600)}[version]
-    assert not surprises(version, whole)
+    assert not unexpected_counts(version, whole)
     less = DataSet(Path(), CLASSES, files["Training"][:-1], files["Testing"], "", {})
-    assert len(surprises(version, less)) == 1
+    assert len(unexpected_counts(version, less)) == 1

@@ -1,9 +1,8 @@
-"""The model card says what the run's files say, in Markdown that holds together and in the served model's own words."""
+"""The model card agrees with the run's files, as well-formed Markdown and in the model's metadata."""
 
 import json
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -12,12 +11,13 @@ import pytest
 
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
 from brain_tumor.metadata import ModelMetadata
-from training import card
+from tests.training.refusal import assert_refused
+from training.card import model_card
 from training.card.__main__ import main
 from training.card.statements import documentation
-from training.data import DataSet
+from training.data.data_set import DataSet
 from training.data.groups import by_patient
-from training.evaluate import EVALUATION, evaluate
+from training.evaluate.evaluation import EVALUATION, evaluate
 from training.train import run
 from training.train.checkpoint import CheckpointError
 
@@ -32,14 +32,14 @@ TRIPOD_AI = (
 
 
 def carded(evaluated: Path, folder: Path, audit: object = None) -> tuple[str, ModelMetadata]:
-    """The Markdown and the card of a copy of an evaluated run."""
+    """The Markdown and the metadata of a copy of an evaluated run with a model card."""
     copytree(evaluated, folder)
     file = None
     if audit is not None:
         file = folder / "audit.json"
         file.write_text(json.dumps(audit))
-    card.write(folder, file)
-    return (folder / card.CARD).read_text(), run.read_metadata(folder)
+    model_card.write(folder, file)
+    return (folder / model_card.CARD).read_text(), run.read_metadata(folder)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def folder(evaluated_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def markdown(folder: Path) -> str:
-    return (folder / card.CARD).read_text()
+    return (folder / model_card.CARD).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -60,41 +60,41 @@ def evaluation(folder: Path) -> dict:
 
 
 def tables(markdown: str) -> list[list[list[str]]]:
-    """Every table's rows, without the line under the head."""
-    found: list[list[list[str]]] = [[]]
+    """The rows of every table, without the line under the head."""
+    tables: list[list[list[str]]] = [[]]
     for line in markdown.splitlines():
         if line.startswith("|"):
-            found[-1].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-        elif found[-1]:
-            found.append([])
-    return [[rows[0], *rows[2:]] for rows in found if rows]
+            tables[-1].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif tables[-1]:
+            tables.append([])
+    return [[rows[0], *rows[2:]] for rows in tables if rows]
 
 
 def numbers(cell: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+\.?\d*", cell)]
 
 
-def test_every_number_of_the_table_is_the_evaluations(markdown: str, evaluation: dict) -> None:
+def test_every_number_of_the_table_is_that_of_the_evaluation(markdown: str, evaluation: dict) -> None:
     head, *rows = tables(markdown)[0]
-    assert head == ["figure", "Testing, raw", "Testing, de-duplicated", "Validation"]
+    assert head == ["metric", "Testing, raw", "Testing, de-duplicated", "Validation"]
     expected: dict[str, list[list[float]]] = {}
     for part in ("test", "deduplicated_test", "validation"):
-        figures = evaluation[part]
-        cells = {"images": [figures["images"]], "groups": [figures["groups"]]}
+        metrics = evaluation[part]
+        cells = {"images": [metrics["images"]], "groups": [metrics["groups"]]}
         for name in ("accuracy", "macro_f1", "expected_calibration_error", "brier", "negative_log_likelihood"):
-            cells[name.replace("_", " ")] = [figures[name], *figures["intervals"][name]]
-        cells["tumours missed rate"] = [figures["tumours_missed_rate"], *figures["intervals"]["tumours_missed_rate"]]
-        cells["tumours missed"] = [figures["tumours_missed"], figures["tumours"]]
+            cells[name.replace("_", " ")] = [metrics[name], *metrics["intervals"][name]]
+        cells["tumours missed rate"] = [metrics["tumours_missed_rate"], *metrics["intervals"]["tumours_missed_rate"]]
+        cells["tumours missed"] = [metrics["tumours_missed"], metrics["tumours"]]
         for name, title in (("sensitivity", "sensitivity"), ("specificity", "specificity"), ("auroc", "AUROC")):
-            for inner, value in figures[name].items():
-                interval = figures["intervals"][name][inner]
+            for inner, value in metrics[name].items():
+                interval = metrics["intervals"][name][inner]
                 cells[f"{title}, {inner}"] = [] if value is None else [value, *interval]
         for name, cell in cells.items():
             expected.setdefault(name, []).append(cell)
     assert {name: [numbers(cell) for cell in cells] for name, *cells in rows} == expected
 
 
-def test_operating_points_and_strangers_are_the_evaluations(markdown: str, evaluation: dict) -> None:
+def test_operating_points_and_ood_samples_are_those_of_the_evaluation(markdown: str, evaluation: dict) -> None:
     points, flagged = tables(markdown)[1][1:], tables(markdown)[2][1:]
     assert len(points) == len(evaluation["operating_points"]) == 15
     for row, point in zip(points, evaluation["operating_points"], strict=True):
@@ -103,20 +103,23 @@ def test_operating_points_and_strangers_are_the_evaluations(markdown: str, evalu
         assert [numbers(row[1])[0], *numbers(row[3]), *numbers(row[4])] == pytest.approx(shares, abs=0.051)
         assert float(row[2]) == point["threshold"]
     assert {name: numbers(cell)[0] for name, cell in flagged} == pytest.approx(
-        {name: 100 * rate for name, rate in evaluation["strangers_flagged"].items()}, abs=0.051
+        {name: 100 * rate for name, rate in evaluation["ood_samples_flagged"].items()}, abs=0.051
     )
 
 
-def test_the_head_says_the_accuracies_and_that_it_is_a_phantom(markdown: str, evaluation: dict) -> None:
+def test_the_head_has_the_accuracies_and_the_phantoms_notice(markdown: str, evaluation: dict) -> None:
     head = " ".join(markdown.split("## Intended use")[0].split())
     assert head.startswith("# Model card: small on phantom")
     assert RESEARCH_NOTICE in head
     assert PHANTOM_NOTICE in head
-    assert f"Right on {100 * evaluation['test']['accuracy']:.1f} % of 48 test images" in head
-    assert f"on {100 * evaluation['deduplicated_test']['accuracy']:.1f} % of the 43 that training has not seen" in head
+    assert f"It is right on {100 * evaluation['test']['accuracy']:.1f} % of 48 test images" in head
+    assert (
+        f"on {100 * evaluation['deduplicated_test']['accuracy']:.1f} % of the 43 test images that training has not seen"
+        in head
+    )
 
 
-def test_every_item_of_tripod_ai_is_named_and_has_an_answer(markdown: str, folder: Path) -> None:
+def test_every_item_of_tripod_ai_is_named_and_has_a_text(markdown: str, folder: Path) -> None:
     named = [f"{number} {name}" for number, name in enumerate(TRIPOD_AI, 1)]
     items = run.read_metadata(folder).documentation["tripod_ai"]
     assert list(items) == named
@@ -125,34 +128,34 @@ def test_every_item_of_tripod_ai_is_named_and_has_an_answer(markdown: str, folde
     assert all(len(text) > 4 for _, text in rows)
 
 
-def test_what_was_done_is_told_as_the_options_have_it(folder: Path) -> None:
-    told = run.read_metadata(folder)
-    items = told.documentation["tripod_ai"]
+def test_the_methods_are_those_of_the_options(folder: Path) -> None:
+    metadata = run.read_metadata(folder)
+    items = metadata.documentation["tripod_ai"]
     methods = items["12 Analytical methods"]
     for text in ("small, from random weights", "recipe two-phase", "up to 3 epochs", "batch 8", "seed 0"):
         assert text in methods
     assert "the epoch of least validation loss was kept" in methods
     assert "resized to 32 x 32 pixels (bilinear)" in items["7 Data preparation"]
     assert "mirrored left to right, rotation up to 8 degrees" in items["7 Data preparation"]
-    assert f"{told.temperature:g}" in items["15 Model output"]
-    options = {**told.training["options"], "patience": None, "weights": "imagenet"}
-    other = documentation(replace(told, training={**told.training, "options": options}), None)["tripod_ai"]
+    assert f"{metadata.temperature:g}" in items["15 Model output"]
+    options = {**metadata.training["options"], "patience": None, "weights": "imagenet"}
+    other = documentation(replace(metadata, training={**metadata.training, "options": options}), None)["tripod_ai"]
     assert "pretrained on ImageNet" in other["12 Analytical methods"]
     assert "the last epoch was kept" in other["12 Analytical methods"]
 
 
 def test_data_and_groups_are_counted(folder: Path, evaluation: dict) -> None:
-    told = run.read_metadata(folder)
-    data, groups = told.documentation["data"], told.documentation["groups"]
+    metadata = run.read_metadata(folder)
+    data, groups = metadata.documentation["data"], metadata.documentation["groups"]
     assert "Synthetic phantom images" in data
     assert "62 images to fit, 10 held out of Training to validate, 48 to test" in data
-    assert told.training["fingerprint"] in data
-    assert "31 groups to fit and 5 to validate; no group is parted between these. 22 groups to test." in groups
+    assert metadata.training["fingerprint"] in data
+    assert "31 groups to fit and 5 to validate; no group is in both. 22 groups to test." in groups
     assert "5 test images belong together with a training image or are copies of another test image" in groups
     assert "43 remain without them" in groups
 
 
-def test_limits_say_phantom_first_and_count_the_tumours_missed(folder: Path, evaluation: dict) -> None:
+def test_the_first_limit_is_the_phantom_and_the_tumours_missed_are_counted(folder: Path, evaluation: dict) -> None:
     limits = run.read_metadata(folder).documentation["limits"]
     assert "phantom" in limits[0]
     test = evaluation["test"]
@@ -174,37 +177,37 @@ def test_tables_are_well_formed_and_drawings_exist(markdown: str, folder: Path) 
     assert "\n\n\n" not in markdown
 
 
-def test_the_card_of_the_model_gains_its_statements_and_nothing_else(folder: Path, evaluated_run: Path) -> None:
-    told, before = run.read_metadata(folder), run.read_metadata(evaluated_run)
+def test_the_metadata_gain_the_statements_and_nothing_else(folder: Path, evaluated_run: Path) -> None:
+    metadata, before = run.read_metadata(folder), run.read_metadata(evaluated_run)
     assert before.documentation == {}
-    assert replace(told, documentation={}) == before
-    assert set(told.documentation) == {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
+    assert replace(metadata, documentation={}) == before
+    assert set(metadata.documentation) == {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
 
 
 def test_two_classes_without_an_audit_and_with_a_bar_in_a_name(squares_run: Path, tmp_path: Path) -> None:
-    markdown, told = carded(squares_run, tmp_path / "run")
+    markdown, metadata = carded(squares_run, tmp_path / "run")
     assert well_formed(markdown)
     assert r"sensitivity, dark\|black" in markdown
     assert "# Model card: small on some images" in markdown
     assert PHANTOM_NOTICE not in markdown
     assert "mistakes.png" not in markdown
-    assert tables(markdown)[0][0] == ["figure", "Testing, raw", "Validation"]
-    assert "copies were not looked for" in told.documentation["groups"]
+    assert tables(markdown)[0][0] == ["metric", "Testing, raw", "Validation"]
+    assert "Nobody looked for copies" in metadata.documentation["groups"]
     assert "Copies of training images may be among the test images" in markdown
-    assert not [limit for limit in told.documentation["limits"] if "tumours in the test images" in limit]
-    assert "The folder some images" in told.documentation["data"]
+    assert not [limit for limit in metadata.documentation["limits"] if "tumours in the test images" in limit]
+    assert "The folder some images" in metadata.documentation["data"]
 
 
 def test_what_the_audit_found_is_among_the_limits(evaluated_run: Path, folder: Path, tmp_path: Path) -> None:
-    blind = {"sees": "border", "balanced_accuracy": 0.41, "interval": [0.38, 0.44], "chance": 0.25}
+    border = {"sees": "border", "balanced_accuracy": 0.41, "interval": [0.38, 0.44], "chance": 0.25}
     audit = {
         "fingerprint": run.read_metadata(folder).training["fingerprint"],
         "contradictory": [["a", "b"], ["c", "d"]],
-        "shortcuts": [blind, blind | {"sees": "brightness", "balanced_accuracy": 0.3}],
+        "shortcuts": [border, border | {"sees": "brightness", "balanced_accuracy": 0.3}],
     }
-    text, told = carded(evaluated_run, tmp_path / "run", audit)
+    text, metadata = carded(evaluated_run, tmp_path / "run", audit)
     without = run.read_metadata(folder).documentation["limits"]
-    more = [limit for limit in told.documentation["limits"] if limit not in without]
+    more = [limit for limit in metadata.documentation["limits"] if limit not in without]
     assert len(more) == 2
     assert (
         "sees border and nothing else reaches a balanced accuracy of 41.0 % (38.0 % to 44.0 %; chance: 25.0 %)" in text
@@ -229,8 +232,8 @@ def test_an_audit_that_cannot_be_used_is_explained(
     copy = Path(copytree(evaluated_run, tmp_path / "run"))
     if audit is not None:
         (tmp_path / "audit.json").write_bytes(audit)
-    refused([str(copy), "--audit", str(tmp_path / "audit.json")], message, capsys)
-    assert not (copy / card.CARD).exists()
+    assert_refused(main, [str(copy), "--audit", str(tmp_path / "audit.json")], message, capsys)
+    assert not (copy / model_card.CARD).exists()
     assert run.read_metadata(copy).documentation == {}
 
 
@@ -242,7 +245,7 @@ def test_an_audit_that_the_evaluation_did_not_use_is_refused(
     audit = {"fingerprint": run.read_metadata(copy).training["fingerprint"], "contradictory": [], "shortcuts": []}
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     with pytest.raises(CheckpointError, match="tested without the audit's --groups"):
-        card.write(copy, tmp_path / "audit.json")
+        model_card.write(copy, tmp_path / "audit.json")
 
 
 @pytest.mark.parametrize("name", ["trained", "none"])
@@ -251,23 +254,15 @@ def test_a_run_that_was_not_evaluated_is_refused(
 ) -> None:
     copytree(trained_run, tmp_path / "trained")
     message = {"trained": "was not tested yet", "none": "holds no finished run"}[name]
-    refused([str(tmp_path / name)], message, capsys)
-    assert not (tmp_path / name / card.CARD).exists()
+    assert_refused(main, [str(tmp_path / name)], message, capsys)
+    assert not (tmp_path / name / model_card.CARD).exists()
 
 
-def test_the_command_says_where_it_lies(
+def test_the_command_logs_the_file(
     evaluated_run: Path, markdown: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     copy = Path(copytree(evaluated_run, tmp_path / "run"))
     with caplog.at_level(logging.INFO):
         assert main([str(copy)]) == 0
-    assert f"written: {copy / card.CARD}" in caplog.messages
-    assert (copy / card.CARD).read_text() == markdown
-
-
-def refused(arguments: Sequence[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code == 1
-    said = capsys.readouterr().err
-    assert re.search(f"python -m training.card: .*{message}", said), said
+    assert f"written: {copy / model_card.CARD}" in caplog.messages
+    assert (copy / model_card.CARD).read_text() == markdown

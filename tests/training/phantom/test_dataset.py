@@ -1,3 +1,5 @@
+"""A phantom on disk: its layout, its manifest, what its images show, and how the command fails."""
+
 import json
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import pytest
 
 from tests.training.scans import image, manifest, mask, phantom
 from training.phantom.__main__ import main
-from training.phantom.dataset import DatasetError, Plan, write
+from training.phantom.dataset import PhantomError, Plan, write
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -60,11 +62,11 @@ def test_every_class_has_as_many_patients_in_each_plane(data: Path) -> None:
 
 
 def test_no_patient_is_in_both_splits_or_two_classes(data: Path) -> None:
-    where: dict[int, set] = {}
+    groups: dict[int, set] = {}
     for entry in manifest(data):
-        where.setdefault(entry["patient"], set()).add((entry["split"], entry["class"], entry["plane"]))
-    assert len(where) == 36
-    assert all(len(places) == 1 for places in where.values())
+        groups.setdefault(entry["patient"], set()).add((entry["split"], entry["class"], entry["plane"]))
+    assert len(groups) == 36
+    assert all(len(group) == 1 for group in groups.values())
 
 
 def test_a_tumour_shows_in_every_slice_but_those_of_notumor(data: Path) -> None:
@@ -141,12 +143,12 @@ def test_ctrl_c_ends_it_and_leaves_nothing(workers: int, tmp_path: Path) -> None
             seen += piece
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
-        assert "stopped, nothing written" in process.stderr.read()
+        assert "stopped; nothing written" in process.stderr.read()
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_half_is_left_when_writing_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatasetError, match="cannot write"):
+    with pytest.raises(PhantomError, match="cannot write"):
         write(Plan(12, 12, seed=0, size=32), tmp_path / "file" / "out", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,4 +1,4 @@
-"""The command on folders and on the phantom: the manifest it writes, and what it says when the images differ."""
+"""The command on folders and on the phantom: the manifest it writes, and its messages when the images differ."""
 
 import hashlib
 import json
@@ -14,21 +14,10 @@ from PIL import Image
 
 from tests.processes import ROOT
 from tests.training.scans import phantom
-from training import data
 from training.data import manifest
 from training.data.__main__ import main
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Two classes of grey squares, two images each in Training, one in Testing."""
-    made = tmp_path / "scans"
-    for split, count in (("Training", 2), ("Testing", 1)):
-        for level, name in ((60, "dark"), (180, "bright")):
-            (made / split / name).mkdir(parents=True)
-            for index in range(count):
-                Image.new("L", (20, 20), level + index).save(made / split / name / f"{index}.png")
-    return made
+from training.data.data_set import find
+from training.data.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +41,15 @@ def test_every_image_is_named_with_its_hash(folder: Path, capsys: pytest.Capture
     assert main([str(folder)]) == 0
     document = json.loads((folder / "manifest.json").read_text())
     assert document["data"] == "scans"
-    assert len(document["images"]) == 6
+    assert len(document["images"]) == 12
     for entry in document["images"]:
         assert entry["sha256"] == hashlib.sha256((folder / entry["file"]).read_bytes()).hexdigest()
         assert entry["file"].split("/")[:2] == [entry["split"], entry["class"]]
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["scans", "Training", "Testing"],
-        ["bright", "2", "1"],
-        ["dark", "2", "1"],
-        ["together", "4", "2"],
+        ["bright", "4", "2"],
+        ["dark", "4", "2"],
+        ["together", "8", "4"],
         [str(folder)],
     ]
 
@@ -68,9 +57,9 @@ def test_every_image_is_named_with_its_hash(folder: Path, capsys: pytest.Capture
 def test_the_data_keep_their_name_wherever_they_go(folder: Path, tmp_path: Path) -> None:
     main([str(folder)])
     folder.rename(tmp_path / "elsewhere")
-    found = data.find(tmp_path / "elsewhere")
-    assert found.name == "scans"
-    assert found.patients == {}
+    moved = find(tmp_path / "elsewhere")
+    assert moved.name == "scans"
+    assert moved.patients == {}
 
 
 def test_a_manifest_that_fits_is_left_as_it_is(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -79,7 +68,7 @@ def test_a_manifest_that_fits_is_left_as_it_is(folder: Path, caplog: pytest.LogC
     assert main([str(folder)]) == 0
     assert main([str(folder), "--check"]) == 0
     assert (folder / "manifest.json").stat() == before
-    assert "6 images are what" in caplog.text
+    assert "12 images are as" in caplog.text
 
 
 def spoil(folder: Path) -> None:
@@ -103,9 +92,9 @@ def test_what_is_missing_changed_or_new_is_named(
         "changed: Testing/bright/0.png",
         "new: Training/bright/more.png",
     ]
-    said = capsys.readouterr()
-    assert "(1 missing, 1 changed, 1 new): bring the images back, or remove the manifest" in said.err
-    assert not said.out
+    printed = capsys.readouterr()
+    assert "(1 missing, 1 changed, 1 new): bring the images back, or remove the manifest" in printed.err
+    assert not printed.out
     assert (folder / "manifest.json").read_bytes() == before
 
 
@@ -188,20 +177,20 @@ def test_a_folder_that_cannot_be_written_is_used_without(folder: Path) -> None:
         '{"data": "x", "images": [{"patient": 1}]}',
     ],
 )
-def test_what_is_no_manifest_is_told(text: str, folder: Path) -> None:
+def test_a_file_that_is_no_manifest_is_refused(text: str, folder: Path) -> None:
     (folder / "manifest.json").write_text(text)
-    with pytest.raises(data.DataError, match=r"manifest\.json is not a manifest of images: remove it"):
+    with pytest.raises(DataError, match=r"manifest\.json is not a manifest of images: remove it"):
         manifest.read(folder / "manifest.json")
 
 
-def test_a_image_named_twice_is_told(folder: Path) -> None:
+def test_an_image_named_twice_is_refused(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"data": "x", "images": [{"file": "a"}, {"file": "a"}]}')
-    with pytest.raises(data.DataError, match="names an image twice"):
+    with pytest.raises(DataError, match="names an image twice"):
         manifest.read(folder / "manifest.json")
 
 
-def test_a_image_that_cannot_be_read_is_named(folder: Path) -> None:
-    with pytest.raises(data.DataError, match=r"cannot read .*dark/9\.png: No such file"):
+def test_an_image_that_cannot_be_read_is_named(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*dark/9\.png: No such file"):
         manifest.hash_files(folder, ["Training/dark/0.png", "Training/dark/9.png"])
 
 
@@ -212,7 +201,7 @@ def test_the_phantom_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[
     first = capsys.readouterr().out.splitlines()
     assert first[-1] == str(out)
     assert first[-2].split() == ["together", "24", "24"]
-    assert data.find(out).name == "phantom"
+    assert find(out).name == "phantom"
     assert main(["phantom", "--out", str(out)]) == 0  # it is there
     assert capsys.readouterr().out.splitlines()[-1] == str(out)
     fails("phantom", "--out", out, *options)
@@ -226,7 +215,7 @@ def test_a_check_makes_no_phantom(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"there is no folder {tmp_path / 'made'}" in capsys.readouterr().err
 
 
-def test_a_image_whose_patient_is_null_has_none(tmp_path: Path) -> None:
+def test_an_image_whose_patient_is_null_has_none(tmp_path: Path) -> None:
     entries = [{"file": f"Training/a/{n}.png", "patient": patient} for n, patient in enumerate((None, 7, "x"))]
     (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "images": entries}))
     assert manifest.read(tmp_path / "manifest.json").patients() == {"Training/a/1.png": 7, "Training/a/2.png": "x"}
@@ -235,5 +224,5 @@ def test_a_image_whose_patient_is_null_has_none(tmp_path: Path) -> None:
 def test_a_patient_that_is_neither_text_nor_number_is_refused(tmp_path: Path) -> None:
     entries = [{"file": "Training/a/0.png", "patient": ["x"]}]
     (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "images": entries}))
-    with pytest.raises(data.DataError, match="something other than a text or a number"):
+    with pytest.raises(DataError, match="something other than a text or a number"):
         manifest.read(tmp_path / "manifest.json")

@@ -1,4 +1,4 @@
-"""Copies planted in a data set: what becomes of images on their way from one collection into another."""
+"""Plants copies in a data set: images as they change on the way from one collection into another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -84,20 +84,25 @@ CHANGES: dict[str, tuple[Change, ...]] = {
 }
 
 
-def plant(folder: Path, each: int, seed: int = 0) -> dict[str, list[tuple[str, str]]]:
-    """Add copies of every kind to a phantom, ``each`` so many, some in other splits and classes.
+def plant(folder: Path, count: int, seed: int = 0) -> dict[str, list[tuple[str, str]]]:
+    """Add copies of every kind to a phantom, some of them in other splits and classes.
+
+    Args:
+        folder: The phantom's folder.
+        count: How many copies of each kind.
+        seed: Another seed makes other copies.
 
     Returns:
-        by kind: the originals and their copies, as paths in the data set.
+        The originals and their copies by kind, as paths in the data set.
     """
     rng = np.random.default_rng(seed)
-    # one of a patient's two images, which are neighbouring slices
+    # Only one of a patient's two images, which are neighbouring slices.
     originals = sorted(path for path in folder.glob("*/*/*.jpg") if int(path.stem[-4:]) % 2 == 0)
-    chosen = iter(rng.permutation(len(originals)))
+    indices = iter(rng.permutation(len(originals)))
     planted: dict[str, list[tuple[str, str]]] = {}
     for kind, changes in CHANGES.items():
-        for number in range(each):
-            original = originals[next(chosen)]
+        for number in range(count):
+            original = originals[next(indices)]
             with Image.open(original) as image:
                 image = image.convert("L")
             for change in changes:
@@ -113,5 +118,5 @@ def plant(folder: Path, each: int, seed: int = 0) -> dict[str, list[tuple[str, s
                 image.save(copy, quality=int(rng.integers(40, 90)))
             pair = (original.relative_to(folder).as_posix(), copy.relative_to(folder).as_posix())
             planted.setdefault(kind, []).append(pair)
-    (folder / "manifest.json").unlink()  # it does not know them
+    (folder / "manifest.json").unlink()  # it does not name the copies
     return planted

@@ -1,4 +1,4 @@
-"""Views and alignment on images whose place in one another is known."""
+"""Views and alignment on images that were moved in a known way."""
 
 import numpy as np
 import pytest
@@ -31,15 +31,17 @@ def points(image: np.ndarray) -> np.ndarray:
 def test_a_view_undoes_the_turn_of_its_name(scene: np.ndarray, turns: int, mirrored: bool) -> None:
     changed = np.rot90(scene, turns)
     changed = changed[:, ::-1] if mirrored else changed
-    views = [View(WHOLE, mirrored, 90.0 * each) for each in range(4)]
+    views = [View(WHOLE, mirrored, 90.0 * turn) for turn in range(4)]
     seen = [sample(changed.astype(np.float32), matrix(view, points(changed)), SIDE) for view in views]
-    assert min(np.abs(each - scene).max() for each in seen) < 1e-3
+    assert min(np.abs(view - scene).max() for view in seen) < 1e-3
 
 
 def test_the_head_looks_alike_wherever_it_lies(scene: np.ndarray) -> None:
     moved = np.roll(scene, (-8, 12), (0, 1))
-    one, other = (sample(each.astype(np.float32), matrix(View(HEAD), points(each)), 32) for each in (scene, moved))
-    np.testing.assert_allclose(one, other, atol=0.01)
+    first, second = (
+        sample(image.astype(np.float32), matrix(View(HEAD), points(image)), 32) for image in (scene, moved)
+    )
+    np.testing.assert_allclose(first, second, atol=0.01)
 
 
 def test_a_view_without_the_top_ends_where_the_image_does(scene: np.ndarray) -> None:
@@ -58,24 +60,24 @@ def test_candidates_are_each_pair_once_in_its_best_views() -> None:
     references = np.zeros((3, len(REFERENCES)), np.uint64)
     queries[2, 5] = 0b111
     queries[0, 1] = 0b1
-    found = candidates(queries, references)
-    pairs = sorted(zip(found.first, found.second, found.query, strict=True))
+    best = candidates(queries, references)
+    pairs = sorted(zip(best.first, best.second, best.query, strict=True))
     assert [(first, query) for first, _, query in pairs] == [(0, 1), (0, 1), (2, 5)]
     assert {frozenset((first, second)) for first, second, _ in pairs} == {
-        frozenset(each) for each in ((0, 1), (0, 2), (1, 2))
+        frozenset(pair) for pair in ((0, 1), (0, 2), (1, 2))
     }
     assert len(candidates(np.full_like(queries, 0xFFFF0000FFFF0000), references)) == 0
 
 
 def agreed(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> float:
-    """How far two images agree, taken up from a rough map."""
+    """The agreement of two images, aligned from a rough map."""
     pair = Candidates(*np.array([[0], [1], [0], [0]]))
     return float(agreement(pair, np.stack([first, second]), start[None])[0])
 
 
-def test_a_image_that_was_turned_and_stretched_agrees_once_aligned(scene: np.ndarray) -> None:
-    larger = Image.fromarray(scene).resize((400, 360), Image.Resampling.BICUBIC).rotate(5, Image.Resampling.BICUBIC)
-    other = np.asarray(larger.crop((8, 6, 396, 352)).resize((SIDE, SIDE), Image.Resampling.BOX))
+def test_an_image_that_was_turned_and_stretched_agrees_once_aligned(scene: np.ndarray) -> None:
+    enlarged = Image.fromarray(scene).resize((400, 360), Image.Resampling.BICUBIC).rotate(5, Image.Resampling.BICUBIC)
+    other = np.asarray(enlarged.crop((8, 6, 396, 352)).resize((SIDE, SIDE), Image.Resampling.BOX))
     assert agreed(other, scene, np.eye(3)) > 0.96
 
 
