@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_data(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the audit's folder")
     args = parser.parse_args(argv)
-    with cli.errors(parser, "the same command begins anew"):
+    with cli.errors(parser, "the same command starts again from the beginning"):
         data = find(args.data)
         cli.check_folder(args.out)
         audit(data, args.out)

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--audit", type=Path, metavar="FILE", help="audit.json that python -m training.audit wrote for the run's data"
     )
     args = parser.parse_args(argv)
-    with cli.errors(parser, "the same command begins anew"):
+    with cli.errors(parser, "the same command starts again from the beginning"):
         write(args.run, args.audit)
         log.info("written: %s", args.run / CARD)
     return 0

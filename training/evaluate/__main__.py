@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_data(parser)
     cli.add_groups(parser)
     args = parser.parse_args(argv)
-    with cli.errors(parser, "the same command begins anew"):
+    with cli.errors(parser, "the same command starts again from the beginning"):
         run.read_metadata(args.run)  # fails before a folder is made where there is no run
         cli.check_folder(args.run / FOLDER)
         data = find(args.data)

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.seed < 0:
         parser.error(f"--seed must not be negative, not {args.seed}")
-    with cli.errors(parser, "the same command begins anew"):
+    with cli.errors(parser, "the same command starts again from the beginning"):
         data = find(args.data)
         cli.check_folder(args.out)
         explore(data, args.out, args.seed)

@@ -23,7 +23,7 @@ from training.evaluate.evaluation import EVALUATION, evaluate
 from training.evaluate.ood import ood_samples_flagged
 from training.train import run
 from training.train.ood import TEST_FAMILIES, training_samples
-from training.train.recipes import Options
+from training.train.options import Configuration
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_run_without_a_mistake_and_without_an_audit(squares_run: Path) -> None
 
 
 def test_training_takes_nothing_from_the_test_images(
-    trained_run: Path, phantom_data: DataSet, tiny: Options, tmp_path: Path
+    trained_run: Path, phantom_data: DataSet, tiny: Configuration, tmp_path: Path
 ) -> None:
     """It gives the same weights where no test image can be decoded."""
     folder = Path(copytree(phantom_data.folder, tmp_path / "data"))
