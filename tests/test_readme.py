@@ -45,7 +45,7 @@ def test_the_figures_of_the_shipped_model_are_its_card_s() -> None:
     metrics = json.loads((ROOT / "model-server" / "models" / "brain-tumor.json").read_text())["metrics"]
     test = metrics["test"]
     text = " ".join(README.split())
-    least = min(metrics["strangers_flagged"].values())
+    least = min(metrics["ood_samples_flagged"].values())
     for figure in (
         f"right on {100 * test['accuracy']:.1f} % of {test['images']:,} phantom images",
         f"misses {test['tumours_missed']} of {test['tumours']} tumours",

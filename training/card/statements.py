@@ -3,7 +3,7 @@
 from typing import Any
 
 from brain_tumor.metadata import PHANTOM, ModelMetadata
-from training.audit.shortcuts import SHORTCUTS, TOGETHER
+from training.audit.shortcuts import TOGETHER
 from training.card.tripod import tripod_items
 from training.metrics import HEALTHY
 from training.report import share
@@ -103,7 +103,7 @@ def _audit_limits(audit: dict[str, Any]) -> list[str]:
     """What the audit found that the metrics cannot show."""
     best = max(audit["shortcuts"], key=lambda shortcut: shortcut["balanced_accuracy"])
     low, high = best["interval"]
-    features = ", ".join(SHORTCUTS) if best["sees"] == TOGETHER else best["sees"]
+    features = "border, size, format and brightness" if best["sees"] == TOGETHER else best["sees"]
     limits = [
         f"A classifier that sees {features} and nothing else reaches a balanced accuracy of "
         f"{share(best['balanced_accuracy'])} ({share(low)} to {share(high)}; chance: {share(best['chance'])}). That "
