@@ -9,6 +9,7 @@ from training import cli
 from training.compare.plan import add_plan, read_plan
 from training.data.data_set import find
 from training.data.groups import load_or_by_patient
+from training.report import REPORT
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             mean = sum(row["accuracies"]) / len(row["accuracies"])
             percent = [100 * value for value in (mean, row["low"], row["high"])]
             log.info("%-20s %5.1f %% (%.1f to %.1f)  %8.1f ms", row["model"], *percent, row["milliseconds"])
-        log.info("proposed: %s; written: %s", document["selected"]["model"], args.out / "report.html")
+        log.info("proposed: %s; written: %s", document["selected"]["model"], args.out / REPORT)
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from training import cli
 from training.compare.plan import add_plan, read_plan
 from training.data.source import add_source, ready
+from training.report import REPORT
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.estimate:
             return 0
         document = experiment(data_set, plan, args.out)
-        log.info("written: %s", args.out / "report.html")
+        log.info("written: %s", args.out / REPORT)
         log.info("serve it with: make run MODEL=%s", args.out / document["run"] / "model.keras")
     return 0
 

@@ -11,6 +11,7 @@ from brain_tumor.metadata import ModelMetadata
 from training.data.data_set import DataSet
 from training.data.reading import read
 from training.evaluate.evaluated_images import PREDICTIONS
+from training.evaluate.evaluation import FOLDER
 from training.serving import ServingError, served
 
 _IMAGES = 64  # at most about so many test images, evenly spread
@@ -33,7 +34,7 @@ def check(version: Path, run: Path, data_set: DataSet, metadata: ModelMetadata) 
     Raises:
         ServingError: The server does not start or gives no prediction, or the difference is too large.
     """
-    with (run / "evaluation" / PREDICTIONS).open(newline="", encoding="utf-8") as stream:
+    with (run / FOLDER / PREDICTIONS).open(newline="", encoding="utf-8") as stream:
         evaluated = {row["file"]: [float(row[name]) for name in metadata.class_names] for row in csv.DictReader(stream)}
     files = list(data_set.testing[:: max(1, len(data_set.testing) // _IMAGES)])
     pixels = read(data_set.folder, files, Preprocessor(metadata.height, metadata.width, metadata.resampling))

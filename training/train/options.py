@@ -7,8 +7,9 @@ from brain_tumor.metadata import RESAMPLINGS
 from training.options import ABOVE_ZERO, BELOW_ONE, FINITE, NOT_NEGATIVE, SEED, at_most, option
 from training.train.recipes import RECIPES, TWO_PHASE, Phase, Recipe
 
-_MAX_SIDE = 1024  # pixels; no backbone takes more
+_SIDE = at_most(1024)  # pixels; no backbone takes more
 _WEIGHTS = ("imagenet", "none")
+_RECIPE = "the recipe's own"
 _AUTO = "auto"
 _PRECISIONS = (_AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 
@@ -28,21 +29,13 @@ class SharedOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(SharedOptions):
-    """Every option of a run, each an option of the command line. None is the recipe's or the model's own value."""
+    """Every option of a run and of the command line; None stands for the recipe's or the model's own value."""
 
-    size: int | None = option(
-        None, "side of the model's images, pixels", ABOVE_ZERO, at_most(_MAX_SIDE), otherwise="the model's own"
-    )
-    frozen_epochs: int | None = option(
-        None, "epochs of the phase before the main one, with pretrained weights; 0: none", NOT_NEGATIVE, otherwise="5"
-    )
-    epochs: int | None = option(None, "epochs of the main phase", ABOVE_ZERO, otherwise="the recipe's own")
-    learning_rate: float | None = option(
-        None, "of the main phase, at its start", ABOVE_ZERO, FINITE, otherwise="the recipe's own"
-    )
-    patience: int | None = option(
-        None, "epochs without a better validation loss that end a phase", ABOVE_ZERO, otherwise="the recipe's own"
-    )
+    size: int | None = option(None, "side of the images, pixels", ABOVE_ZERO, _SIDE, otherwise="the model's own")
+    frozen_epochs: int | None = option(None, "of a pretrained backbone; 0: none", NOT_NEGATIVE, otherwise=_RECIPE)
+    epochs: int | None = option(None, "epochs of the main phase", ABOVE_ZERO, otherwise=_RECIPE)
+    learning_rate: float | None = option(None, "at the main phase's start", ABOVE_ZERO, FINITE, otherwise=_RECIPE)
+    patience: int | None = option(None, "epochs without progress that end a phase", ABOVE_ZERO, otherwise=_RECIPE)
     precision: str = option(_AUTO, "auto: mixed_float16 on a GPU that is fast with it", choices=_PRECISIONS)
 
 

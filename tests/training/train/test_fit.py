@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_ends_the_fit_and_is_not_kept(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return phantom(tmp_path_factory.mktemp("fit") / "data", training=24, testing=12)
+    return phantom(tmp_path_factory.mktemp("fit") / "data", training=12, testing=12)
 
 
 def test_an_absurd_learning_rate_ends_the_command_with_a_message(

@@ -30,9 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scans(folder: Path) -> Images:
     """24 images, in the order of the data set's files."""
     data_set = find(folder)
-    return Images(
-        reading.read(folder, list(data_set.training), Preprocessor(SIDE, SIDE)), data_set.labels(data_set.training)
-    )
+    files = list(data_set.training)
+    return Images(reading.read(folder, files, Preprocessor(SIDE, SIDE)), data_set.labels(files))
 
 
 def batches(
@@ -77,7 +76,8 @@ def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampli
 
 
 def test_training_gateway_and_converter_have_one_preprocessing() -> None:
-    assert gateway.model.responses.Preprocessor is converter.verify.Preprocessor is reading.Preprocessor is Preprocessor
+    modules = (reading, gateway.model.responses, converter.verify)
+    assert all(module.Preprocessor is Preprocessor for module in modules)
 
 
 def test_batches_are_bytes_and_targets_one_hot(scans: Images) -> None:

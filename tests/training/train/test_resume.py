@@ -196,27 +196,26 @@ def test_a_checkpoint_that_does_not_do_is_explained_and_left(
     assert {path: path.read_bytes() for path in before} == before
 
 
-class Stopping(Checkpoint):
-    """Ends the fit as Ctrl-C does, after an epoch."""
+class Recording(Checkpoint):
+    """Copies the run's folder after each epoch's checkpoint, as a kill at this moment would leave it."""
 
-    def __init__(self, folder: Path, last: int) -> None:
-        super().__init__(folder, {})
-        self._stop_after = last
+    def __init__(self, run: Path, copies: Path | None) -> None:
+        super().__init__(run / "checkpoint", {})
+        self._run = run
+        self._copies = copies
 
     def add(self, model: keras.Model, epoch: Epoch) -> None:
         super().add(model, epoch)
-        if epoch.epoch == self._stop_after:
-            raise KeyboardInterrupt
+        if self._copies:
+            shutil.copytree(self._run, self._copies / str(epoch.epoch))
 
 
-def fitted(folder: Path, configuration: Configuration, last: int, seed: int = 0) -> list[np.ndarray]:
-    """The weights after a fit in ``folder``, which stops after the epoch ``last``."""
+def fitted(run: Path, configuration: Configuration, copies: Path | None = None, seed: int = 0) -> list[np.ndarray]:
+    """The weights after a fit that starts or goes on in ``run``."""
     model = network(seed)
     scans = images(24, 0)
-    checkpoint = Stopping(folder / "checkpoint", last)
-    folder.mkdir(exist_ok=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        fit(model, configuration, scans, images(12, 1), 255 - scans.pixels, checkpoint, folder)
+    run.mkdir(exist_ok=True)
+    fit(model, configuration, scans, images(12, 1), 255 - scans.pixels, Recording(run, copies), run)
     return model.get_weights()
 
 
@@ -229,16 +228,18 @@ def two_phases() -> Configuration:
 
 
 @pytest.fixture(scope="module")
-def both_phases(two_phases: Configuration, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
-    return fitted(tmp_path_factory.mktemp("phases") / "whole", two_phases, last=0)
+def whole_phases(two_phases: Configuration, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[np.ndarray], Path]:
+    """The weights of a run that nothing interrupts, and the folder of its copies."""
+    folder = tmp_path_factory.mktemp("phases")
+    return fitted(folder / "run", two_phases, folder / "copies"), folder / "copies"
 
 
 @pytest.mark.parametrize("last", [1, 2, 3])  # within the first phase, between the two, within the second
 def test_phases_go_on_where_they_were_stopped(
-    last: int, two_phases: Configuration, both_phases: list[np.ndarray], tmp_path: Path
+    last: int, two_phases: Configuration, whole_phases: tuple[list[np.ndarray], Path]
 ) -> None:
-    folder = tmp_path / "run"
-    fitted(folder, two_phases, last)
-    assert len(rows(folder)) == last - 1  # stopped between the checkpoint and the table
-    assert_same(both_phases, fitted(folder, two_phases, last=0, seed=9))
-    assert [row.split(",")[1] for row in rows(folder)] == ["head", "head", "all", "all"]
+    expected, copies = whole_phases
+    run = copies / str(last)
+    assert len(rows(run)) == last - 1  # stopped between the checkpoint and the table
+    assert_same(expected, fitted(run, two_phases, seed=9))
+    assert [row.split(",")[1] for row in rows(run)] == ["head", "head", "all", "all"]
