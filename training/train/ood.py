@@ -1,7 +1,7 @@
 """Out-of-distribution (OOD) samples: images that show no head.
 
-A network that has seen only heads is confident on any image. One that is shown OOD samples in training (outlier
-exposure, Hendrycks et al. 2019; with the energy score, Liu et al. 2020) is less confident on them. The families of
+A network that has seen only heads is confident on any image. It is less confident on OOD samples if training shows it
+such samples: outlier exposure (Hendrycks et al. 2019), here with the energy score (Liu et al. 2020). The families of
 samples that training shows and those that measure the OOD score afterwards are different ones.
 """
 
