@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 from multiprocessing.pool import Pool
 
-from portable_model_server.cpu import cpu_limit
+from portable_model_server.engines.cpu import cpu_limit
 
 
 def cores() -> int:
