@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.head import has_exact_activation_maps
+
 
 def activation_maps(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """The activation map of each class; the mean of a map plus the class's bias is the logit.
@@ -17,9 +19,9 @@ def activation_maps(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np
     Returns:
         float32 (n, map height, map width, class), or None where the head has a hidden layer.
     """
-    pool, *between, dense = model.layers[-3:]
-    exact = isinstance(pool, keras.layers.GlobalAveragePooling2D) and isinstance(dense, keras.layers.Dense)
-    if not exact or not all(isinstance(layer, keras.layers.Dropout) for layer in between):
+    if not has_exact_activation_maps(model):
         return None
+    *layers, dense = model.layers
+    pool = next(layer for layer in reversed(layers) if isinstance(layer, keras.layers.GlobalAveragePooling2D))
     features = keras.Model(model.input, pool.input).predict(pixels, verbose=0)
     return np.einsum("bhwc,ck->bhwk", features.astype(np.float32), dense.get_weights()[0])

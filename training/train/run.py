@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from brain_tumor.atomic import atomic_file
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import MetadataError, ModelMetadata
-from converter.single_precision import in_float32
+from converter.float32 import in_float32
+from converter.head import has_exact_activation_maps
 from training.atomic import write_json
 from training.data.data_set import DataSet
 from training.data.groups import Groups
@@ -35,7 +36,6 @@ from training.train.fit import fit
 from training.train.input_pipeline import PREDICTION_BATCH, Images
 from training.train.ood import training_samples
 from training.train.options import Configuration
-from training.train.recipes import PLAIN_HEAD
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
         configuration.resampling,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
-        explains=configuration.head == PLAIN_HEAD,
+        explains=has_exact_activation_maps(model),
         training={
             "data": data_set.name,
             "fingerprint": identity["fingerprint"],
