@@ -33,7 +33,7 @@ def test_every_make_target_that_is_named_exists(document: str) -> None:
 
 def test_the_readme_names_the_commands_of_a_new_user() -> None:
     commands = set(re.findall(r"^make ([a-z0-9-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert commands == {"run", "test", "kind-up", "deploy"}
+    assert commands == {"run", "test", "experiment", "kind-up", "deploy"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
