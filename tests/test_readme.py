@@ -2,26 +2,14 @@
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from gateway.settings import VARIABLES, Settings
+from gateway.http.errors import TABLE
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
-
-
-def test_the_table_of_settings_is_complete_and_its_defaults_are_the_code_s() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text()
-    table = text.partition("<!-- settings: begin -->\n")[2].partition("<!-- settings: end -->\n")[0]
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\|", table, re.MULTILINE))
-    assert rows.keys() == {variable for variable, _ in VARIABLES.values()}
-    assert Settings.from_env(rows) == Settings()
-    defaults = asdict(Settings())
-    for field, (variable, _) in VARIABLES.items():
-        assert bool(rows[variable]) == bool(defaults[field]), variable
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -34,6 +22,13 @@ def test_every_make_target_that_is_named_exists(document: str) -> None:
 def test_the_readme_names_the_commands_of_a_new_user() -> None:
     commands = set(re.findall(r"^make ([a-z0-9-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert commands == {"run", "test", "experiment", "kind-up", "deploy"}
+
+
+def test_the_statuses_of_errors_are_the_gateway_s() -> None:
+    section = (ROOT / "docs" / "api.md").read_text().partition("## Errors")[2].partition("## Limits")[0]
+    cells = re.findall(r"^\| ([\d, ]+) \|", section, re.MULTILINE)
+    statuses = {int(status) for cell in cells for status in cell.split(", ")}
+    assert statuses == {int(status) for _, status, _ in TABLE} | {404, 405, 500}  # these three come from the framework
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
