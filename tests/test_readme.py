@@ -41,7 +41,7 @@ def test_the_metrics_of_the_shipped_model_are_those_of_its_metadata() -> None:
     metrics = json.loads((ROOT / "model-server" / "models" / "brain-tumor.json").read_text())["metrics"]
     test = metrics["test"]
     text = " ".join((ROOT / "docs" / "training.md").read_text().split())
-    least = min(metrics["strangers_flagged"].values())
+    least = min(metrics["ood_samples_flagged"].values())
     for statement in (
         f"right on {100 * test['accuracy']:.1f} % of {test['images']:,} phantom images",
         f"misses {test['tumours_missed']} of {test['tumours']} tumours",
