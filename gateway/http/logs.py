@@ -36,7 +36,7 @@ class PlainFormatter(logging.Formatter):
         return f"{line} [{request_id}]" if request_id else line
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - logging's name
-        """Format the exception and those that led to it, without their messages."""
+        """Format the exception and its causes, without their messages."""
         return _format_traceback(ei[1])
 
 
