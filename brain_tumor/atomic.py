@@ -1,12 +1,14 @@
 """Files and folders that appear complete or not at all, even if their writer is stopped in the middle."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _FOLDER_MODE = 0o755  # tempfile lets only the owner in, but a model server runs as another user
 
@@ -27,6 +29,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document by an atomic write; its folder is made if it is missing.
+
+    Raises:
+        OSError: It cannot be written there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as scratch:
+        scratch.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from portable_model_server.engines.cpu import cpu_limit
 from portable_model_server.errors import ServingError, invalid
 from portable_model_server.flags import Flags
 from portable_model_server.serving import config
+from portable_model_server.serving.lifecycle import Retries
 from portable_model_server.serving.loading import VersionLoader
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.prediction import Predictor
-from portable_model_server.serving.served_model import Retries
 from portable_model_server.serving.warmup import Warmup
 
 _LOGGER = logging.getLogger(__name__)

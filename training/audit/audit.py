@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from training.atomic import write_json
+from brain_tumor.atomic import write_json
 from training.audit import page
 from training.audit.clusters import class_of, clusters, groups_of, has_several_classes, is_in_both_splits
 from training.audit.copies import find_copies

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.atomic import write_json
+from brain_tumor.atomic import write_json
 from training.compare import cost
 from training.compare.plan import Plan
 from training.compare.search import search

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.options import add_options, at_least, option, read_options
+from training.option_fields import add_options, at_least, option, read_options
 from training.train.options import Configuration, Options, configure
 
 _MODELS = "Xception,InceptionV3,ResNet101V2,EfficientNetV2B0,ConvNeXtTiny,MobileNetV3Small"

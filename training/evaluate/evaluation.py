@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from brain_tumor.atomic import write_json
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
-from training.atomic import write_json
 from training.data.data_set import DataSet
 from training.data.errors import DataError
 from training.data.groups import Groups

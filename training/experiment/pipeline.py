@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from brain_tumor.atomic import write_json
 from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
 from brain_tumor.metadata import ModelMetadata
-from training.atomic import write_json
 from training.audit.audit import AUDIT, audit
 from training.card import model_card
 from training.compare.comparison import compare

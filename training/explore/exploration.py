@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brain_tumor.atomic import atomic_file
-from training.atomic import write_json
+from brain_tumor.atomic import atomic_file, write_json
 from training.data.data_set import DataSet
 from training.explore import page
 from training.explore.measure import Measured, measure

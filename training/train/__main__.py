@@ -8,7 +8,7 @@ from pathlib import Path
 from training import cli
 from training.data.data_set import find
 from training.data.groups import load_or_by_patient
-from training.options import add_options, read_options
+from training.option_fields import add_options, read_options
 from training.train.options import Options, configure
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from brain_tumor.metadata import RESAMPLINGS
-from training.options import ABOVE_ZERO, BELOW_ONE, FINITE, NOT_NEGATIVE, SEED, at_most, option
+from training.option_fields import ABOVE_ZERO, BELOW_ONE, FINITE, NOT_NEGATIVE, SEED, at_most, option
 from training.train.recipes import RECIPES, TWO_PHASE, Phase, Recipe
 
 _SIDE = at_most(1024)  # pixels; no backbone takes more

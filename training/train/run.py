@@ -20,12 +20,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from brain_tumor.atomic import atomic_file
+from brain_tumor.atomic import atomic_file, write_json
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import MetadataError, ModelMetadata
 from converter.float32 import in_float32
 from converter.head import has_exact_activation_maps
-from training.atomic import write_json
 from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.data.reading import read

@@ -11,7 +11,7 @@ import grpc
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from portable_model_server.api import responses, rest_json, rest_responses
+from portable_model_server.api import responses, rest_requests, rest_responses
 from portable_model_server.api.calls import CallRecorder, mapped_errors
 from portable_model_server.engines.memory import trim_heap
 from portable_model_server.errors import HTTP_STATUS, ServingError, invalid
@@ -132,7 +132,7 @@ class _Api:
             return rest_responses.metadata(responses.metadata(self._manager, metadata))
         return rest_responses.status(responses.status(self._manager, GetModelStatusRequest(model_spec=spec)))
 
-    def _predict(self, spec: ModelSpec, prediction: rest_json.JsonRequest) -> str:
+    def _predict(self, spec: ModelSpec, prediction: rest_requests.JsonRequest) -> str:
         def run() -> str:
             with self._manager.hold(spec) as servable:
                 signature = servable.model.signatures.get(prediction.signature)
@@ -153,12 +153,12 @@ class _Api:
             future.cancel()
             raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timeout: the prediction took too long") from None
 
-    def _parsed(self) -> rest_json.JsonRequest:
+    def _parsed(self) -> rest_requests.JsonRequest:
         # Parsed JSON takes thirty times its size in memory, so one body is parsed at a time and the memory given back.
         with self._parsing:
             body = self._body()
             try:
-                return rest_json.parse(body)
+                return rest_requests.parse(body)
             finally:
                 if len(body) > _LARGE_BODY:
                     trim_heap()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf import text_format
 
 from portable_model_server.errors import invalid
-from portable_model_server.serving.versions import Latest, VersionPolicy, policy_from_proto
+from portable_model_server.serving.version_policy import Latest, VersionPolicy, policy_from_proto
 from serving_api.messages import ModelConfig as ModelConfigProto
 from serving_api.messages import ModelServerConfig, MonitoringConfig
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from portable_model_server.errors import failed_precondition, invalid, not_found
 from portable_model_server.serving.config import ModelConfig
-from portable_model_server.serving.served_model import (
+from portable_model_server.serving.lifecycle import (
     Loader,
     Retries,
     Servable,
@@ -16,7 +16,7 @@ from portable_model_server.serving.served_model import (
     VersionStatus,
     servable_not_found,
 )
-from portable_model_server.serving.versions import scan, select
+from portable_model_server.serving.version_policy import scan, select
 from serving_api.messages import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from google.protobuf.message import DecodeError
 
 from portable_model_server.engines.base import LoadedModel
 from portable_model_server.errors import ServingError, invalid
+from portable_model_server.serving.lifecycle import Servable
 from portable_model_server.serving.prediction import Predictor
-from portable_model_server.serving.served_model import Servable
 from portable_model_server.serving.tfrecord import TFRecordError, read_records
 from serving_api.messages import PredictionLog
 from serving_api.names import WARMUP_FILE

@@ -6,7 +6,7 @@ import pytest
 
 from portable_model_server.errors import ServingError
 from portable_model_server.serving.config import metrics_path, parse_models, read_text, single_model
-from portable_model_server.serving.versions import All, Latest, Specific
+from portable_model_server.serving.version_policy import All, Latest, Specific
 
 TWO = """
 model_config_list {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from portable_model_server.api import rest_json
+from portable_model_server.api import rest_requests
 from portable_model_server.engines.saved_model import TensorInfo
 from portable_model_server.errors import ServingError
 
@@ -15,7 +15,7 @@ FLOAT, DOUBLE, INT32, UINT8, INT8, STRING, INT64, BOOL, HALF = 1, 2, 3, 4, 6, 7,
 
 def read(document: Any, **dtypes: int) -> dict[str, Any]:
     inputs = {alias: TensorInfo(f"{alias}:0", dtype, None) for alias, dtype in dtypes.items()}
-    return rest_json.parse(json.dumps(document).encode()).arrays(inputs)
+    return rest_requests.parse(json.dumps(document).encode()).arrays(inputs)
 
 
 def check(array: Any, expected: Any, dtype: Any) -> None:
@@ -50,7 +50,7 @@ def test_strings() -> None:
 
 
 def test_what_json_has_no_numbers_for() -> None:
-    request = rest_json.parse(b'{"instances": [NaN, Infinity, -Infinity]}')
+    request = rest_requests.parse(b'{"instances": [NaN, Infinity, -Infinity]}')
     array = request.arrays({"x": TensorInfo("x:0", FLOAT, None)})["x"]
     np.testing.assert_array_equal(array, [np.nan, np.inf, -np.inf])
 

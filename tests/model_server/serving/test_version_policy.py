@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portable_model_server.serving.versions import All, Latest, Specific, scan, select
+from portable_model_server.serving.version_policy import All, Latest, Specific, scan, select
 
 
 def test_only_folders_named_by_a_number(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from training.options import ABOVE_ZERO, add_options, at_most, option, read_options
+from training.option_fields import ABOVE_ZERO, add_options, at_most, option, read_options
 
 
 @dataclass(frozen=True)

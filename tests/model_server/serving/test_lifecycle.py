@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from portable_model_server.errors import ServingError
-from portable_model_server.serving.served_model import Retries, ServedModel, State
+from portable_model_server.serving.lifecycle import Retries, ServedModel, State
 from tests.model_server.fake_engine import FakeLoader
 from tests.processes import wait_until
 
