@@ -1,6 +1,7 @@
 """Files and folders that appear complete or not at all, even if their writer is stopped in the middle."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Write a file: the block gets a path to write, and what it wrote replaces ``path`` when the block ends well.
 
     The file that the block writes is a hidden sibling of ``path``. On an error, or an interrupt, it is removed and
-    ``path`` stays as it was. After SIGKILL it stays, hidden.
+    ``path`` stays as it was. After SIGKILL it stays, hidden. Its content is not flushed to disk.
 
     Raises:
         OSError: The file cannot be written.
@@ -43,7 +44,7 @@ def write_json(path: Path, document: Any) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace_empty: bool = False) -> Iterator[Path]:
     """Make a folder: the block gets a folder to fill, which becomes ``path`` when the block ends well.
 
     The folder that the block fills is a hidden sibling of ``path``. On an error, or an interrupt, it is removed,
@@ -51,10 +52,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     its content is on disk and its folders are readable by other users.
 
     Args:
-        path: Nothing must exist there, or an empty folder.
+        path: Nothing must exist there.
+        replace_empty: Whether an empty folder may exist there.
 
     Raises:
-        OSError: The folder cannot be written, or ``path`` has got content in the meantime.
+        OSError: The folder cannot be written, or something exists at ``path`` at the end.
     """
     path = path.absolute()
     new_parents = [parent for parent in path.parents if not parent.exists()]
@@ -64,6 +66,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         yield scratch
         _make_readable_and_durable(scratch)
+        if os.path.lexists(path) and not replace_empty:  # a rename would replace an empty folder
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         scratch.rename(path)
         new_parents = []
     finally:

@@ -26,9 +26,8 @@ def new_version(target: Path) -> Iterator[Path]:
     try:
         with atomic_folder(target) as folder:
             yield folder
-            check_free(target)  # a rename would replace an empty folder
     except OSError as error:
-        check_free(target)  # a rename fails where another process was first
+        check_free(target)  # another process was first
         raise ConversionError(f"cannot write {target}: {error.strerror or error}") from error
 
 

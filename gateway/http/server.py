@@ -1,7 +1,7 @@
 """gunicorn as the gateway runs it: its options, and a worker that limits headers and the age of connections.
 
-It uses gunicorn's interface for custom applications: all options stand here and come from ``Settings`` alone, not from
-gunicorn's command line or GUNICORN_CMD_ARGS.
+It uses gunicorn's interface for custom applications: the options that matter here are set here, from ``Settings``.
+gunicorn's command line and GUNICORN_CMD_ARGS are not read.
 """
 
 import contextlib

@@ -103,19 +103,22 @@ def test_a_relative_folder(tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "1" / "result").read_text() == "whole"
 
 
-def test_an_empty_folder_is_replaced(tmp_path):
+def test_an_empty_folder_is_replaced_if_it_may_be(tmp_path):
     path = tmp_path / "1"
     path.mkdir()
-    with atomic_folder(path) as scratch:
+    with pytest.raises(FileExistsError), atomic_folder(path):
+        pass
+    with atomic_folder(path, replace_empty=True) as scratch:
         (scratch / "result").write_text("whole")
     assert [file.name for file in path.iterdir()] == ["result"]
 
 
-def test_a_folder_with_content_is_not_replaced(tmp_path):
+@pytest.mark.parametrize("replace_empty", [False, True])
+def test_a_folder_with_content_is_not_replaced(tmp_path, replace_empty):
     path = tmp_path / "1"
     path.mkdir()
     (path / "theirs").write_text("old")
-    with pytest.raises(OSError), atomic_folder(path) as scratch:
+    with pytest.raises(OSError), atomic_folder(path, replace_empty=replace_empty) as scratch:
         (scratch / "ours").write_text("new")
     assert [file.name for file in path.iterdir()] == ["theirs"]
     assert list(tmp_path.iterdir()) == [path]

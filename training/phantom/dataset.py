@@ -122,7 +122,7 @@ def write(plan: Plan, out: Path, processes: int) -> int:
     everyone = patients(plan)
     hashes: dict[str, str] = {}
     try:
-        with atomic_folder(out.resolve()) as folder:
+        with atomic_folder(out.resolve(), replace_empty=True) as folder:
             for patient, images in zip(everyone, _scans(plan, everyone, processes), strict=True):
                 for file, (image, mask) in zip(patient.files(), images, strict=True):
                     _save(folder / file, image)
