@@ -162,7 +162,7 @@ def predict(model: Any, pixels: Any) -> dict[str, Any]:
 def in_process(function: Any, **arguments: Any) -> Any:
     """Call a function of this module in a process of its own: memory and threads start from nothing."""
     command = [sys.executable, "-m", "benchmarks.converter_forms", "--call", function.__name__, json.dumps(arguments)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'model-server'}", "CUDA_VISIBLE_DEVICES": "-1"}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 

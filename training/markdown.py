@@ -4,7 +4,8 @@ import re
 
 from jinja2 import Environment, PackageLoader
 
-_MARKUP = re.compile(r"[\\`*<&\[\]|]|(?<!\w)_|_(?!\w)")  # an underscore inside a word is no markup
+_MARKUP = re.compile(r"[\\`*<&\[\]|~$]|(?<!\w)_|_(?!\w)|^[#>+-]")  # an underscore inside a word is no markup
+_LIST_NUMBER = re.compile(r"^\d+(?=[.)](?: |$))")  # "1." and "1)", but not 1.5
 
 
 def environment() -> Environment:
@@ -18,4 +19,4 @@ def environment() -> Environment:
 
 def plain(value: object) -> str:
     """Text for a heading, a paragraph or a table's cell: on one line, with its Markdown characters escaped."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))
+    return _LIST_NUMBER.sub(r"\g<0>\\", _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split())))

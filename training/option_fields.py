@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeVar
 
+SEEDS = 2**32 - 1  # how many seeds there are, from 0: NumPy's and Keras' range, less one
 _NONE = "none"  # how None is written on the command line, for an option whose choices include it
 _Options = TypeVar("_Options")
 
@@ -21,7 +22,7 @@ class Check:
 
     Attributes:
         accepts: Whether a value meets it.
-        message: What a refused value is told after the option's name; ``{value}`` stands for the value.
+        message: The error message, after the option's name; ``{value}`` stands for the value.
     """
 
     accepts: Callable[[Any], bool]
@@ -32,7 +33,7 @@ ABOVE_ZERO = Check(lambda value: value > 0, "must be above 0, not {value}")
 NOT_NEGATIVE = Check(lambda value: value >= 0, "must not be negative, not {value}")
 FINITE = Check(math.isfinite, "must be finite")
 BELOW_ONE = Check(lambda value: 0 <= value < 1, "must be 0 to below 1, not {value}")
-SEED = Check(lambda value: 0 <= value < 2**32 - 1, "must be 0 to 4294967294")  # NumPy's and Keras' range, less one
+SEED = Check(lambda value: 0 <= value < SEEDS, f"must be 0 to {SEEDS - 1}")
 
 
 def at_least(least: int) -> Check:

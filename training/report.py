@@ -66,7 +66,7 @@ class Report:
             caption: What the figure shows.
         """
         figure.savefig(self.folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
-        self._parts.append({"kind": "figure", "file": f"{name}.png", "text": caption})
+        self._parts.append({"kind": "figure", "name": name, "text": caption})
 
     def links(self, targets: Mapping[str, str]) -> None:
         """Add a list of links.

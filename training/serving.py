@@ -94,7 +94,7 @@ def served(version: Path) -> Iterator[Served]:
         ServingError: The server does not start.
     """
     port = free_port()
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(ROOT / "model-server")}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
     command = model_server_command(version.parent, port=port)
     with running(command, environment, subprocess.DEVNULL) as server:
         try:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from brain_tumor.atomic import atomic_file
+from training.markdown import plain
 from training.report import Report, new_figure
 
 
@@ -45,13 +48,40 @@ def test_the_markdown_twin_shows_the_same_parts_and_links_to_markdown(tmp_path: 
         "",
         "*how many*",
         "",
-        "![a line](<line.png>)",
+        "![line](<line.png>)",
         "",
         "*a line*",
         "",
         "- [the audit](<audit/report.md>)",
         "- [the card](<card.md>)",
     ]
+
+
+def test_a_blank_caption_is_left_out(tmp_path: Path) -> None:
+    report = Report("Title", tmp_path, "mine")
+    report.table(["class"], [["glioma"]], " ")
+    report.figure(new_figure(), "line", "\n")
+    report.write()
+    assert (tmp_path / "report.md").read_text().endswith("| class |\n| --- |\n| glioma |\n\n![line](<line.png>)\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("about ~5 of ~~6~~, $x$", r"about \~5 of \~\~6\~\~, \$x\$"),
+        ("# one", r"\# one"),
+        ("\n> one", r"\> one"),
+        ("+ one", r"\+ one"),
+        ("- one", r"\- one"),
+        ("---", r"\---"),
+        ("1. one", r"1\. one"),
+        ("12) one", r"12\) one"),
+        ("1.", r"1\."),
+        ("1.5 (1 of 2) - # > +", "1.5 (1 of 2) - # > +"),
+    ],
+)
+def test_no_text_becomes_markup(text: str, escaped: str) -> None:
+    assert plain(text) == escaped
 
 
 def test_a_file_that_failed_leaves_the_old_one(tmp_path: Path) -> None:

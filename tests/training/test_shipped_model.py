@@ -1,5 +1,7 @@
 """The model that lies in the repository: what its metadata claim, and its predictions for the sample scans."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -44,6 +46,11 @@ def test_its_metadata_are_complete(metadata: ModelMetadata) -> None:
         "ood_samples_flagged",
     }
     assert set(metadata.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
+
+
+def test_the_evaluation_beside_its_card_is_that_of_its_metadata(metadata: ModelMetadata) -> None:
+    evaluation = ROOT / "docs" / "shipped-model" / "evaluation" / "evaluation.json"
+    assert json.loads(evaluation.read_text()) == metadata.metrics
 
 
 @pytest.mark.parametrize("name", ["glioma", "meningioma", "notumor", "pituitary"])

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training import cli
-from training.card.model_card import CARD, write
 
 log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and write the model card."""
-    parser = cli.parser("card", f"Write RUN/{CARD} from the run's own files, and its statements into RUN/model.json.")
+    parser = cli.parser("card", "Write RUN/card.md from the run's own files, and its statements into RUN/model.json.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument(
         "--audit", type=Path, metavar="FILE", help="audit.json that python -m training.audit wrote for the run's data"
     )
     args = parser.parse_args(argv)
     with cli.errors(parser, "the same command starts again from the beginning"):
+        from training.card.model_card import CARD, write  # imports TensorFlow, for which --help should not wait
+
         write(args.run, args.audit)
         log.info("written: %s", args.run / CARD)
     return 0

@@ -52,6 +52,7 @@ def _markdown(metadata: ModelMetadata, folder: Path) -> str:
     if metadata.metrics["deduplicated_test"] is not None:
         sets["Testing, de-duplicated"] = metadata.metrics["deduplicated_test"]
     sets["Validation"] = metadata.metrics["validation"]
+    drawings = {name: f"{FOLDER}/{name}.png" for name in _DRAWINGS}
     page = markdown.environment().get_template(CARD)
     return page.render(
         metadata=metadata,
@@ -59,7 +60,7 @@ def _markdown(metadata: ModelMetadata, folder: Path) -> str:
         sets=list(sets),
         metric_rows=metric_rows(sets),
         operating_points=operating_point_rows(metadata.metrics["operating_points"]),
-        drawings=[f"{FOLDER}/{name}.png" for name in _DRAWINGS if (folder / FOLDER / f"{name}.png").exists()],
+        drawings={name: path for name, path in drawings.items() if (folder / path).exists()},
         share=share,
     )
 

@@ -53,14 +53,14 @@ def compare(data_set: DataSet, groups: Groups, plan: Plan, out: Path) -> dict[st
         rate = candidate.main_phase.learning_rate
         if plan.trials:
             rate = search(data_set, groups, plan.trial(candidate), plan.trials, out / candidate.model / SEARCH)
-        folders = plan.runs(candidate, out)
+        folders = plan.runs(candidate.model, out)
         for seed, folder in zip(plan.seeds, folders, strict=True):
             log.info("%s: seed %d, learning rate %.2g", candidate.model, seed, rate)
             run.train(data_set, groups, replace(candidate.with_main_phase(learning_rate=rate), seed=seed), folder)
             keras.utils.clear_session(free_memory=True)
         rows.append(_row(candidate, rate, groups, folders))
     selected = select_model(rows)
-    first_run = out / selected.model / f"seed-{plan.seeds[0]}"
+    first_run = plan.runs(selected.model, out)[0]
     document = {
         "images": len(run.read_validation(first_run).files),
         "seeds": list(plan.seeds),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.option_fields import add_options, at_least, option, read_options
+from training.option_fields import SEEDS, add_options, at_least, option, read_options
 from training.train.options import Configuration, Options, configure
 
 _MODELS = "Xception,InceptionV3,ResNet101V2,EfficientNetV2B0,ConvNeXtTiny,MobileNetV3Small"
@@ -41,9 +41,9 @@ class Plan:
         """A candidate's short run, at its own learning rate."""
         return replace(candidate.with_main_phase(epochs=self.trial_epochs), seed=self.seeds[0])
 
-    def runs(self, candidate: Configuration, out: Path) -> list[Path]:
-        """The folders of a candidate's runs."""
-        return [out / candidate.model / f"seed-{seed}" for seed in self.seeds]
+    def runs(self, model: str, out: Path) -> list[Path]:
+        """The folders of a network's runs, in the order of the seeds."""
+        return [out / model / f"seed-{seed}" for seed in self.seeds]
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def read_plan(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Plan
         NetworkError: There is no such network, or none with such weights.
     """
     comparison, options = read_options(parser, args, ComparisonOptions), read_options(parser, args, Options)
-    if options.seed + comparison.seeds > 2**32 - 1:
+    if options.seed + comparison.seeds > SEEDS:
         parser.error("--seed is too large for so many --seeds")
     names = list(dict.fromkeys(filter(None, comparison.models.split(","))))
     if not names:

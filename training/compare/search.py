@@ -30,8 +30,8 @@ def search(data_set: DataSet, groups: Groups, configuration: Configuration, tria
     Args:
         data_set: The images.
         groups: Which of them must not be parted.
-        configuration: Of one trial.
-        trials: How many there are.
+        configuration: The configuration of one trial.
+        trials: Number of trials.
         folder: Gets the trials' runs, and their losses in ``search.db``.
 
     Raises:
@@ -90,7 +90,7 @@ def propose_rate(study: optuna.Study, number: int, middle: float, seed: int) -> 
 
     Args:
         study: The search.
-        number: Of the trial, from 0.
+        number: The trial's number, from 0.
         middle: The rate in the middle of the range, on a logarithmic scale.
         seed: The same seed gives the same rates.
     """

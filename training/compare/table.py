@@ -17,16 +17,16 @@ class Row:
     """One network.
 
     Attributes:
-        model: Its name.
-        learning_rate: Of the main phase.
-        accuracies: On validation, one for each seed.
+        model: The network's name.
+        learning_rate: The learning rate of the main phase.
+        accuracies: The accuracy on validation, one for each seed.
         low: Lower end of the 95 % interval of their mean. The bootstrap draws images, not seeds.
         high: Upper end of that interval.
-        parameters: How many there are.
+        parameters: Number of parameters.
         multiplications: Multiply-accumulates for one image, in 10^9.
         megabytes: Size of the SavedModel, in 10^6 bytes.
         milliseconds: Time of one image on the model server.
-        side: Of the images, in pixels.
+        side: Side of the images, in pixels.
     """
 
     model: str

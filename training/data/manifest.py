@@ -112,6 +112,11 @@ def read(path: Path) -> Manifest:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and "images" not in document:
+            raise DataError(
+                f'{path} has no list "images". If an earlier version wrote it, rename its list as CHANGELOG.md says; '
+                "remove any other file, and python -m training.data makes a new one"
+            )
         images = list(document.pop("images"))
         name = str(document.pop("data"))
         entries = {str(image["file"]): dict(image) for image in images}

@@ -98,7 +98,7 @@ def _compare_with_manifest(folder: Path, manifest_file: Path | None, only_check:
         return
     if differences := present.compare(hashes):
         _log(differences)
-        counts = ", ".join(f"{len(files)} {kind}" for kind, files in vars(differences).items())
+        counts = ", ".join(f"{len(differing)} {kind}" for kind, differing in vars(differences).items())
         raise DataError(
             f"the images of {folder} differ from {path} ({counts}): bring the images back, or remove the manifest to "
             "take them as they are"

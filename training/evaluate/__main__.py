@@ -8,9 +8,7 @@ from pathlib import Path
 from training import cli
 from training.data.data_set import find
 from training.data.groups import load_or_by_patient
-from training.evaluate.evaluation import FOLDER, evaluate
 from training.report import REPORT
-from training.train import run
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     cli.add_groups(parser)
     args = parser.parse_args(argv)
     with cli.errors(parser, "the same command starts again from the beginning"):
+        # These import TensorFlow, for which --help should not wait.
+        from training.evaluate.evaluation import FOLDER, evaluate
+        from training.train import run
+
         run.read_metadata(args.run)  # fails before a folder is made where there is no run
         cli.check_folder(args.run / FOLDER)
         data = find(args.data)

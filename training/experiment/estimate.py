@@ -54,7 +54,7 @@ def stages(data_set: DataSet, plan: Plan, out: Path) -> dict[str, float]:
         "audit": 0.0 if audited_groups(out / "audit", data_set) else _AUDIT * images,
     }
     for candidate in plan.candidates:
-        folders = plan.runs(candidate, out / "compare")
+        folders = plan.runs(candidate.model, out / "compare")
         trials = [folders[0].parent / SEARCH / f"trial-{number}" for number in range(plan.trials)]
         unfinished = [
             (configuration, folder)
@@ -103,8 +103,8 @@ def seconds_left(configuration: Configuration, times: StepTimes, folder: Path, f
     """The seconds that a run in ``folder`` still takes if no phase ends early; finished epochs are not counted.
 
     Args:
-        configuration: Of the run.
-        times: Of the network's steps.
+        configuration: The run's configuration.
+        times: How long the network's steps take.
         folder: The run's folder.
         fitted: Number of images to learn from.
         validated: Number of images to validate on.

@@ -13,7 +13,7 @@ def write(document: dict[str, Any], comparison: dict[str, Any], metadata: ModelM
     Args:
         document: The content of ``experiment.json``.
         comparison: The content of ``compare.json``.
-        metadata: Of the selected run, evaluated.
+        metadata: The metadata of the selected run, evaluated.
         out: The experiment's folder.
 
     Returns:

@@ -26,7 +26,7 @@ def check(version: Path, run: Path, data_set: DataSet, metadata: ModelMetadata) 
         version: The folder of the model's version.
         run: The run's folder, evaluated.
         data_set: The images; some of its test images are used.
-        metadata: Of the run.
+        metadata: The run's metadata.
 
     Returns:
         How many images were used, and the largest difference in a probability.

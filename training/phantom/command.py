@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from training.phantom.dataset import Plan
 from training.workers import cores
 
+_PATIENTS = (3600, 600)  # of Training and of Testing
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which phantom is made."""
     parser.add_argument(
-        "--patients", type=int, nargs=2, default=(3600, 600), metavar=("TRAINING", "TESTING"),
-        help="synthetic patients of each split, multiples of 12, two images each (default: 3600 600)",
+        "--patients", type=int, nargs=2, default=_PATIENTS, metavar=("TRAINING", "TESTING"),
+        help="synthetic patients of each split, multiples of 12, two images each "
+        f"(default: {' '.join(map(str, _PATIENTS))})",
     )  # fmt: skip
-    parser.add_argument("--size", type=int, default=192, help="pixels a side (default: 192)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed makes other patients (default: 0)")
+    parser.add_argument("--size", type=int, default=192, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes other patients (default: %(default)s)")
     parser.add_argument("--masks", action="store_true", help="also write each tumour's mask, under OUT/Masks")
     parser.add_argument(
         "--workers",

@@ -83,7 +83,7 @@ def fit(
             initial_epoch=epochs.start,
             epochs=epochs.stop,
             callbacks=[
-                _EndOfEpoch(configuration, phase, checkpoint, folder),
+                _EpochCallback(configuration, phase, checkpoint, folder),
                 keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False),
             ],
             shuffle=False,  # the batches are shuffled already
@@ -155,7 +155,7 @@ class Accuracy(keras.metrics.Mean):
         super().update_state(ops.cast(correct, "float32"), sample_weight=ops.sum(targets, -1))
 
 
-class _EndOfEpoch(keras.callbacks.Callback):
+class _EpochCallback(keras.callbacks.Callback):
     """Seeds the random layers before each epoch; writes a checkpoint after it and decides whether the phase ends."""
 
     def __init__(self, configuration: Configuration, phase: Phase, checkpoint: Checkpoint, folder: Path) -> None:

@@ -32,7 +32,12 @@ class Options(SharedOptions):
     """Every option of a run and of the command line; None stands for the recipe's or the model's own value."""
 
     size: int | None = option(None, "side of the images, pixels", ABOVE_ZERO, _SIDE, otherwise="the model's own")
-    frozen_epochs: int | None = option(None, "of a pretrained backbone; 0: none", NOT_NEGATIVE, otherwise=_RECIPE)
+    frozen_epochs: int | None = option(
+        None,
+        "epochs of the head alone before the main phase, with pretrained weights; 0: none",
+        NOT_NEGATIVE,
+        otherwise=_RECIPE,
+    )
     epochs: int | None = option(None, "epochs of the main phase", ABOVE_ZERO, otherwise=_RECIPE)
     learning_rate: float | None = option(None, "at the main phase's start", ABOVE_ZERO, FINITE, otherwise=_RECIPE)
     patience: int | None = option(None, "epochs without progress that end a phase", ABOVE_ZERO, otherwise=_RECIPE)
@@ -45,7 +50,7 @@ class Configuration(SharedOptions, Recipe):
 
     Attributes:
         model: The network's name.
-        side: Of the images, pixels.
+        side: Side of the images, in pixels.
         precision: Keras' dtype policy.
     """
 

@@ -74,6 +74,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
         NetworkError: The network cannot be built, or needs more memory than there is.
         CheckpointError: ``folder`` holds another run, or damaged weights.
         DivergedError: The loss is no longer a number.
+        ConversionError: The converter cannot take the network; it takes every network that ``networks.build`` makes.
     """
     fitted, held_out = hold_out(data_set, groups, HELD_OUT, configuration.split_seed)
     identity = {
@@ -93,6 +94,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)  # the served model computes with all float32 bits
     model = _build(configuration, len(data_set.class_names))
+    explains = has_exact_activation_maps(model)
     preprocessor = Preprocessor(configuration.side, configuration.side, configuration.resampling)
     scans, validation = (
         Images(read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
@@ -122,7 +124,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
         configuration.resampling,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
-        explains=has_exact_activation_maps(model),
+        explains=explains,
         training={
             "data": data_set.name,
             "fingerprint": identity["fingerprint"],

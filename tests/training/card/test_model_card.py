@@ -170,9 +170,9 @@ def well_formed(markdown: str) -> bool:
 def test_tables_are_well_formed_and_drawings_exist(markdown: str, folder: Path) -> None:
     assert len(tables(markdown)) == 4
     assert well_formed(markdown)
-    drawings = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
-    assert len(drawings) == 4
-    assert all((folder / drawing).exists() for drawing in drawings)
+    drawings = re.findall(r"!\[(.*?)\]\((.*?)\)", markdown)
+    assert [name for name, _ in drawings] == ["confusion", "reliability", "roc", "mistakes"]
+    assert all((folder / path).exists() for _, path in drawings)
     assert not re.search(r"\{\{|\{%|\bnan\b|None to|\(None|None \|", markdown)
     assert "\n\n\n" not in markdown
 
@@ -232,7 +232,7 @@ def test_an_audit_that_cannot_be_used_is_explained(
     copy = Path(copytree(evaluated_run, tmp_path / "run"))
     if audit is not None:
         (tmp_path / "audit.json").write_bytes(audit)
-    assert_refused(main, [str(copy), "--audit", str(tmp_path / "audit.json")], message, capsys)
+    assert_refused("card", main, [str(copy), "--audit", str(tmp_path / "audit.json")], message, capsys)
     assert not (copy / model_card.CARD).exists()
     assert run.read_metadata(copy).documentation == {}
 
@@ -254,7 +254,7 @@ def test_a_run_that_was_not_evaluated_is_refused(
 ) -> None:
     copytree(trained_run, tmp_path / "trained")
     message = {"trained": "was not tested yet", "none": "holds no finished run"}[name]
-    assert_refused(main, [str(tmp_path / name)], message, capsys)
+    assert_refused("card", main, [str(tmp_path / name)], message, capsys)
     assert not (tmp_path / name / model_card.CARD).exists()
 
 

@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_written_is_used_without(folder: Path) -> None:
     [
         '{"data": "x"',
         "[]",
-        "{}",
+        '{"images": []}',
         '{"data": "x", "images": 1}',
         '{"data": "x", "images": [1]}',
         '{"data": "x", "images": [{"patient": 1}]}',
@@ -180,6 +180,15 @@ def test_a_folder_that_cannot_be_written_is_used_without(folder: Path) -> None:
 def test_a_file_that_is_no_manifest_is_refused(text: str, folder: Path) -> None:
     (folder / "manifest.json").write_text(text)
     with pytest.raises(DataError, match=r"manifest\.json is not a manifest of images: remove it"):
+        manifest.read(folder / "manifest.json")
+
+
+@pytest.mark.parametrize("text", ["{}", '{"data": "x", "scans": [{"file": "a", "patient": 1}]}'])
+def test_a_manifest_with_its_list_under_another_name_is_to_be_renamed_and_not_removed(text: str, folder: Path) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(
+        DataError, match=r'manifest\.json has no list "images"\. .* rename its list as CHANGELOG\.md says'
+    ):
         manifest.read(folder / "manifest.json")
 
 

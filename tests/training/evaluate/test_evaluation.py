@@ -244,19 +244,23 @@ def test_a_run_that_cannot_be_evaluated_is_explained(
 ) -> None:
     spoil(copy)
     before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
-    assert_refused(main, [str(copy), str(phantom_data.folder)], message, capsys)
+    assert_refused("evaluate", main, [str(copy), str(phantom_data.folder)], message, capsys)
     assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
     assert not (copy / "evaluation" / EVALUATION).exists()
 
 
 def test_other_images_are_refused(copy: Path, squares: DataSet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert_refused(main, [str(copy), str(squares.folder)], "trained on other images than .*some images", capsys)
+    assert_refused(
+        "evaluate", main, [str(copy), str(squares.folder)], "trained on other images than .*some images", capsys
+    )
 
 
 def test_a_folder_that_does_not_exist_is_not_made(
     tmp_path: Path, phantom_data: DataSet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert_refused(main, [str(tmp_path / "typo"), str(phantom_data.folder)], "holds no finished run", capsys)
+    assert_refused(
+        "evaluate", main, [str(tmp_path / "typo"), str(phantom_data.folder)], "holds no finished run", capsys
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -264,7 +268,7 @@ def test_a_folder_that_cannot_be_written_is_reported_first(
     copy: Path, phantom_data: DataSet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (copy / "evaluation").write_text("in the way")
-    assert_refused(main, [str(copy), str(phantom_data.folder)], "cannot write to .*evaluation", capsys)
+    assert_refused("evaluate", main, [str(copy), str(phantom_data.folder)], "cannot write to .*evaluation", capsys)
 
 
 def test_groups_of_other_images_are_refused(
@@ -272,7 +276,7 @@ def test_groups_of_other_images_are_refused(
 ) -> None:
     audited.save(copy / "groups.json", "another fingerprint")
     arguments = [str(copy), str(phantom_data.folder), "--groups", str(copy / "groups.json")]
-    assert_refused(main, arguments, "belongs to other images", capsys)
+    assert_refused("evaluate", main, arguments, "belongs to other images", capsys)
 
 
 def test_a_test_set_that_training_has_seen_all_of_is_refused(copy: Path, phantom_data: DataSet) -> None:

@@ -75,7 +75,7 @@ def kill(child: subprocess.Popen[str]) -> None:
 
 
 def rows(run: Path) -> list[str]:
-    """Of ``epochs.csv``, with the seconds that each epoch took."""
+    """The rows of ``epochs.csv``, with the seconds that each epoch took."""
     path = run / "epochs.csv"
     return path.read_text().splitlines()[1:] if path.exists() else []
 

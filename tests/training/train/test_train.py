@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from PIL import Image
 
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
-from tests.processes import ROOT
 from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom
 from training.data.data_set import find
@@ -340,17 +337,3 @@ def test_groups_that_do_not_fit_are_refused(
         groups.write_text(text)
     refused([str(squares), str(tmp_path / "run"), "--groups", str(groups)], message, capsys)
     assert not (tmp_path / "run").exists()
-
-
-def test_help_and_mistyped_options_do_not_wait_for_tensorflow() -> None:
-    program = """
-import sys
-from training.train.__main__ import main
-try:
-    main(["--help"])
-finally:
-    assert "tensorflow" not in sys.modules, "imported"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "--frozen-epochs" in done.stdout
