@@ -259,9 +259,18 @@ def test_connections_without_a_request_do_not_hold_up_the_stop(tmp_path: Path, h
     half_plus(tmp_path / "m" / "1", 1.0)
     with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m")) as server:
         address = ("127.0.0.1", server.ready().rest_port)
-        with socket.create_connection(address, 10) as silent, socket.create_connection(address, 10) as kept_alive:
+        with (
+            socket.create_connection(address, 10) as silent,
+            socket.create_connection(address, 10) as kept_alive,
+            socket.create_connection(address, 10) as chunked,
+        ):
             kept_alive.sendall(b"GET /v1/models/m HTTP/1.1\r\nHost: m\r\n\r\n")
             assert kept_alive.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+            chunked.sendall(
+                b"POST /v1/models/m:predict HTTP/1.1\r\nHost: m\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b'11\r\n{"instances":[1]}\r\n0\r\n\r\n'
+            )
+            assert chunked.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
             server.process.send_signal(signal.SIGTERM)
             assert server.exit_code(within_s=10) == 0
             assert silent.recv(1) == b""

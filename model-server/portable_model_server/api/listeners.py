@@ -18,6 +18,9 @@ from portable_model_server.api.rest_server import RestServer
 from serving_api.services import MODEL_SERVICE, PREDICTION_SERVICE, handler
 
 _LOGGER = logging.getLogger(__name__)
+# Threads of REST beyond the predictions that run at once. They read the requests of slow clients, wait with those whose
+# predictions have to wait, and respond to calls for the status and the metrics when all others are busy.
+_SPARE_REST_THREADS = 64
 
 
 class PortTaken(Exception):
@@ -115,11 +118,12 @@ class RestListener:
         Raises:
             PortTaken: Nothing can listen at the address.
         """
-        self._server = RestServer(host, port, app, threads=predictions + SPARE_THREADS, max_body_bytes=max_body_bytes)
+        threads = predictions + _SPARE_REST_THREADS
+        self._server = RestServer(host, port, app, threads=threads, max_body_bytes=max_body_bytes)
         try:
             self._server.prepare()
         except OSError as error:
-            raise PortTaken(f"REST cannot listen on {host}:{port}: {error}") from None
+            raise PortTaken(f"REST cannot listen on {host}:{port}: {error.strerror}") from None
         threading.Thread(target=self._server.serve, name="rest", daemon=True).start()
         _LOGGER.info("Exporting HTTP/REST API at:%s:%d ...", host, port)
 

@@ -32,7 +32,7 @@ class RestLimits:
 
     Attributes:
         body_bytes: Largest body, in bytes, after decompression.
-        prediction_s: How many seconds a caller waits for a prediction; 0 is for ever.
+        prediction_s: How many seconds a caller waits for a prediction once the body is parsed; 0 is for ever.
     """
 
     body_bytes: int
@@ -58,7 +58,8 @@ def create_app(
         metrics_page: Renders the metrics page.
         metrics_path: Path of the metrics page; None leaves it out.
         limits: Bounds of one request.
-        executor: Runs the predictions, so that a caller can stop waiting for one that takes too long.
+        executor: Parses the bodies and runs the predictions, so that no more bodies are parsed, or held parsed, than
+            it has threads, and a caller can stop waiting for a prediction that takes too long.
     """
     app = Flask("portable_model_server", static_folder=None)
     app.url_map.merge_slashes = False
@@ -122,7 +123,7 @@ class _Api:
         elif "label" in match:
             spec.version_label = match["label"]
         if match.get("method", "").lower() == "predict":
-            return self._predict(spec, self._parsed())
+            return self._predict(spec)
         if "method" in match:
             raise ServingError(
                 grpc.StatusCode.UNIMPLEMENTED, f"this server does not implement {match['method']}: use predict"
@@ -132,8 +133,14 @@ class _Api:
             return rest_responses.metadata(responses.metadata(self._manager, metadata))
         return rest_responses.status(responses.status(self._manager, GetModelStatusRequest(model_spec=spec)))
 
-    def _predict(self, spec: ModelSpec, prediction: rest_requests.JsonRequest) -> str:
+    def _predict(self, spec: ModelSpec) -> str:
+        body = request.get_data(cache=False)
+        gzipped = request.headers.get("Content-Encoding", "").lower() == "gzip"
+        parsed = threading.Event()
+
         def run() -> str:
+            prediction = self._parse(body, gzipped)
+            parsed.set()
             with self._manager.hold(spec) as servable:
                 signature = servable.model.signatures.get(prediction.signature)
                 if signature is None:
@@ -143,30 +150,25 @@ class _Api:
                 )
             return rest_responses.predictions(outputs, by_row=prediction.by_row)
 
-        return self._in_time(run)
-
-    def _in_time(self, run: Callable[[], str]) -> str:
         future = self._executor.submit(run)
+        future.add_done_callback(lambda _: parsed.set())  # a body that cannot be parsed, or a server that stops
+        parsed.wait()
         try:
             return future.result(self._limits.prediction_s or None)
         except TimeoutError:
-            future.cancel()
             raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timeout: the prediction took too long") from None
 
-    def _parsed(self) -> rest_requests.JsonRequest:
+    def _parse(self, body: bytes, gzipped: bool) -> rest_requests.JsonRequest:
         # Parsed JSON takes thirty times its size in memory, so one body is parsed at a time and the memory given back.
         with self._parsing:
-            body = self._body()
+            document = self._inflated(body) if gzipped else body
             try:
-                return rest_requests.parse(body)
+                return rest_requests.parse(document)
             finally:
-                if len(body) > _LARGE_BODY:
+                if len(document) > _LARGE_BODY:
                     trim_heap()
 
-    def _body(self) -> bytes:
-        body = request.get_data(cache=False)
-        if request.headers.get("Content-Encoding", "").lower() != "gzip":
-            return body
+    def _inflated(self, body: bytes) -> bytes:
         inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         try:
             inflated = inflater.decompress(body, self._limits.body_bytes + 1)

@@ -6,58 +6,117 @@ thread, which closes those that stay silent.
 
 import io
 import logging
+import math
 import select
+import socket
+import threading
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
-from cheroot.server import HTTPConnection
+from cheroot.server import ChunkedRFile, HTTPConnection, HTTPRequest, SizeCheckWrapper
 
 from portable_model_server.api import rest_responses
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _LOGGER = logging.getLogger(__name__)
-# Seconds that a connection may stay silent, between requests or within one.
+# Seconds that a connection may stay silent between requests, and that a client may take none of its response.
 _SILENCE_S = 30
+# Seconds in which a request must arrive, its headers and its body together.
+_REQUEST_S = 30
+# Seconds that a new connection has for its request when no more connections without one may stay open.
+_NO_ROOM_S = 1
 # Seconds in which the clients that call all the time learn, by a response, that their connections close.
 _DRAIN_S = 0.5
-# Connections without a request, and connections whose request waits for a thread: about 1000 together.
-_IDLE_CONNECTIONS = 500
-_WAITING_CONNECTIONS = 500
+_IDLE_CONNECTIONS = 1000  # connections without a request
+_WAITING_CONNECTIONS = 500  # connections whose request waits for a thread
 _BACKLOG = 1024  # connections that the system accepts ahead of the server
 _HEADER_BYTES = 256 << 10
 _BLOCK_BYTES = 64 << 10
+# Bytes that the sizes of a body's chunks may take, beyond those that come with a larger body.
+_CHUNK_SIZES_BYTES = 64 << 10
+
+
+class _Socket(socket.socket):
+    """A socket that can be read until a deadline."""
+
+    deadline = math.inf
+
+    def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0, /) -> int:
+        """Receive bytes; the server's file object calls this.
+
+        Raises:
+            TimeoutError: None came before the deadline.
+        """
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("timed out")  # the text by which cheroot knows it
+        timeout_s = self.gettimeout()
+        self.settimeout(min(left_s, _REQUEST_S))
+        try:
+            return super().recv_into(buffer, nbytes, flags)
+        finally:
+            self.settimeout(timeout_s)
+
+
+class _Request(HTTPRequest):
+    """A request whose end no client can hide from a proxy in front."""
+
+    def read_request_headers(self) -> bool:
+        """Read the headers, but for those with an underscore, which WSGI takes for a dash. The server calls this."""
+        complete = bool(super().read_request_headers())  # type: ignore[no-untyped-call]
+        self.inheaders = {name: value for name, value in self.inheaders.items() if b"_" not in name}
+        return complete
+
+    def send_headers(self) -> None:
+        """Send the response's headers, and close the connection if the application says so. The server calls this."""
+        if (b"Connection", b"close") in self.outheaders:
+            self.close_connection = True
+        super().send_headers()  # type: ignore[no-untyped-call]
 
 
 class _Connection(HTTPConnection):
     """A connection that takes a thread only when there is a request to read."""
 
-    _last_request = False
+    RequestHandlerClass = _Request
+    server: "RestServer"
+
+    def __init__(self, server: "RestServer", sock: socket.socket, makefile: Callable[..., Any]) -> None:
+        timeout_s = sock.gettimeout()
+        own = _Socket(fileno=sock.detach())
+        own.settimeout(timeout_s)
+        super().__init__(server, own, makefile)
 
     def communicate(self) -> bool:
         """Handle the next request; return whether the connection stays open. The server calls this."""
-        if not self._has_data():
-            return bool(self.server.has_room)
+        has_room = self.server.has_room
+        if not self._has_data(0 if has_room else _NO_ROOM_S):
+            return has_room
+        self.socket.deadline = time.monotonic() + _REQUEST_S
         return bool(super().communicate())  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
-        """Close the connection; but a request that arrives while the server stops still gets its response."""
-        if self.server.ready or self._last_request or not self._has_data():
-            super().close()
-        else:
-            self._last_request = True
-            self.server.process_conn(self)
+        """Close the connection; the server calls this.
 
-    def _has_data(self) -> bool:
+        A request still gets its response if it is there when a server that stops closes its idle connections.
+        """
+        if threading.current_thread() is self.server.stopping_thread and self._has_data():
+            self.server.process_conn(self)
+        else:
+            super().close()
+
+    def _has_data(self, timeout_s: float = 0) -> bool:
+        """Whether there is something to read, or there is within the timeout."""
         if self.rfile.has_data():
             return True
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(poll.poll(timeout_s * 1000))
 
 
 class RestServer(wsgi.Server):
@@ -81,7 +140,29 @@ class RestServer(wsgi.Server):
         # A body up to this size is read to its end and refused politely, a larger one is refused unread.
         self.max_request_body_size = 2 * max_body_bytes
         self.server_name = ""  # of the header "Server", which cheroot cannot leave out
+        # The thread that runs ``stop``, which ends the workers only after it has closed the idle connections.
+        self.stopping_thread: threading.Thread | None = None
         self._draining = False
+        self._bind_error: OSError | None = None
+
+    def prepare(self) -> None:
+        """Open the port and start the threads.
+
+        Raises:
+            OSError: Nothing can listen at the address; ``strerror`` has the reason.
+        """
+        try:
+            super().prepare()
+        except OSError as error:
+            raise self._bind_error or error from None
+
+    def bind(self, *arguments: Any) -> Any:
+        """Open the port; the server calls this, and keeps of an error no more than a long text."""
+        try:
+            return super().bind(*arguments)
+        except OSError as error:
+            self._bind_error = error
+            raise
 
     @property
     def has_room(self) -> bool:
@@ -94,11 +175,17 @@ class RestServer(wsgi.Server):
         return not self._draining and self.has_room
 
     def stop(self) -> None:
-        """Close the port, each connection after its next response, then the idle ones; wait for what still runs."""
+        """Close the port, each connection after its next response, then the idle ones; wait for what still runs.
+
+        It waits for ``shutdown_timeout`` seconds, then it cuts off the requests that have not arrived as a whole.
+        """
+        if not self.ready:
+            return  # stopped already
         self._draining = True
         # The port comes first: the server would go on to accept connections, and then cut some of them off.
         self.socket.close()
-        time.sleep(_DRAIN_S)
+        time.sleep(min(_DRAIN_S, self.shutdown_timeout))
+        self.stopping_thread = threading.current_thread()
         super().stop()
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
@@ -122,9 +209,11 @@ class _WholeBodies:
         length = environ.get("CONTENT_LENGTH") or "0"
         if not (length.isascii() and length.isdigit()):
             return _error("400 Bad Request", start_response)
+        if "HTTP_TRANSFER_ENCODING" in environ and not environ["wsgi.input_terminated"]:
+            return _error("400 Bad Request", start_response)  # HTTP/1.0, where cheroot does not read chunks
         try:
             body = self._read(environ["wsgi.input"])
-        except ValueError:  # malformed chunks
+        except ValueError:  # malformed chunks or trailers
             return _error("400 Bad Request", start_response)
         if body is None:
             return _error("413 Request Entity Too Large", start_response)
@@ -138,10 +227,16 @@ class _WholeBodies:
     def _read(self, stream: "io.BufferedIOBase") -> bytes | None:
         """The body; None if it is too large."""
         body = bytearray()
+        if isinstance(stream, ChunkedRFile):  # it reads the line with a chunk's size whole
+            stream.rfile = SizeCheckWrapper(stream.rfile, 2 * self._max_bytes + _CHUNK_SIZES_BYTES)
         try:
             while block := stream.read(_BLOCK_BYTES):
                 if len(body) <= self._max_bytes:
                     body += block
+            if isinstance(stream, ChunkedRFile):
+                # What it leaves unread would be taken for the next request.
+                for _ in stream.read_trailer_lines():  # type: ignore[attr-defined, func-returns-value]
+                    pass
         except (TimeoutError, ConnectionError):
             raise
         except (MaxSizeExceeded, OSError):  # how cheroot refuses chunks beyond its own limit
@@ -150,6 +245,8 @@ class _WholeBodies:
 
 
 def _error(status: str, start_response: "StartResponse") -> Iterable[bytes]:
+    """Respond with an error and close the connection, for nobody knows where the next request starts."""
     body = rest_responses.error(status[4:]).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+    start_response(status, headers)
     return [body]

@@ -3,11 +3,20 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread
+from time import sleep
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from portable_model_server.api import rest_requests
+from portable_model_server.api.calls import CallRecorder
+from portable_model_server.api.rest import RestLimits, create_app
+from portable_model_server.api.rest_requests import JsonRequest
+from portable_model_server.errors import invalid
 from tests.model_server.server_process import Response, ServerProcess
 
 LIMIT = 100_000
@@ -135,3 +144,30 @@ def test_a_prediction_that_takes_too_long(odd_server: ServerProcess) -> None:
     response = odd_server.post("odd", {"signature_name": "slow", "inputs": [200_000]})
     assert response.status == 504
     assert response.json["error"].startswith("Timeout")
+
+
+def test_bodies_are_parsed_by_the_threads_of_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So at most as many are parsed, or held parsed, as predictions may run; the time limit is for predictions."""
+    threads = []
+
+    def parse(body: bytes) -> JsonRequest:
+        threads.append(current_thread().name)
+        sleep(0.3)
+        return JsonRequest("", None, body.decode())
+
+    monkeypatch.setattr(rest_requests, "parse", parse)
+    manager = Mock()
+    manager.hold.side_effect = invalid("no such model")
+    with ThreadPoolExecutor(1, thread_name_prefix="prediction") as executor:
+        app = create_app(
+            manager,
+            Mock(),
+            CallRecorder(manager, Mock()),
+            lambda: b"",
+            metrics_path=None,
+            limits=RestLimits(LIMIT, prediction_s=0.1),
+            executor=executor,
+        )
+        response = app.test_client().post("/v1/models/half:predict", data=b"{}")
+    assert (response.status_code, response.json) == (400, {"error": "no such model"})
+    assert threads == ["prediction_0"]
