@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -42,9 +42,9 @@ def echo(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @contextmanager
-def serving(**options: int) -> Iterator[RestServer]:
-    """A server of the echo application, within this process; it stops at the end of the block."""
-    rest_server = RestServer("127.0.0.1", free_port(), echo, **{"threads": 4, "max_body_bytes": LIMIT, **options})
+def serving(app: Any = echo, threads: int = 4) -> Iterator[RestServer]:
+    """A server of a WSGI application, within this process; it stops at the end of the block."""
+    rest_server = RestServer("127.0.0.1", free_port(), app, threads=threads, max_body_bytes=LIMIT)
     rest_server.prepare()
     thread = Thread(target=rest_server.serve)
     thread.start()
@@ -205,6 +205,28 @@ def test_a_stop_without_grace_does_not_wait_for_clients(monkeypatch: pytest.Monk
         started = monotonic()
         server.stop()
         assert monotonic() - started < 3
+
+
+def test_a_response_that_closes_its_connection_is_the_last_one() -> None:
+    """Even if one more request is there when the server stops: the workers may have ended before it gets a turn."""
+    started, go_on = Event(), Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        started.set()
+        assert go_on.wait(20)
+        return echo(environ, start_response)
+
+    with serving(app, threads=1) as server, connect(server) as client, ThreadPoolExecutor(1) as pool:
+        client.sendall(request(b"Content-Length: 2\r\n", b"hi") * 2)
+        assert started.wait(20)
+        server.shutdown_timeout = 20
+        stopped = pool.submit(server.stop)
+        sleep(2)  # the idle connections are closed by now, and the workers have been told to end
+        go_on.set()
+        response = receive(client)
+        assert b"\r\nConnection: close\r\n" in response
+        assert response.count(b"HTTP/1.1 200") == 1
+        stopped.result(20)
 
 
 def test_a_port_that_is_taken() -> None:
