@@ -221,7 +221,7 @@ def test_a_response_that_closes_its_connection_is_the_last_one() -> None:
         assert started.wait(20)
         server.shutdown_timeout = 20
         stopped = pool.submit(server.stop)
-        sleep(2)  # the idle connections are closed by now, and the workers have been told to end
+        sleep(2)  # the idle connections are closed by now, and the workers are to end
         go_on.set()
         response = receive(client)
         assert b"\r\nConnection: close\r\n" in response
