@@ -20,8 +20,8 @@ SLOWEST_IMAGE_S = 0.05
 
 
 def build_slow_model() -> keras.Model:
-    """Twenty layers of 151 MMAC: about 50 ms an image on one core, in a file that a ConfigMap can hold (1 MiB)."""
-    pixels = keras.Input((128, 128, 3))
+    """Twenty layers of 285 MMAC, 80 ms an image on a core with AVX-512, in a file that a ConfigMap can hold (1 MiB)."""
+    pixels = keras.Input((176, 176, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     for _ in range(20):
         x = layers.Conv2D(32, 3, padding="same", activation="relu")(x)
