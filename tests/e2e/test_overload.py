@@ -20,7 +20,7 @@ SLOWEST_IMAGE_S = 0.05
 
 
 def build_slow_model() -> keras.Model:
-    """Twenty layers of 285 MMAC, 80 ms an image on a core with AVX-512, in a file that a ConfigMap can hold (1 MiB)."""
+    """Twenty layers of 285 MMAC: about 200 ms an image in its pod, in a file that a ConfigMap can hold (1 MiB)."""
     pixels = keras.Input((176, 176, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
     for _ in range(20):
