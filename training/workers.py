@@ -1,15 +1,8 @@
-"""Processes that share the work on many images, and how many of them there should be."""
+"""Processes that share the work on many images."""
 
 import multiprocessing
 import signal
 from multiprocessing.pool import Pool
-
-from portable_model_server.engines.cpu import cpu_limit
-
-
-def cores() -> int:
-    """The number of CPUs that this process may use; a container's quota counts, as for the model server."""
-    return cpu_limit()
 
 
 def workers(count: int) -> Pool:

@@ -16,6 +16,16 @@ def phantom(
     return folder
 
 
+def squares(folder: Path) -> Path:
+    """Two classes of grey squares, four images each in Training, two in Testing."""
+    for split, count in (("Training", 4), ("Testing", 2)):
+        for level, name in ((60, "dark"), (180, "bright")):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("L", (20, 20), level + index).save(folder / split / name / f"{index}.png")
+    return folder
+
+
 def manifest(folder: Path) -> list[dict]:
     return json.loads((folder / "manifest.json").read_text())["images"]
 

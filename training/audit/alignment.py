@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from tqdm import tqdm
 
+from portable_model_server.engines.cpu import cpu_limit
 from training.audit.candidates import Candidates
 from training.audit.views import Matrix
-from training.workers import cores
 
 # The agreement of unrelated images of the phantom is at most 0.90, that of neighbouring slices of a head at most 0.97.
 # Copies agree better than this bound, except those that lost detail because they were made smaller than a thumbnail.
@@ -84,7 +84,7 @@ def _align_all(pairs: Candidates, thumbnails: NDArray[np.uint8], maps: NDArray[n
 
     batches = [slice(start, start + _BATCH) for start in range(0, len(pairs), _BATCH)]
     label = f"comparing at {stage.side} pixels"
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(cpu_limit()) as pool:
         aligned = list(tqdm(pool.map(align, batches), total=len(batches), desc=label, unit="batch"))
     scores, new_maps = zip(_NOTHING, *aligned, strict=True)
     return np.concatenate(scores), np.concatenate(new_maps)

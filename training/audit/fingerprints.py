@@ -14,9 +14,10 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from brain_tumor.image import ImageError, decode
+from portable_model_server.engines.cpu import cpu_limit
 from training.audit.views import QUERIES, REFERENCES, View, head, matrix, sample
 from training.data.errors import DataError
-from training.workers import cores, workers
+from training.workers import workers
 
 SIDE = 96  # pixels a side of the thumbnails
 _HASH_SIDE = 32  # pixels a side of the image that is hashed
@@ -65,7 +66,7 @@ def fingerprints(folder: Path, files: Sequence[str]) -> list[Fingerprint]:
     Raises:
         DataError: An image cannot be read; the message names it.
     """
-    with workers(cores()) as pool:
+    with workers(cpu_limit()) as pool:
         results = pool.imap(partial(fingerprint, folder), files, chunksize=16)
         return list(tqdm(results, total=len(files), desc="fingerprints", unit="image"))
 

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from portable_model_server.engines.cpu import cpu_limit
 from training.phantom.dataset import Plan
-from training.workers import cores
 
 _PATIENTS = (3600, 600)  # of Training and of Testing
 
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=cores(),
+        default=cpu_limit(),
         help="processes; the images do not depend on it (default: one per core)",
     )
 

@@ -1,11 +1,10 @@
 import socket
-import threading
 from ipaddress import ip_network
 
 import pytest
 
 from gateway.images.addresses import DENIED_NETWORKS, AddressRefused, Resolver
-from tests.gateway.images.name_lookup import lookup_of
+from tests.gateway.images.name_lookup import hanging_lookup, lookup_of
 
 PUBLIC = ["93.184.216.34", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "2a00:1450:4001::200e"]
 DENIED = [
@@ -160,17 +159,8 @@ def test_a_name_without_addresses():
 
 
 def test_a_lookup_that_hangs_is_left_behind():
-    release = threading.Event()
-
-    def lookup(*args: object, **options: object):
-        release.wait(20)
-        return []
-
-    try:
-        with pytest.raises(AddressRefused):
-            Resolver(lookup=lookup).resolve("name.example", 80, 0.1)
-    finally:
-        release.set()
+    with pytest.raises(AddressRefused), hanging_lookup() as lookup:
+        Resolver(lookup=lookup).resolve("name.example", 80, 0.1)
 
 
 def test_refusals_are_not_logged(caplog):

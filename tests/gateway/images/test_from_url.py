@@ -2,7 +2,6 @@ import gzip
 import logging
 import socket
 import ssl
-import threading
 from ipaddress import ip_network
 
 import pytest
@@ -19,7 +18,7 @@ from gateway.images.from_url import (
 )
 from tests.brain_tumor import images
 from tests.gateway.calls import check_problem
-from tests.gateway.images.name_lookup import lookup_of
+from tests.gateway.images.name_lookup import hanging_lookup, lookup_of
 from tests.gateway.web_server import web_server
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
@@ -281,17 +280,8 @@ def test_silence_in_the_tls_handshake_ends_with_the_timeout(web):
 
 
 def test_slow_name_server_ends_with_the_timeout(web):
-    release = threading.Event()
-
-    def lookup(*args: object, **options: object):
-        release.wait(20)
-        return []
-
-    try:
-        with pytest.raises(SourceTooSlow):
-            fetcher(web, lookup=lookup, timeout=0.2).fetch(web.url("/", "images.example"), 60)
-    finally:
-        release.set()
+    with pytest.raises(SourceTooSlow), hanging_lookup() as lookup:
+        fetcher(web, lookup=lookup, timeout=0.2).fetch(web.url("/", "images.example"), 60)
 
 
 def test_a_name_that_changes_its_address_is_looked_up_once(web):

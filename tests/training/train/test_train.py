@@ -15,7 +15,7 @@ from PIL import Image
 from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
 from tests.training.commands import assert_same, train, train_here, weights
-from tests.training.scans import phantom
+from tests.training.scans import phantom, squares
 from training.data.data_set import find
 from training.data.groups import by_patient
 from training.train.__main__ import main
@@ -46,16 +46,9 @@ def metadata(trained: Path) -> ModelMetadata:
     return ModelMetadata.from_json((trained / "model.json").read_text())
 
 
-@pytest.fixture
-def squares(tmp_path: Path) -> Path:
-    """Two classes of grey squares, four images each in Training, two in Testing."""
-    folder = tmp_path / "squares"
-    for split, count in (("Training", 4), ("Testing", 2)):
-        for level, name in ((60, "dark"), (180, "bright")):
-            (folder / split / name).mkdir(parents=True)
-            for index in range(count):
-                Image.new("L", (20, 20), level + index).save(folder / split / name / f"{index}.png")
-    return folder
+@pytest.fixture(name="squares")
+def squares_on_disk(tmp_path: Path) -> Path:
+    return squares(tmp_path / "squares")
 
 
 def refused(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], status: int = 1) -> None:
