@@ -77,7 +77,7 @@ def convert(backbone: str, folder: str) -> None:
     """Write the forms of a backbone, and what Keras predicts."""
     import keras
 
-    from brain_tumor.metadata import ModelMetadata
+    from brain_tumor.metadata import ImageSpec, ModelMetadata
     from converter.fold import fold_batch_norms
     from converter.head import find_head
     from converter.inactive import drop_inactive
@@ -90,7 +90,7 @@ def convert(backbone: str, folder: str) -> None:
     base = getattr(keras.applications, backbone)(weights=None, include_top=False, input_shape=(side, side, 3))
     x = getattr(keras.applications, module).preprocess_input(pixels)
     model = randomise(keras.Model(pixels, classifier(base(x, training=False), len(CLASS_NAMES))))
-    metadata = ModelMetadata(CLASS_NAMES, side, side, explains=True)
+    metadata = ModelMetadata(CLASS_NAMES, ImageSpec(side, side), explains=True)
     head = find_head(drop_inactive(flatten(model, side, side)))
     folded, _ = fold_batch_norms(head.graph)
     for form in FORMS:

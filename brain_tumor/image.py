@@ -1,7 +1,7 @@
-"""The one preprocessing of training, converter and gateway: from an image's bytes to the uint8 pixels a model takes.
+"""From an image's bytes to its upright RGB pixels: every format, and no hostile file that takes much time or memory.
 
-``Preprocessor`` extends keras_image_helper's. That class alone reduces 16-bit greyscale to a few levels, ignores EXIF
-orientation and transparency, resizes by nearest neighbour only, and sets no limit on what it decodes.
+Pillow alone reduces 16-bit greyscale to a few levels, ignores EXIF orientation and transparency, and sets no limit on
+what it decodes.
 """
 
 import io
@@ -10,8 +10,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from keras_image_helper.base import BasePreprocessor
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = {
@@ -64,42 +62,6 @@ class ImageTooLarge(ImageError):
 
 class UnusableImage(ImageError):
     """A valid image that shows nothing a model could classify."""
-
-
-class Preprocessor(BasePreprocessor):
-    """Turns images into uint8 batches of one size: RGB, 0..255, not scaled (the model's graph scales).
-
-    Args:
-        height: Height of the result, in pixels.
-        width: Width of the result, in pixels.
-        resampling: Name of a Pillow filter in lower case, as in the model's metadata. Pillow's filters antialias.
-        max_pixels: An image with more pixels is refused before it is decoded.
-    """
-
-    def __init__(self, height: int, width: int, resampling: str = "bilinear", max_pixels: int = MAX_PIXELS) -> None:
-        super().__init__(target_size=(width, height))
-        self.resampling = Image.Resampling[resampling.upper()]
-        self.max_pixels = max_pixels
-
-    def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
-        """Decode and resize an encoded image: uint8 (1, height, width, 3).
-
-        Raises:
-            ImageError: The image cannot be used; the subclass says why.
-        """
-        return self.convert_to_tensor(decode(data, self.max_pixels))
-
-    def resize_image(self, img: Image.Image) -> Image.Image:
-        """Resize an upright RGB image, as ``decode`` gives it."""
-        return img.resize(self.target_size, self.resampling)
-
-    def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
-        """Convert an image to uint8 (height, width, 3)."""
-        return np.asarray(img, dtype=np.uint8)
-
-    def preprocess(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - keras_image_helper's name
-        """Return the batch unchanged."""
-        return X
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -7,12 +7,18 @@ reads it from the model server.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
 
-RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming")  # Pillow's filters
+# What cv2.resize, tf.image.resize and image_dataset_from_directory do by default. The other filters are Pillow's, which
+# antialias when they shrink an image.
+NO_ANTIALIAS = "bilinear-no-antialias"
+RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming", NO_ANTIALIAS)
+# What the three channels of an image hold. Grey: three times the same, as many models take it that know one channel.
+RGB, GRAYSCALE, BGR = COLOR_MODES = ("rgb", "grayscale", "bgr")
+OOD_SCORES = ("energy", "max-probability")
 # What a Keras model expects of pixels 0..255 before its first layer; keras.applications' names.
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
 PHANTOM = "phantom"
@@ -34,17 +40,52 @@ class MetadataError(ValueError):
 
 
 @dataclass(frozen=True)
+class ImageSpec:
+    """The images that a model takes: what ``brain_tumor.preprocess`` makes of every image before the model sees it.
+
+    Attributes:
+        height: Height in pixels.
+        width: Width in pixels.
+        resampling: The filter that resizes an image to that size, one of ``RESAMPLINGS``.
+        color_mode: What the three channels hold, one of ``COLOR_MODES``.
+        crop_to_head: Whether an image is cropped to the head's contour first.
+        pad_to_aspect_ratio: Whether an image is padded with black to the aspect ratio of that size; otherwise it is
+            distorted.
+
+    Raises:
+        MetadataError: A field is out of range.
+    """
+
+    height: int
+    width: int
+    resampling: str = "bilinear"
+    color_mode: str = RGB
+    crop_to_head: bool = False
+    pad_to_aspect_ratio: bool = False
+
+    def __post_init__(self) -> None:
+        for side in ("height", "width"):
+            value = getattr(self, side)
+            _require(_is_integer(value) and 1 <= value <= _MAX_SIDE, f"image.{side} must be 1 to {_MAX_SIDE} pixels")
+        _require(self.resampling in RESAMPLINGS, f"image.resampling must be one of {', '.join(RESAMPLINGS)}")
+        _require(self.color_mode in COLOR_MODES, f"image.color_mode must be one of {', '.join(COLOR_MODES)}")
+        for step in ("crop_to_head", "pad_to_aspect_ratio"):
+            _require(isinstance(getattr(self, step), bool), f"image.{step} must be true or false")
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """The metadata of one model. The constructor checks every field that other code relies on.
 
     Attributes:
         class_names: Class names in the order of the model's outputs; at least two, all different.
-        height: Height of the images that the model takes, in pixels.
-        width: Width of the images that the model takes, in pixels.
-        resampling: The filter that resizes an image to that size, one of ``RESAMPLINGS``.
+        image: The images that the model takes, and how they are prepared.
         scaling: The scaling of pixels that the Keras model expects, one of ``SCALINGS``. The SavedModel contains it.
         temperature: Divides the logits before the softmax (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
         out_of_distribution_threshold: An image with a higher OOD score is flagged. None flags no image.
+        out_of_distribution_score: How the score is computed, one of ``OOD_SCORES``: the energy of the logits, or the
+            negative logarithm of the highest probability (Hendrycks and Gimpel 2017,
+            https://arxiv.org/abs/1610.02136) for a model that gives probabilities alone.
         explains: Whether the SavedModel offers class activation maps.
         name: The model's name; empty until the converter sets it.
         training: How the model was trained, a JSON object that is kept unchanged.
@@ -58,12 +99,11 @@ class ModelMetadata:
     """
 
     class_names: tuple[str, ...]
-    height: int
-    width: int
-    resampling: str = "bilinear"
+    image: ImageSpec
     scaling: str = "none"
     temperature: float = 1.0
     out_of_distribution_threshold: float | None = None
+    out_of_distribution_score: str = OOD_SCORES[0]
     explains: bool = False
     name: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -77,15 +117,15 @@ class ModelMetadata:
             len(names) >= 2 and all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names),
             "class_names must be two or more different, non-empty strings",
         )
-        for side in ("height", "width"):
-            value = getattr(self, side)
-            _require(_is_integer(value) and 1 <= value <= _MAX_SIDE, f"image.{side} must be 1 to {_MAX_SIDE} pixels")
-        _require(self.resampling in RESAMPLINGS, f"image.resampling must be one of {', '.join(RESAMPLINGS)}")
         _require(self.scaling in SCALINGS, f"scaling must be one of {', '.join(SCALINGS)}")
         _require(_is_finite(self.temperature) and self.temperature > 0, "temperature must be a number above 0")
         threshold = self.out_of_distribution_threshold
         _require(
             threshold is None or _is_finite(threshold), "out_of_distribution.threshold must be a finite number or null"
+        )
+        _require(
+            self.out_of_distribution_score in OOD_SCORES,
+            f"out_of_distribution.score must be one of {', '.join(OOD_SCORES)}",
         )
         _require(isinstance(self.explains, bool), "explains must be true or false")
         _require(isinstance(self.name, str), "name must be a string")
@@ -103,10 +143,13 @@ class ModelMetadata:
             "name": self.name,
             "notice": self.notice,
             "class_names": list(self.class_names),
-            "image": {"height": self.height, "width": self.width, "resampling": self.resampling},
+            "image": asdict(self.image),
             "scaling": self.scaling,
             "temperature": self.temperature,
-            "out_of_distribution": {"score": "energy", "threshold": self.out_of_distribution_threshold},
+            "out_of_distribution": {
+                "score": self.out_of_distribution_score,
+                "threshold": self.out_of_distribution_threshold,
+            },
             "explains": self.explains,
             "training": dict(self.training),
             "metrics": dict(self.metrics),
@@ -135,15 +178,14 @@ class ModelMetadata:
             raise MetadataError(f"not valid JSON: {error}") from None
         _require(isinstance(document, dict), "model metadata must be a JSON object")
         _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
-        image = _object(document, "image")
-        out_of_distribution = _object(document, "out_of_distribution")
-        fields: dict[str, Any] = {"height": height, "width": width}
-        fields |= {name: image[name] for name in ("height", "width", "resampling") if name in image}
-        fields |= {name: document[name] for name in _OPTIONAL if name in document}
+        image, out_of_distribution = _object(document, "image"), _object(document, "out_of_distribution")
+        size: dict[str, Any] = {"height": height, "width": width}  # the constructor finds a side that is still None
         return cls(
             class_names=tuple(document["class_names"]),
+            image=ImageSpec(**size | {part.name: image[part.name] for part in fields(ImageSpec) if part.name in image}),
             out_of_distribution_threshold=out_of_distribution.get("threshold"),
-            **fields,  # the constructor's checks find a side that is still None
+            out_of_distribution_score=out_of_distribution.get("score", OOD_SCORES[0]),
+            **{name: document[name] for name in _OPTIONAL if name in document},
         )
 
 

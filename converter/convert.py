@@ -87,11 +87,13 @@ def convert(job: Job) -> Report:
     started = time.monotonic()
     source = load(job.model, job.metadata)
     check_free(job.target)
-    original = find_head(drop_inactive(flatten(source.model, source.metadata.height, source.metadata.width)))
+    original = find_head(
+        drop_inactive(flatten(source.model, source.metadata.image.height, source.metadata.image.width))
+    )
     folded_graph, folded = fold_batch_norms(with_scaling(original.graph, source.metadata.scaling))
     head = dataclasses.replace(original, graph=folded_graph)
     metadata = _completed(source.metadata, job.name, explains=head.features is not None)
-    images = synthetic_images(metadata.height, metadata.width)
+    images = synthetic_images(metadata.image.height, metadata.image.width)
     if job.verify_with:
         images = np.concatenate([images, supplied_images(job.verify_with, metadata)])
     expected = expected_outputs(source.model, original, source.metadata.scaling, images)

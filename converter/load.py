@@ -51,7 +51,10 @@ def load(model_path: Path, metadata_path: Path) -> Source:
         metadata.to_json().encode()
     except ValueError as error:  # MetadataError, or what JSON or UTF-8 cannot hold: NaN, half a surrogate pair
         raise ConversionError(f"{metadata_path}: {error}") from None
-    for side, of_model, of_metadata in (("height", height, metadata.height), ("width", width, metadata.width)):
+    for side, of_model, of_metadata in (
+        ("height", height, metadata.image.height),
+        ("width", width, metadata.image.width),
+    ):
         if of_model not in (None, of_metadata):
             raise ConversionError(
                 f"{metadata_path}: image.{side} is {of_metadata}, but the model takes {of_model} pixels"

@@ -34,7 +34,7 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
     # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
     arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
     with tf.Graph().as_default() as graph:
-        images = _V1.placeholder(tf.uint8, (None, metadata.height, metadata.width, 3), name=contract.IMAGES)
+        images = _V1.placeholder(tf.uint8, (None, metadata.image.height, metadata.image.width, 3), name=contract.IMAGES)
         saver, variables = None, []
         if keep_variables:
             variables = [
@@ -89,7 +89,7 @@ def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -
         with tf.name_scope("model"), keras.StatelessScope(state_mapping=mapping):
             return _outputs(head, metadata, images)
 
-    images = tf.TensorSpec((None, metadata.height, metadata.width, 3), tf.uint8)
+    images = tf.TensorSpec((None, metadata.image.height, metadata.image.width, 3), tf.uint8)
     values = [tf.TensorSpec(weight.shape, weight.dtype) for weight in weights]
     return tf.function(predict, input_signature=[images, values], autograph=False).get_concrete_function()
 

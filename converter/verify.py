@@ -10,8 +10,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.image import SUFFIXES, ImageError, Preprocessor
+from brain_tumor.image import SUFFIXES, ImageError
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from converter.errors import ConversionError
 from converter.head import Head
 from converter.scaling import scaler
@@ -60,7 +61,7 @@ def supplied_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise ConversionError(f"{folder}: no images there to verify with")
-    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
+    preprocessor = Preprocessor(metadata.image)
     step = -(-len(paths) // MAX_SUPPLIED_IMAGES)
     images = []
     for path in paths[::step]:

@@ -17,7 +17,7 @@ def write_warmup(path: Path, metadata: ModelMetadata) -> None:
         path: The file to write.
         metadata: The served model's name and the size of its images.
     """
-    images = {contract.IMAGES: _black_image(metadata.height, metadata.width)}
+    images = {contract.IMAGES: _black_image(metadata.image.height, metadata.image.width)}
     requests = (
         predict_request(metadata.name, contract.PREDICT_SIGNATURE, images),
         predict_request(metadata.name, contract.DESCRIBE_SIGNATURE, {}),

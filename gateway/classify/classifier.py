@@ -85,7 +85,7 @@ class Classifier:
             DeadlineExceeded: The deadline passed.
         """
         model = self._client.get(deadline)
-        step = max(1, _BATCH_BYTES // (model.metadata.height * model.metadata.width * 3))
+        step = max(1, _BATCH_BYTES // (model.metadata.image.height * model.metadata.image.width * 3))
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
             batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline)

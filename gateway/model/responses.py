@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import MetadataError, ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from serving_api.messages import PredictResponse
 from serving_api.tensors import TensorError, to_array
 
@@ -58,12 +58,11 @@ class ServedModel:
     @cached_property
     def preprocessor(self) -> Preprocessor:
         """The preprocessor that prepares images for this model."""
-        return Preprocessor(self.metadata.height, self.metadata.width, self.metadata.resampling)
+        return Preprocessor(self.metadata.image)
 
     def accepts_images_of(self, other: "ServedModel") -> bool:
         """Whether images that were prepared for the other model suit this one."""
-        mine, others = self.metadata, other.metadata
-        return (mine.height, mine.width, mine.resampling) == (others.height, others.width, others.resampling)
+        return self.metadata.image == other.metadata.image
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.image import FORMATS, ImageTooLarge, Preprocessor, UnusableImage, decode
-from brain_tumor.metadata import RESAMPLINGS
+from brain_tumor.image import FORMATS, ImageTooLarge, UnusableImage, decode
 from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
 
@@ -154,34 +153,6 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert int(result.stdout) < 50 * 1024  # KiB; the bomb's pixels alone would take 144 MB
-
-
-@pytest.mark.parametrize("resampling", RESAMPLINGS)
-def test_preprocessor_resizes_as_the_metadata_says(resampling):
-    image = images.noise((64, 48))
-    batch = Preprocessor(24, 32, resampling).from_bytes(images.encode(image))
-    assert batch.shape == (1, 24, 32, 3)
-    assert batch.dtype == np.uint8
-    expected = np.asarray(image.resize((32, 24), Image.Resampling[resampling.upper()]))
-    np.testing.assert_array_equal(batch[0], expected)
-
-
-def test_bilinear_antialiases():
-    stripes = np.zeros((256, 256, 3), np.uint8)
-    stripes[:, ::2] = 255
-    batch = Preprocessor(32, 32).from_bytes(images.encode(Image.fromarray(stripes)))
-    assert np.abs(batch.astype(int) - 127).max() <= 6  # nearest neighbours would give 0 and 255
-
-
-def test_preprocessor_refuses_more_pixels_than_its_limit():
-    with pytest.raises(ImageTooLarge):
-        Preprocessor(24, 32, max_pixels=100).from_bytes(images.plain())
-
-
-def test_from_path_gives_the_same_pixels(tmp_path):
-    path = tmp_path / "scan.png"
-    path.write_bytes(images.GLIOMA)
-    np.testing.assert_array_equal(Preprocessor(24, 32).from_path(path), Preprocessor(24, 32).from_bytes(images.GLIOMA))
 
 
 def test_decoding_is_thread_safe():

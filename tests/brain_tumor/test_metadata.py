@@ -4,16 +4,15 @@ from dataclasses import replace
 import pytest
 
 from brain_tumor import contract
-from brain_tumor.metadata import MetadataError, ModelMetadata
+from brain_tumor.metadata import ImageSpec, MetadataError, ModelMetadata
 
 METADATA = ModelMetadata(
     class_names=("glioma", "meningioma", "notumor", "pituitary"),
-    height=128,
-    width=160,
-    resampling="bicubic",
+    image=ImageSpec(128, 160, "bicubic", "grayscale", crop_to_head=True, pad_to_aspect_ratio=True),
     scaling="tf",
     temperature=1.5,
     out_of_distribution_threshold=-2.5,
+    out_of_distribution_score="max-probability",
     explains=True,
     name="brain-tumor",
     training={"data": "scans", "seed": 3},
@@ -38,10 +37,17 @@ def test_text_is_stable_and_readable():
         "name": "brain-tumor",
         "notice": contract.RESEARCH_NOTICE,
         "class_names": ["glioma", "meningioma", "notumor", "pituitary"],
-        "image": {"height": 128, "width": 160, "resampling": "bicubic"},
+        "image": {
+            "height": 128,
+            "width": 160,
+            "resampling": "bicubic",
+            "color_mode": "grayscale",
+            "crop_to_head": True,
+            "pad_to_aspect_ratio": True,
+        },
         "scaling": "tf",
         "temperature": 1.5,
-        "out_of_distribution": {"score": "energy", "threshold": -2.5},
+        "out_of_distribution": {"score": "max-probability", "threshold": -2.5},
         "explains": True,
         "training": {"data": "scans", "seed": 3},
         "metrics": {"accuracy": 0.9},
@@ -52,16 +58,17 @@ def test_text_is_stable_and_readable():
 
 def test_defaults_of_metadata_written_by_hand():
     metadata = ModelMetadata.from_json('{"class_names": ["no", "yes"]}', height=24, width=32)
-    assert metadata == ModelMetadata(("no", "yes"), 24, 32)
-    assert (metadata.resampling, metadata.scaling, metadata.temperature) == ("bilinear", "none", 1.0)
-    assert metadata.out_of_distribution_threshold is None
+    assert metadata == ModelMetadata(("no", "yes"), ImageSpec(24, 32))
+    assert (metadata.scaling, metadata.temperature) == ("none", 1.0)
+    assert metadata.image == ImageSpec(24, 32, "bilinear", "rgb", crop_to_head=False, pad_to_aspect_ratio=False)
+    assert (metadata.out_of_distribution_score, metadata.out_of_distribution_threshold) == ("energy", None)
     assert metadata.explains is False
     assert metadata.documentation == {}
 
 
 def test_the_size_in_the_text_wins_over_the_arguments():
     metadata = ModelMetadata.from_json(document(), height=24, width=32)
-    assert (metadata.height, metadata.width) == (128, 160)
+    assert metadata.image == METADATA.image
 
 
 def test_older_code_reads_newer_metadata():
@@ -100,12 +107,16 @@ def test_names_beyond_ascii_survive():
         ({"image": [10, 10]}, "image must be an object"),
         ({"image": {"height": 10, "width": 10, "resampling": "cubic"}}, "image.resampling"),
         ({"image": {"height": 10, "width": 10, "resampling": ["bilinear"]}}, "image.resampling"),
+        ({"image": {"height": 10, "width": 10, "color_mode": "RGB"}}, "image.color_mode"),
+        ({"image": {"height": 10, "width": 10, "crop_to_head": 1}}, "image.crop_to_head"),
+        ({"image": {"height": 10, "width": 10, "pad_to_aspect_ratio": None}}, "image.pad_to_aspect_ratio"),
         ({"scaling": "other"}, "scaling"),
         ({"scaling": None}, "scaling"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": "1"}, "temperature"),
         ({"temperature": True}, "temperature"),
         ({"out_of_distribution": {"threshold": "high"}}, "out_of_distribution.threshold"),
+        ({"out_of_distribution": {"score": "entropy"}}, "out_of_distribution.score"),
         ({"out_of_distribution": 3}, "out_of_distribution must be an object"),
         ({"explains": "yes"}, "explains"),
         ({"name": 3}, "name"),

@@ -72,8 +72,8 @@ def test_the_metadata_is_completed_and_stands_in_the_graph_and_beside_it(tmp_pat
     )
     text = (folder / "assets.extra" / "metadata.json").read_text()
     metadata = ModelMetadata.from_json(text)
-    assert (metadata.name, metadata.height, metadata.width, metadata.explains) == ("other", *SIZE, True)
-    assert (metadata.resampling, metadata.metrics["accuracy"], metadata.out_of_distribution_threshold) == (
+    assert (metadata.name, metadata.image.height, metadata.image.width, metadata.explains) == ("other", *SIZE, True)
+    assert (metadata.image.resampling, metadata.metrics["accuracy"], metadata.out_of_distribution_threshold) == (
         "nearest",
         0.9,
         -1.5,

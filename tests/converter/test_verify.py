@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ImageSpec, ModelMetadata
 from converter.errors import ConversionError
 from converter.head import find_head
 from converter.inactive import drop_inactive
@@ -14,7 +14,7 @@ from converter.saved_model import write_saved_model
 from converter.verify import expected_outputs, synthetic_images, verify
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras
 
-METADATA = ModelMetadata(CLASS_NAMES, *SIZE, explains=True)
+METADATA = ModelMetadata(CLASS_NAMES, ImageSpec(*SIZE), explains=True)
 
 
 def head_of(model):

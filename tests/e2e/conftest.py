@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from brain_tumor.contract import IMAGES, METADATA_ASSET, PREDICT_SIGNATURE, PROBABILITIES
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from portable_model_server.engines.base import Threads
 from portable_model_server.engines.openvino import OpenVINOEngine
 from tests.e2e.faults import Faults
@@ -102,7 +102,7 @@ def expected() -> dict[str, tuple[str, dict[str, float]]]:
     """The shipped model's predictions for the sample images, without a server: (class, probabilities) by case."""
     metadata = ModelMetadata.from_json((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
     model = OpenVINOEngine(Threads(1)).load(SHIPPED_MODEL / "1")
-    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling, max_pixels=1 << 24)
+    preprocessor = Preprocessor(metadata.image, max_pixels=1 << 24)
     predictions = {}
     for case in CASES:
         image = preprocessor.from_bytes((EXAMPLES / f"{case}.jpg").read_bytes())

@@ -5,19 +5,20 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import grpc
 import numpy as np
 
 from brain_tumor import contract
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ImageSpec, ModelMetadata
 from serving_api.messages import PredictResponse
 from serving_api.services import PREDICTION_SERVICE, handler
 from serving_api.tensors import from_array, to_array
 from tests.processes import wait_until
 
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
+SMALL = ImageSpec(24, 32)
 
 
 @dataclass
@@ -47,8 +48,9 @@ class FakeModel:
 
 
 def metadata(**changes: object) -> ModelMetadata:
-    """Metadata for tests; small images keep them quick."""
-    return ModelMetadata(**{"class_names": CLASSES, "height": 24, "width": 32, "explains": True, **changes})
+    """Metadata for tests, with other fields, also of the image; small images keep them quick."""
+    of_image = {name: changes.pop(name) for name in vars(SMALL) if name in changes}
+    return ModelMetadata(**{"class_names": CLASSES, "image": replace(SMALL, **of_image), "explains": True, **changes})
 
 
 @dataclass
@@ -118,7 +120,7 @@ class FakeModelServer:
         with self.lock:
             self.batches.append(images)
         assert images.dtype == np.uint8
-        if model.guards_shape and images.shape[1:] != (model.metadata.height, model.metadata.width, 3):
+        if model.guards_shape and images.shape[1:] != (model.metadata.image.height, model.metadata.image.width, 3):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "images must be (batch, height, width, 3)")
         outputs = model.outputs(images)
         return self.edit(outputs) if self.edit else outputs

@@ -18,8 +18,8 @@ from brain_tumor.contract import (
     PREDICT_SIGNATURE,
     PROBABILITIES,
 )
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from tests.processes import EXAMPLES, ROOT, SHIPPED_MODEL
 
 KERAS_MODEL = SHIPPED_MODEL.with_suffix(".keras")
@@ -36,12 +36,15 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     metadata = ModelMetadata.from_json((SHIPPED_MODEL / "1" / METADATA_ASSET).read_text())
-    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
+    preprocessor = Preprocessor(metadata.image)
     return np.concatenate([preprocessor.from_bytes(path.read_bytes()) for path in sorted(EXAMPLES.glob("*.jpg"))])
 
 
 def test_the_metadata_is_equal(converted: Path) -> None:
-    assert (converted / METADATA_ASSET).read_text() == (SHIPPED_MODEL / "1" / METADATA_ASSET).read_text()
+    shipped, again = (
+        ModelMetadata.from_json((folder / METADATA_ASSET).read_text()) for folder in (SHIPPED_MODEL / "1", converted)
+    )
+    assert shipped == again
 
 
 def test_the_predictions_are_equal(converted: Path, images: np.ndarray) -> None:

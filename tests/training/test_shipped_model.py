@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from tests.processes import ROOT
 from training.evaluate.ood import ood_samples_flagged
 from training.train.calibrate import energy
@@ -57,7 +57,7 @@ def test_the_evaluation_beside_its_card_is_that_of_its_metadata(metadata: ModelM
 def test_it_classifies_the_sample_scan_and_does_not_flag_it(
     name: str, metadata: ModelMetadata, model: keras.Model
 ) -> None:
-    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
+    preprocessor = Preprocessor(metadata.image)
     logits = model.predict(preprocessor.from_bytes((ROOT / "examples" / f"{name}.jpg").read_bytes()), verbose=0)
     assert metadata.class_names[int(logits.argmax())] == name
     assert energy(logits)[0] <= metadata.out_of_distribution_threshold
@@ -65,6 +65,6 @@ def test_it_classifies_the_sample_scan_and_does_not_flag_it(
 
 def test_it_flags_images_that_are_no_scans(metadata: ModelMetadata, model: keras.Model) -> None:
     assert metadata.out_of_distribution_threshold is not None
-    flagged = ood_samples_flagged(model, metadata.height, metadata.out_of_distribution_threshold)
+    flagged = ood_samples_flagged(model, metadata.image.height, metadata.out_of_distribution_threshold)
     assert np.min(list(flagged.values())) > 0.9, flagged
     assert flagged == pytest.approx(metadata.metrics["ood_samples_flagged"], abs=0.02)

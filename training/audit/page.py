@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from training.audit.clusters import class_of, is_in_both_splits
 from training.audit.copies import NEAR, SAME_FILE, SAME_PIXELS
 from training.data.data_set import DataSet
@@ -124,7 +125,7 @@ def _shortcuts(report: Report, result: dict[str, Any]) -> None:
 def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
     """A column for each pair of images, with their agreement below it where it is given."""
     figure = new_figure(1.5 * len(pairs), 3.6)
-    preprocessor = Preprocessor(_SIDE, _SIDE)
+    preprocessor = Preprocessor(ImageSpec(_SIDE, _SIDE))
     for column, pair in enumerate(pairs):
         for row, name in enumerate(("first", "second")):
             axes = figure.add_subplot(2, len(pairs), 1 + column + row * len(pairs))

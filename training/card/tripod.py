@@ -18,7 +18,7 @@ def tripod_items(
         limits: The card's limits.
         out_of_scope: What the model is not for.
     """
-    training, test = metadata.training, metadata.metrics["test"]
+    training, test, image = metadata.training, metadata.metrics["test"], metadata.image
     is_phantom = training["data"] == PHANTOM
     accuracy = share_with_interval(test["accuracy"], test["intervals"]["accuracy"])
     people = "Not applicable: synthetic images." if is_phantom else "Not available: the data set says nothing about it."
@@ -35,8 +35,8 @@ def tripod_items(
         "5 Data": data,
         "6 Participants": people,
         "7 Data preparation": (
-            f"Decoded to RGB and resized to {metadata.width} x {metadata.height} pixels ({metadata.resampling}), as in "
-            f"the gateway; augmentation while fitting: {_augmentation(training['options']['augmentation'])}."
+            f"Decoded to RGB and resized to {image.width} x {image.height} pixels ({image.resampling}), as in the "
+            f"gateway; augmentation while fitting: {_augmentation(training['options']['augmentation'])}."
         ),
         "8 Outcome": "The lesion that was drawn into the synthetic head."
         if is_phantom

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from brain_tumor.image import ImageError, Preprocessor
+from brain_tumor.image import ImageError
+from brain_tumor.preprocess import Preprocessor
 from training.data.errors import DataError
 
 

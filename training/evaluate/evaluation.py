@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from brain_tumor.atomic import write_json
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from training.data.data_set import DataSet
 from training.data.errors import DataError
 from training.data.groups import Groups
@@ -54,7 +54,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
     if not is_unseen.any():
         raise DataError(f"every test image of {data.folder} belongs together with a training image")
     model, held_out = run.load_model(folder), run.read_validation(folder)
-    pixels = read(data.folder, list(data.testing), Preprocessor(metadata.height, metadata.width, metadata.resampling))
+    pixels = read(data.folder, list(data.testing), Preprocessor(metadata.image))
     logits = model.predict(pixels, PREDICTION_BATCH, verbose=0)
     predictions = _predictions(metadata, logits, data.labels(data.testing), groups.of(data.testing))
     tested = EvaluatedImages(data.testing, pixels, logits, predictions, is_unseen)
@@ -67,7 +67,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
         "deduplicated_test": summary(predictions.only(is_unseen)) if groups.audited else None,
         "groups": groups.digest(),
         "scans_flagged": float((calibrate.energy(logits) > threshold).mean()),
-        "ood_samples_flagged": ood_samples_flagged(model, metadata.width, threshold),
+        "ood_samples_flagged": ood_samples_flagged(model, metadata.image.width, threshold),
     }
     metrics = rounded(metrics)
     metrics["operating_points"] = [

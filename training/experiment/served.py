@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from brain_tumor.image import Preprocessor
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from training.data.data_set import DataSet
 from training.data.reading import read
 from training.evaluate.evaluated_images import PREDICTIONS
@@ -37,7 +37,7 @@ def check(version: Path, run: Path, data_set: DataSet, metadata: ModelMetadata) 
     with (run / FOLDER / PREDICTIONS).open(newline="", encoding="utf-8") as stream:
         evaluated = {row["file"]: [float(row[name]) for name in metadata.class_names] for row in csv.DictReader(stream)}
     files = list(data_set.testing[:: max(1, len(data_set.testing) // _IMAGES)])
-    pixels = read(data_set.folder, files, Preprocessor(metadata.height, metadata.width, metadata.resampling))
+    pixels = read(data_set.folder, files, Preprocessor(metadata.image))
     with served(version) as model:
         batches = [model.probabilities(pixels[start : start + _BATCH]) for start in range(0, len(files), _BATCH)]
     difference = float(np.abs(np.concatenate(batches) - [evaluated[file] for file in files]).max())

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from brain_tumor.image import FORMATS, ImageError, Preprocessor, decode
+from brain_tumor.image import FORMATS, ImageError, decode
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from training.data.data_set import DataSet
 from training.data.errors import DataError
 
@@ -162,7 +164,7 @@ def measure_image(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[M
 
 def _measure_all(data: DataSet) -> Iterator[tuple[Measured, NDArray[np.uint8]]]:
     """Measure every image, in order; several threads decode a chunk at a time."""
-    preprocessor = Preprocessor(SIDE, SIDE)
+    preprocessor = Preprocessor(ImageSpec(SIDE, SIDE))
     files = [*data.training, *data.testing]
 
     def measure_file(file: str) -> tuple[Measured, NDArray[np.uint8]]:

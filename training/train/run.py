@@ -21,8 +21,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor.atomic import atomic_file, write_json
-from brain_tumor.image import Preprocessor
-from brain_tumor.metadata import MetadataError, ModelMetadata
+from brain_tumor.metadata import ImageSpec, MetadataError, ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from converter.float32 import in_float32
 from converter.head import has_exact_activation_maps
 from training.data.data_set import DataSet
@@ -95,7 +95,8 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     tf.config.experimental.enable_tensor_float_32_execution(False)  # the served model computes with all float32 bits
     model = _build(configuration, len(data_set.class_names))
     explains = has_exact_activation_maps(model)
-    preprocessor = Preprocessor(configuration.side, configuration.side, configuration.resampling)
+    image = ImageSpec(configuration.side, configuration.side, configuration.resampling)
+    preprocessor = Preprocessor(image)
     scans, validation = (
         Images(read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
     )
@@ -119,9 +120,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     temperature = round(calibrate.temperature(logits, validation.labels), 4)
     metadata = ModelMetadata(
         data_set.class_names,
-        configuration.side,
-        configuration.side,
-        configuration.resampling,
+        image,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
         explains=explains,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from tests.training.explore.images import grey
 from training.data.data_set import find
 from training.explore.measure import BLACK, SIDE, Average, measure, measure_image
@@ -18,7 +19,7 @@ def test_the_numbers_of_an_image_are_those_of_numpy(mode: str, tmp_path: Path) -
     colours[:50] //= 10  # some black
     path = tmp_path / "a.png"
     Image.fromarray(colours).convert(mode).save(path)
-    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.png", Preprocessor(16, 16))
+    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.png", Preprocessor(ImageSpec(16, 16)))
     pixels = np.asarray(Image.open(path).convert("RGB").convert("L")).astype(float)
     edge = np.ones(pixels.shape, bool)
     edge[3:-3, 3:-3] = False  # 3 % of 100
@@ -34,14 +35,14 @@ def test_a_turned_image_is_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # EXIF orientation: to be turned by 90 degrees
     Image.fromarray(grey(0, 40, 60)).save(path, exif=exif)
-    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.jpg", Preprocessor(16, 16))
+    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.jpg", Preprocessor(ImageSpec(16, 16)))
     assert (numbers.width, numbers.height, numbers.format) == (40, 60, "JPEG")
 
 
 def test_averages_are_those_of_numpy_over_images_as_a_model_sees_them(frames: Path) -> None:
     data = find(frames)
     survey = measure(data, data.training[:1])
-    preprocessor = Preprocessor(SIDE, SIDE)
+    preprocessor = Preprocessor(ImageSpec(SIDE, SIDE))
     for name in data.class_names:
         files = [file for file in data.training if Path(file).parent.name == name]
         seen = np.array([preprocessor.from_bytes((frames / file).read_bytes())[0, :, :, 0] for file in files])

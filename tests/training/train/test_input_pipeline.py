@@ -8,7 +8,8 @@ import tensorflow as tf
 
 import converter.verify
 import gateway.model.responses
-from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from tests.training.scans import phantom
 from training.data import reading
 from training.data.data_set import find
@@ -31,7 +32,7 @@ def scans(folder: Path) -> Images:
     """24 images, in the order of the data set's files."""
     data_set = find(folder)
     files = list(data_set.training)
-    return Images(reading.read(folder, files, Preprocessor(SIDE, SIDE)), data_set.labels(files))
+    return Images(reading.read(folder, files, Preprocessor(ImageSpec(SIDE, SIDE))), data_set.labels(files))
 
 
 def batches(
@@ -64,7 +65,7 @@ def shown(result: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[bytes, int]
 
 @pytest.mark.parametrize("resampling", ["bilinear", "lanczos"])
 def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampling: str) -> None:
-    preprocessor = Preprocessor(SIDE, SIDE, resampling)
+    preprocessor = Preprocessor(ImageSpec(SIDE, SIDE, resampling))
     data_set = find(folder)
     files = list(data_set.training)
     scans = Images(reading.read(folder, files, preprocessor), data_set.labels(files))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor.image import Preprocessor
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ImageSpec, ModelMetadata
+from brain_tumor.preprocess import Preprocessor
 from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom, squares
 from training.data.data_set import find
@@ -86,13 +86,7 @@ def test_it_logs_its_progress_and_its_result(trained: Path, output: dict[str, st
 
 def test_the_metadata_say_what_was_trained_and_how(metadata: ModelMetadata, data: Path) -> None:
     assert metadata.class_names == ("glioma", "meningioma", "notumor", "pituitary")
-    assert (metadata.height, metadata.width, metadata.resampling, metadata.scaling, metadata.name) == (
-        32,
-        32,
-        "bilinear",
-        "none",
-        "",
-    )
+    assert (metadata.image, metadata.scaling, metadata.name) == (ImageSpec(32, 32), "none", "")
     assert metadata.explains
     assert metadata.out_of_distribution_threshold is not None
     assert set(metadata.versions) == {"python", "keras", "tensorflow", "numpy"}
@@ -116,7 +110,7 @@ def test_the_runs_file_says_which_images_were_fitted_and_validated(trained: Path
 
 
 def test_the_outputs_for_validation_are_kept(trained: Path, metadata: ModelMetadata, data: Path) -> None:
-    preprocessor = Preprocessor(metadata.height, metadata.width, metadata.resampling)
+    preprocessor = Preprocessor(metadata.image)
     with np.load(trained / "validation.npz") as kept:
         batch = np.concatenate([preprocessor.from_bytes((data / file).read_bytes()) for file in kept["files"]])
         logits = keras.models.load_model(trained / "model.keras").predict(batch, verbose=0)
@@ -215,7 +209,7 @@ def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: 
     train_here(two, tmp_path / "run", *options, "--resampling", "box", "--label-smoothing", "0.1", "--batch-size", "8")
     metadata = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text())
     assert metadata.class_names == ("glioma", "notumor")
-    assert metadata.resampling == "box"
+    assert metadata.image.resampling == "box"
     assert not metadata.explains  # a hidden layer
     assert metadata.training["audited"]
     assert metadata.training["data"] == "two classes"
