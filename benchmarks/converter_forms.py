@@ -13,7 +13,6 @@ It takes about a quarter of an hour and 10 GB of memory.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import resource
@@ -78,10 +77,7 @@ def convert(backbone: str, folder: str) -> None:
     import keras
 
     from brain_tumor.metadata import ImageSpec, ModelMetadata
-    from converter.fold import fold_batch_norms
-    from converter.head import find_head
-    from converter.inactive import drop_inactive
-    from converter.keras_graph import flatten
+    from converter.network import KerasNetwork
     from converter.saved_model import write_saved_model
     from tests.converter.small_models import classifier, randomise
 
@@ -91,12 +87,13 @@ def convert(backbone: str, folder: str) -> None:
     x = getattr(keras.applications, module).preprocess_input(pixels)
     model = randomise(keras.Model(pixels, classifier(base(x, training=False), len(CLASS_NAMES))))
     metadata = ModelMetadata(CLASS_NAMES, ImageSpec(side, side), explains=True)
-    head = find_head(drop_inactive(flatten(model, side, side)))
-    folded, _ = fold_batch_norms(head.graph)
+    head = KerasNetwork(model, {}).head(side, side)
+    folded, _ = head.folded()
     for form in FORMS:
         (Path(folder) / form).mkdir(parents=True)
-        converted = dataclasses.replace(head, graph=folded) if "folded" in form else head
-        write_saved_model(Path(folder) / form, converted, metadata, keep_variables=VARIABLES in form)
+        write_saved_model(
+            Path(folder) / form, folded if "folded" in form else head, metadata, keep_variables=VARIABLES in form
+        )
     probabilities = model(images(side).astype(np.float32), training=False)
     np.save(Path(folder) / "keras.npy", np.asarray(probabilities))
 

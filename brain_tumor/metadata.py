@@ -18,7 +18,9 @@ NO_ANTIALIAS = "bilinear-no-antialias"
 RESAMPLINGS = ("bilinear", "nearest", "bicubic", "lanczos", "box", "hamming", NO_ANTIALIAS)
 # What the three channels of an image hold. Grey: three times the same, as many models take it that know one channel.
 RGB, GRAYSCALE, BGR = COLOR_MODES = ("rgb", "grayscale", "bgr")
-OOD_SCORES = ("energy", "max-probability")
+# The energy of the logits (Liu et al. 2020, https://arxiv.org/abs/2010.03759), or, for a model that gives probabilities
+# alone, the negative logarithm of the highest (Hendrycks and Gimpel 2017, https://arxiv.org/abs/1610.02136).
+ENERGY, MAX_PROBABILITY = OOD_SCORES = ("energy", "max-probability")
 # What a Keras model expects of pixels 0..255 before its first layer; keras.applications' names.
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
 PHANTOM = "phantom"
@@ -103,7 +105,7 @@ class ModelMetadata:
     scaling: str = "none"
     temperature: float = 1.0
     out_of_distribution_threshold: float | None = None
-    out_of_distribution_score: str = OOD_SCORES[0]
+    out_of_distribution_score: str = ENERGY
     explains: bool = False
     name: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)

@@ -12,14 +12,10 @@ import tensorflow as tf
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
-from converter.fold import fold_batch_norms
-from converter.head import find_head
-from converter.inactive import drop_inactive
-from converter.keras_graph import flatten
-from converter.load import load
+from converter.head import Head
+from converter.load import Source, load
 from converter.publish import check_free, new_version
 from converter.saved_model import write_saved_model
-from converter.scaling import is_unscaled, with_scaling
 from converter.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.warmup import write_warmup
 from serving_api.names import WARMUP_FILE
@@ -87,16 +83,13 @@ def convert(job: Job) -> Report:
     started = time.monotonic()
     source = load(job.model, job.metadata)
     check_free(job.target)
-    original = find_head(
-        drop_inactive(flatten(source.model, source.metadata.image.height, source.metadata.image.width))
-    )
-    folded_graph, folded = fold_batch_norms(with_scaling(original.graph, source.metadata.scaling))
-    head = dataclasses.replace(original, graph=folded_graph)
-    metadata = _completed(source.metadata, job.name, explains=head.features is not None)
+    original = source.network.head(source.metadata.image.height, source.metadata.image.width)
+    head, folded = original.folded()
+    metadata = _completed(source, head, job.name)
     images = synthetic_images(metadata.image.height, metadata.image.width)
     if job.verify_with:
         images = np.concatenate([images, supplied_images(job.verify_with, metadata)])
-    expected = expected_outputs(source.model, original, source.metadata.scaling, images)
+    expected = expected_outputs(source.network, original, metadata.scaling, images)
     with new_version(job.target) as folder:
         try:
             write_saved_model(folder, head, metadata, keep_variables=job.keep_variables)
@@ -110,7 +103,7 @@ def convert(job: Job) -> Report:
     return Report(
         metadata=metadata,
         folded=folded,
-        scaling_assumed=is_unscaled(head.graph) and not source.says_scaling,
+        scaling_assumed=head.scales is False and not source.says_scaling,
         unknown_fields=source.unknown_fields,
         size=size,
         seconds=time.monotonic() - started,
@@ -119,6 +112,13 @@ def convert(job: Job) -> Report:
     )
 
 
-def _completed(metadata: ModelMetadata, name: str, *, explains: bool) -> ModelMetadata:
-    versions = {**metadata.versions, "converter": {"tensorflow": tf.__version__, "keras": keras.__version__}}
-    return dataclasses.replace(metadata, name=name, explains=explains, versions=versions)
+def _completed(source: Source, head: Head, name: str) -> ModelMetadata:
+    converter = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    versions = {**source.metadata.versions, "source": dict(source.network.origin), "converter": converter}
+    return dataclasses.replace(
+        source.metadata,
+        name=name,
+        explains=head.explains,
+        out_of_distribution_score=head.ood_score,
+        versions=versions,
+    )

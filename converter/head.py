@@ -1,103 +1,116 @@
-"""The model's last layers: where its logits are, and whether class activation maps are exact for it."""
+"""The end of a classifier: what its output is, and how the logits, the maps and the OOD score follow from it.
 
-from dataclasses import dataclass
+A subclass knows the graph before it. Whatever made the model, the served outputs are these.
+"""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
 
-from converter.errors import ConversionError
-from converter.inactive import drop_inactive
-from converter.keras_graph import Graph, Node, flatten
-from converter.layer_copy import copy_layer
+from brain_tumor.metadata import ENERGY, MAX_PROBABILITY
+
+_TOLERANCE = 1e-3  # of a sum of probabilities; float16 rounds that coarsely
+_SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 has no logarithm
 
 
-@dataclass(frozen=True)
-class Head:
-    """The end of a classifier.
+class Output(StrEnum):
+    """What a model's own output is."""
+
+    LOGITS = "logits"  # the softmax, or for one output the sigmoid, is left to the caller
+    SOFTMAX = "softmax"  # of logits that the graph contains
+    SIGMOID = "sigmoid"  # of one logit that the graph contains: the probability of the second of two classes
+    PROBABILITIES = "probabilities"  # and no logits anywhere, as in an average of several models
+
+
+class Head(ABC):
+    """The end of one classifier.
 
     Attributes:
-        graph: The model's graph; its output is the logits, (batch, class), whatever the model's own output is.
-        gives_logits: Whether the model's own output is the logits, and not probabilities.
-        features: What is averaged and then weighted, (batch, h, w, channel); None where maps would not be exact.
-        classifier: The dense layer with the weights; None where maps would not be exact.
+        output: What the model's own output is.
+        channels: Channels of the images that the graph takes: 3, or 1 for grey levels.
+        dtype: The dtype of the images that the graph takes.
     """
 
-    graph: Graph
-    gives_logits: bool
-    features: keras.KerasTensor | None = None
-    classifier: keras.layers.Dense | None = None
+    output: Output
+    channels: int
+    dtype: str
+
+    @property
+    @abstractmethod
+    def explains(self) -> bool:
+        """Whether class activation maps are exact."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> list[keras.Variable]:
+        """The weights that the outputs depend on, each of them once; empty where they are constants of the graph."""
+
+    @property
+    @abstractmethod
+    def scales(self) -> bool | None:
+        """Whether the graph changes the pixels before its first convolution; None where it has no convolution."""
+
+    @abstractmethod
+    def folded(self) -> tuple["Head", int]:
+        """The same head with batch normalizations merged into the layers before them, and the number of them."""
+
+    @abstractmethod
+    def _run(self, pixels: Any) -> tuple[Any, Any | None]:
+        """The logits as the graph has them, (batch, output), and their maps, (batch, h, w, output), without the bias.
+
+        The logits are the probabilities themselves where the output is ``PROBABILITIES``.
+        """
+
+    @property
+    @abstractmethod
+    def _bias(self) -> NDArray[np.float32]:
+        """What the maps' means lack of the logits, (output,); only where there are maps."""
+
+    @property
+    def ood_score(self) -> str:
+        """How the OOD score is computed: one of ``brain_tumor.metadata.OOD_SCORES``."""
+        return MAX_PROBABILITY if self.output is Output.PROBABILITIES else ENERGY
+
+    def run(self, pixels: Any) -> tuple[Any, Any | None]:
+        """Compute the logits of the classes, (batch, class), and the activation maps, (batch, h, w, class), or None.
+
+        Args:
+            pixels: What the graph takes, (batch, height, width, channels): scaled, and of ``dtype``.
+        """
+        end, maps = self._run(pixels)
+        return self._of_classes(end), None if maps is None else self._of_classes(maps)
+
+    def bias(self) -> NDArray[np.float64]:
+        """What the mean of a class' activation map lacks of its logit: (class,)."""
+        return np.asarray(self._of_classes(tf.constant(self._bias)), np.float64)
+
+    def probabilities(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probabilities of the classes, (image, class), from the model's own outputs, (image, output)."""
+        if self.output is Output.LOGITS:
+            return softmax(np.asarray(self._of_classes(tf.constant(own))))
+        return np.concatenate([1 - own, own], -1) if own.shape[-1] == 1 else own
+
+    def _of_classes(self, end: Any) -> Any:
+        """One number for each class from one for each output: a single output stands for two classes."""
+        single = end.shape[-1] == 1
+        if self.output is Output.PROBABILITIES:
+            end = tf.concat([1 - end, end], -1) if single else end
+            return tf.math.log(tf.maximum(end, _SMALLEST))
+        # sigmoid(x) is the second part of softmax([-x/2, x/2]), whose energy is lowest where either class is certain.
+        return tf.concat([-end / 2, end / 2], -1) if single else end
 
 
-def has_exact_activation_maps(model: keras.Model) -> bool:
-    """Whether class activation maps are exact for a Keras model; see ``find_head``.
-
-    Raises:
-        ConversionError: The model's layers or its end are not of a kind that can be converted.
-    """
-    _, height, width, _ = model.input_shape
-    return find_head(drop_inactive(flatten(model, height, width))).features is not None
+def are_probabilities(outputs: NDArray[np.float64]) -> bool:
+    """Whether outputs, (image, output), can only be probabilities: of one class, or of all classes together."""
+    within = outputs.min() >= -_TOLERANCE and outputs.max() <= 1 + _TOLERANCE
+    return bool(within and (outputs.shape[-1] == 1 or np.abs(outputs.sum(-1) - 1).max() <= _TOLERANCE))
 
 
-def find_head(graph: Graph) -> Head:
-    """Split off the softmax, and look for global average pooling followed by one dense layer.
-
-    With that head the map of a class is the sum of the features, weighted with the kernel's column of that class. The
-    mean of the map plus the bias is exactly the logit (Zhou et al. 2016, https://arxiv.org/abs/1512.04150).
-
-    Args:
-        graph: A model's graph without inactive layers.
-
-    Raises:
-        ConversionError: The model ends in neither a softmax nor a layer without activation.
-    """
-    node, output = _producer(graph, graph.output)
-    activation = _activation(node)
-    if activation not in ("softmax", "linear"):
-        raise ConversionError(
-            f"the model ends in {node.operation.name} ({activation or type(node.operation).__name__}); "
-            "it must end in a softmax over the classes, or in a Dense layer without activation"
-        )
-    if activation == "softmax" and type(node.operation) is keras.layers.Dense:
-        weights = node.operation.get_weights()
-        linear = copy_layer(node.operation, node.args[0].shape, weights, activation="linear")
-        logits = Node(linear, node.args, node.kwargs, output)
-        graph = graph.replace({node: logits})
-    elif activation == "softmax":
-        logits, output = _producer(graph, node.args[0])
-    else:
-        logits = node
-    graph = Graph(graph.input, tuple(graph.ancestors(output)), output)
-    pooling = graph.producer(logits.args[0])
-    if pooling and _is_plain_classifier(logits.operation) and _is_global_average(pooling.operation):
-        return Head(graph, activation == "linear", features=pooling.args[0], classifier=logits.operation)
-    return Head(graph, activation == "linear")
-
-
-def _is_plain_classifier(operation: Any) -> bool:
-    return type(operation) is keras.layers.Dense and operation.activation is keras.activations.linear
-
-
-def _is_global_average(operation: Any) -> bool:
-    return (
-        type(operation) is keras.layers.GlobalAveragePooling2D
-        and operation.data_format == "channels_last"
-        and not operation.keepdims
-    )
-
-
-def _producer(graph: Graph, tensor: keras.KerasTensor) -> tuple[Node, keras.KerasTensor]:
-    """The node that makes a tensor, and the tensor; a linear Activation in between is passed over."""
-    node = graph.producer(tensor)
-    if node is None:
-        raise ConversionError("the model has no layers")
-    if type(node.operation) is keras.layers.Activation and node.operation.activation is keras.activations.linear:
-        return _producer(graph, node.args[0])
-    return node, tensor
-
-
-def _activation(node: Node) -> str | None:
-    """The name of the activation that a node ends in; None where it has none to name."""
-    if type(node.operation).__name__ == "Softmax":  # the layer, or keras.ops.softmax
-        return "softmax"
-    activation = getattr(node.operation, "activation", None)
-    return getattr(activation, "__name__", None)
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The softmax over the last axis, without overflow."""
+    return np.exp(logits - np.logaddexp.reduce(logits, axis=-1)[..., None])

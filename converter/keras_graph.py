@@ -56,9 +56,9 @@ class Graph:
     """The nodes between one input tensor and one output tensor.
 
     Attributes:
-        input: The images, (batch, height, width, 3).
+        input: The images, (batch, height, width, channels).
         nodes: In the order in which they can be computed.
-        output: One number for each class, (batch, class).
+        output: One number for each output, (batch, output).
     """
 
     input: keras.KerasTensor
@@ -123,13 +123,14 @@ class Graph:
         return [values[id(tensor)] for tensor in tensors]
 
 
-def flatten(model: keras.Model, height: int | None, width: int | None) -> Graph:
-    """The graph of a Functional or Sequential model with one input and one output.
+def flatten(model: keras.Model, height: int | None, width: int | None, output: int = 0) -> Graph:
+    """The graph of a Functional or Sequential model with one input. It takes any number of images at once.
 
     Args:
         model: Its layers are called anew, and become part of the graph.
         height: Height of the images, in pixels; None where the graph is not computed for one size.
         width: Width of the images, in pixels, likewise.
+        output: Which of the model's outputs is the graph's.
 
     Raises:
         ConversionError: The model, or one inside it, is subclassed, or TensorFlow does not allow a layer's name.
@@ -138,10 +139,10 @@ def flatten(model: keras.Model, height: int | None, width: int | None) -> Graph:
 
     def record(operation: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(operation, keras.Sequential):
-            (output,) = args
+            (value,) = args
             for layer in operation.layers:
-                output = record(layer, output)
-            return output
+                value = record(layer, value)
+            return value
         if isinstance(operation, keras.Function):
             # The one private call: Keras' public ways into a nested model rebuild it and lose the connection.
             return operation._run_through_graph(args, call_fn=record)
@@ -155,14 +156,15 @@ def flatten(model: keras.Model, height: int | None, width: int | None) -> Graph:
             raise ConversionError(
                 f"layer {operation.name!r}: in a name TensorFlow takes letters, digits, '_', '.', '-'"
             )
-        output = operation(*args, **kwargs)
-        nodes.append(Node(operation, args, kwargs, output))
-        return output
+        result = operation(*args, **kwargs)
+        nodes.append(Node(operation, args, kwargs, result))
+        return result
 
     (model_input,) = model.inputs
     pixels = keras.Input((height, width, model_input.shape[-1]), dtype=model_input.dtype)
-    (output,) = keras.tree.flatten(record(model, pixels))
-    return Graph(pixels, tuple(nodes), output)
+    outputs = keras.tree.flatten(record(model, pixels))
+    graph = Graph(pixels, tuple(nodes), outputs[output])
+    return Graph(pixels, tuple(graph.ancestors(graph.output)), graph.output)
 
 
 def _tensors(structure: Any) -> dict[int, keras.KerasTensor]:

@@ -13,22 +13,23 @@ import keras
 from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
 from converter.float32 import in_float32
+from converter.network import KerasNetwork, Network
 
 _MAX_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
 class Source:
-    """A Keras model in float32 and its metadata.
+    """A model and its metadata.
 
     Attributes:
-        model: It has one input (batch, height, width, 3) and one output (batch, class).
+        network: The model.
         metadata: It holds the size of the model's images, too.
         says_scaling: Whether the metadata names the scaling, or leaves it at the default.
         unknown_fields: Fields in the metadata's file that the metadata does not have; perhaps misspelt.
     """
 
-    model: keras.Model
+    network: Network
     metadata: ModelMetadata
     says_scaling: bool
     unknown_fields: tuple[str, ...]
@@ -42,8 +43,8 @@ def load(model_path: Path, metadata_path: Path) -> Source:
     """
     _check_file(model_path)
     document = _metadata_document(metadata_path)
-    model = _model(model_path)
-    height, width = _image_size(model)
+    network = _network(model_path)
+    height, width = network.height, network.width
     if None in (height, width) and not document.get("image", {}):
         raise ConversionError(f"{metadata_path}: the model takes images of any size; give image.height and image.width")
     try:
@@ -59,12 +60,11 @@ def load(model_path: Path, metadata_path: Path) -> Source:
             raise ConversionError(
                 f"{metadata_path}: image.{side} is {of_metadata}, but the model takes {of_model} pixels"
             )
-    classes = model.output_shape[-1]
-    if classes != len(metadata.class_names):
+    if max(network.outputs, 2) != len(metadata.class_names):  # one output stands for two classes
         raise ConversionError(
-            f"{metadata_path}: {len(metadata.class_names)} class_names, but the model has {classes} outputs"
+            f"{metadata_path}: {len(metadata.class_names)} class_names, but the model has {network.outputs} outputs"
         )
-    return Source(model, metadata, "scaling" in document, tuple(_unknown_fields(document, metadata)))
+    return Source(network, metadata, "scaling" in document, tuple(_unknown_fields(document, metadata)))
 
 
 def _unknown_fields(document: dict[str, Any], metadata: ModelMetadata) -> Iterator[str]:
@@ -103,14 +103,15 @@ def _metadata_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def _model(path: Path) -> keras.Model:
+def _network(path: Path) -> KerasNetwork:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a broken or hostile file can raise anything in Keras
         raise ConversionError(f"{path}: {_reason(str(error))}") from None
     if not isinstance(model, keras.Model):
         raise ConversionError(f"{path}: holds no model, but a {type(model).__name__}")
-    return in_float32(model)
+    _check_shapes(model)
+    return KerasNetwork(in_float32(model), {"format": ".keras"})
 
 
 def _reason(message: str) -> str:
@@ -124,8 +125,7 @@ def _reason(message: str) -> str:
     return f"cannot be loaded: {first[:_MAX_REASON]}"
 
 
-def _image_size(model: keras.Model) -> tuple[int | None, int | None]:
-    """The height and width of the model's input, None where it takes any."""
+def _check_shapes(model: keras.Model) -> None:
     if not getattr(model, "inputs", None):
         raise ConversionError("the model has no fixed input; build it with keras.Input((height, width, 3))")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -133,11 +133,10 @@ def _image_size(model: keras.Model) -> tuple[int | None, int | None]:
             f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; it must have 1"
         )
     image, output = model.inputs[0].shape, model.outputs[0].shape
-    if len(image) != 4 or image[0] is not None or image[3] != 3:
+    if len(image) != 4 or image[3] not in (1, 3):
         raise ConversionError(f"the model takes {_text(image)}; it must take (None, height, width, 3)")
     if len(output) != 2:
         raise ConversionError(f"the model gives {_text(output)}; it must give (None, classes)")
-    return image[1], image[2]
 
 
 def _text(shape: tuple[int | None, ...]) -> str:

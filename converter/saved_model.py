@@ -12,8 +12,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ENERGY, ModelMetadata
 from converter.head import Head
+from converter.scaling import network_input
 
 _V1 = tf.compat.v1
 _SCHEMA_VERSION = 1  # of saved_model.pb; source: tensorflow/python/saved_model/constants.py
@@ -29,7 +30,7 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
         keep_variables: Leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
             freezing them to constants, which runs faster.
     """
-    weights = _weights(head)
+    weights = head.weights
     traced = _trace(head, metadata, weights)
     # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
     arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
@@ -72,12 +73,6 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
         )
 
 
-def _weights(head: Head) -> list[keras.Variable]:
-    """The weights that the outputs depend on, each of them once."""
-    layers = (node.operation for node in head.graph.nodes if isinstance(node.operation, keras.Layer))
-    return list({id(weight): weight for layer in layers for weight in layer.weights}.values())
-
-
 def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -> Any:
     """The model as a concrete function.
 
@@ -95,19 +90,17 @@ def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -
 
 
 def _outputs(head: Head, metadata: ModelMetadata, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    pixels = tf.cast(images, head.graph.input.dtype)
-    if head.features is None or head.classifier is None:
-        (logits,) = head.graph.run(pixels, head.graph.output)
-        maps = {}
-    else:
-        logits, features = head.graph.run(pixels, head.graph.output, head.features)
-        kernel = head.classifier.kernel
-        maps = {contract.ACTIVATION_MAPS: tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")}
-    # The energy, -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
+    logits, maps = head.run(network_input(images, head.channels, metadata.scaling, head.dtype))
     highest = tf.reduce_max(logits, axis=-1)
-    energy = -highest - tf.math.log(tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=-1))
-    probabilities = tf.nn.softmax(logits / metadata.temperature)
-    return {contract.PROBABILITIES: probabilities, contract.OUT_OF_DISTRIBUTION: energy, **maps}
+    score = -highest
+    if head.ood_score == ENERGY:
+        # -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
+        score -= tf.math.log(tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=-1))
+    outputs = {
+        contract.PROBABILITIES: tf.nn.softmax(logits / metadata.temperature),
+        contract.OUT_OF_DISTRIBUTION: score,
+    }
+    return outputs if maps is None else outputs | {contract.ACTIVATION_MAPS: maps}
 
 
 def _guarded(images: tf.Tensor) -> tf.Tensor:
@@ -139,10 +132,11 @@ def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
     for value, placeholder in traced.graph.captures:  # constants that a layer keeps outside its weights
         inputs[placeholder.name] = tf.constant(value.numpy())
     graph_def = _V1.graph_util.extract_sub_graph(traced.graph.as_graph_def(), nodes)
+    needed = {f"{node.name}:0" for node in graph_def.node}  # a layer may own a weight that it does not use
     kept = [node for node in graph_def.node if f"{node.name}:0" not in inputs]
     imported = tf.import_graph_def(
         _V1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library),
-        input_map=inputs,
+        input_map={name: tensor for name, tensor in inputs.items() if name in needed},
         return_elements=[tensor.name for tensor in outputs.values()],
         name="",
     )

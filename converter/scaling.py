@@ -1,48 +1,38 @@
-"""The scaling of pixels 0..255 to the numbers that the model expects, where the model leaves it to its caller.
+"""From the pixels that are served, uint8 RGB, to the numbers that a model expects, where it leaves that to its caller.
 
 It stays an operation of its own: merged into the first convolution, it saved no measurable time on either engine.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
-
-from converter.keras_graph import Graph, Node
+import tensorflow as tf
 
 _WHITE = 255.0
+# ITU-R 601's luma in Pillow's integers (its convert("L")): exact in float32, for no sum reaches 2**24.
+_LUMA, _LUMA_HALF, _LUMA_ONE = (19595.0, 38470.0, 7471.0), 32768.0, 65536.0
+IMAGENET_SCALINGS = ("torch", "caffe")  # they treat red, green and blue differently
 
 
-def with_scaling(graph: Graph, scaling: str) -> Graph:
-    """The graph with a scaling before it, so that it takes pixels 0..255.
+def network_input(images: Any, channels: int, scaling: str, dtype: str) -> Any:
+    """What a network takes for images: (batch, height, width, channels) of ``dtype``.
 
     Args:
-        graph: The graph of a model that expects scaled pixels.
-        scaling: One of ``brain_tumor.metadata.SCALINGS``.
+        images: uint8 (batch, height, width, 3), RGB.
+        channels: 3, or 1 for a network that takes grey levels.
+        scaling: One of ``brain_tumor.metadata.SCALINGS``; with one channel none of ``IMAGENET_SCALINGS``.
+        dtype: A dtype's name.
     """
-    if scaling == "none":
-        return graph
-    pixels = keras.Input(batch_shape=graph.input.shape, dtype="float32")
-    return Graph(pixels, (Node(scaler(scaling), (pixels,), {}, graph.input), *graph.nodes), graph.output)
+    pixels = tf.cast(images, tf.float32)
+    if channels == 1:
+        luma = tf.reduce_sum(pixels * tf.constant(_LUMA), -1, keepdims=True)
+        pixels = tf.floor((luma + _LUMA_HALF) / _LUMA_ONE)
+    return tf.cast(_scaled(pixels, scaling), dtype)
 
 
-def scaler(scaling: str) -> Callable[[Any], Any]:
-    """The function for one of the ``metadata.SCALINGS``: from float32 pixels 0..255, (..., 3), to scaled ones."""
+def _scaled(pixels: Any, scaling: str) -> Any:
     if scaling == "none":
-        return lambda pixels: pixels
+        return pixels
     if scaling == "unit":
-        return lambda pixels: pixels / _WHITE
-    return lambda pixels: keras.applications.imagenet_utils.preprocess_input(
-        pixels, data_format="channels_last", mode=scaling
-    )
-
-
-def is_unscaled(graph: Graph) -> bool:
-    """Whether the first convolution reads the pixels as they are, perhaps padded."""
-    first = next((node for node in graph.nodes if type(node.operation) is keras.layers.Conv2D), None)
-    if first is None:
-        return False
-    tensor = first.args[0]
-    while (node := graph.producer(tensor)) and type(node.operation) is keras.layers.ZeroPadding2D:
-        tensor = node.args[0]
-    return tensor is graph.input
+        return pixels / _WHITE
+    return keras.applications.imagenet_utils.preprocess_input(pixels, data_format="channels_last", mode=scaling)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from brain_tumor import contract
 from brain_tumor.image import SUFFIXES, ImageError
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ENERGY, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from converter.errors import ConversionError
-from converter.head import Head
-from converter.scaling import scaler
+from converter.head import Head, softmax
+from converter.network import Network
+from converter.scaling import network_input
 
 # Another order of operations rounds differently: 2e-5 to 4e-5 is usual for deep models.
 PROBABILITY_TOLERANCE = 1e-4
@@ -29,7 +30,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Expected:
-    """The Keras model's outputs for the images.
+    """The model's own outputs for the images.
 
     Attributes:
         logits: float64 (image, class).
@@ -72,28 +73,25 @@ def supplied_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
     return np.concatenate(images)
 
 
-def expected_outputs(model: keras.Model, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
-    """Run the Keras model, and its graph up to the logits, which the model itself may not return.
+def expected_outputs(network: Network, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
+    """Run the model itself, and its graph up to the logits, which the model itself may not return.
 
     Args:
-        model: The model as it was loaded.
-        head: The head of that model's unchanged graph.
+        network: The model as it was read.
+        head: The unchanged head of that model.
         scaling: One of ``brain_tumor.metadata.SCALINGS``, which the model leaves to its caller.
         images: uint8 (image, height, width, 3).
 
     Raises:
         ConversionError: The two disagree, or a number is not finite.
     """
-    scale = scaler(scaling)
     logit_batches, output_batches = [], []
     for batch in _batches(images):
-        pixels = scale(tf.cast(batch, tf.float32))
-        output_batches.append(model(pixels, training=False))
-        logit_batches += head.graph.run(tf.cast(pixels, head.graph.input.dtype), head.graph.output)
+        output_batches.append(network.predict(network_input(batch, head.channels, scaling, "float32")))
+        logit_batches.append(head.run(network_input(batch, head.channels, scaling, head.dtype))[0])
     logits = _numbers(logit_batches)
-    outputs = _numbers(output_batches)
-    probabilities = _softmax(outputs) if head.gives_logits else outputs
-    _compare("probability of the split-off softmax", _softmax(logits), probabilities, PROBABILITY_TOLERANCE)
+    probabilities = head.probabilities(_numbers(output_batches))
+    _compare("probability of the split-off softmax", softmax(logits), probabilities, PROBABILITY_TOLERANCE)
     return Expected(logits, probabilities)
 
 
@@ -102,7 +100,7 @@ def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata
 
     Args:
         folder: The SavedModel.
-        expected: The Keras model's outputs for the same images.
+        expected: The model's own outputs for the same images.
         head: The model's head, for the bias that the activation maps leave out.
         metadata: The complete metadata.
         images: uint8 (image, height, width, 3).
@@ -118,13 +116,13 @@ def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata
     outputs = {name: _numbers([batch[name] for batch in batches]) for name in batches[0]}
 
     logits = expected.logits
-    probabilities = _softmax(logits / metadata.temperature)
+    probabilities = softmax(logits / metadata.temperature)
     tolerance = LOGIT_TOLERANCE * max(1.0, np.abs(logits).max())
     difference = _compare("probability", outputs[contract.PROBABILITIES], probabilities, PROBABILITY_TOLERANCE)
-    _compare("energy", outputs[contract.OUT_OF_DISTRIBUTION], -_logsumexp(logits), tolerance)
-    if head.classifier is not None:
-        bias = head.classifier.bias.numpy() if head.classifier.use_bias else 0.0
-        _compare("activation map", outputs[contract.ACTIVATION_MAPS].mean((1, 2)) + bias, logits, tolerance)
+    score = -np.logaddexp.reduce(logits, axis=-1) if head.ood_score == ENERGY else -logits.max(-1)
+    _compare(head.ood_score, outputs[contract.OUT_OF_DISTRIBUTION], score, tolerance)
+    if head.explains:
+        _compare("activation map", outputs[contract.ACTIVATION_MAPS].mean((1, 2)) + head.bias(), logits, tolerance)
     ordered = np.sort(probabilities, -1)
     clear = ordered[:, -1] - ordered[:, -2] > PROBABILITY_TOLERANCE  # else rounding may decide the class
     if (outputs[contract.PROBABILITIES].argmax(-1) != probabilities.argmax(-1))[clear].any():
@@ -151,11 +149,3 @@ def _compare(what: str, actual: NDArray[np.float64], expected: NDArray[np.float6
             f"more than {tolerance:.1e}; nothing was published"
         )
     return difference
-
-
-def _logsumexp(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.logaddexp.reduce(logits, axis=-1)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.exp(logits - _logsumexp(logits)[:, None])

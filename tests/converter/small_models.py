@@ -55,13 +55,14 @@ def randomise(model: keras.Model, seed: int = 0) -> keras.Model:
 
 def _spread(model: keras.Model, random: np.random.Generator) -> None:
     height, width = (side or 64 for side in model.input_shape[1:3])
-    images = random.integers(0, 256, (4, height, width, 3)).astype(np.float32)
+    images = random.integers(0, 256, (4, height, width, model.input_shape[-1])).astype(np.float32)
     images[2:] *= np.linspace(0, 1, width)[:, None]
     dense = next(layer for layer in reversed(model.layers) if isinstance(layer, layers.Dense))
     activation, dense.activation = dense.activation, keras.activations.linear
     logits = np.asarray(model(images, training=False), np.float64)
     dense.activation = activation
-    logits -= logits.mean(-1, keepdims=True)
+    if logits.shape[-1] > 1:
+        logits -= logits.mean(-1, keepdims=True)
     centre, spread = logits.mean(0), logits.std(0).mean()
     factor = 1.5 / spread
     dense.kernel.assign(dense.kernel * factor)

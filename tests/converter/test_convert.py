@@ -275,6 +275,93 @@ def test_logits_and_a_separate_softmax_are_heads_with_maps(tmp_path, head):
     assert outputs["activation_maps"].shape[-1] == 4
 
 
+def single_sigmoid(x):
+    return layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+
+
+def separate_sigmoid(x):
+    return layers.Activation("sigmoid")(layers.Dense(1)(layers.GlobalAveragePooling2D()(x)))
+
+
+def single_logit(x):
+    return layers.Dense(1)(layers.GlobalAveragePooling2D()(x))
+
+
+@pytest.mark.parametrize("head", [single_sigmoid, separate_sigmoid, single_logit])
+def test_one_output_stands_for_two_classes(tmp_path, head):
+    model = with_head(head)
+    source = write(tmp_path, model, class_names=["no", "yes"])
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models")
+    assert convert(job).metadata.explains
+    outputs = compare.by_openvino(job.target, IMAGES)
+    own = compare.by_keras(model, IMAGES)
+    second = 1 / (1 + np.exp(-own)) if head is single_logit else own
+    np.testing.assert_allclose(
+        outputs["probabilities"], np.concatenate([1 - second, second], -1), atol=compare.TOLERANCE
+    )
+    assert outputs["activation_maps"].shape[-1] == 2
+    # The logit x of one output becomes -x/2 and x/2, so neither class alone has a low energy.
+    logit = np.log(second / (1 - second))[:, 0]
+    np.testing.assert_allclose(outputs["out_of_distribution"], -np.log(2 * np.cosh(logit / 2)), atol=1e-4)
+
+
+def averaged(x):
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Average()([layers.Dense(4, activation="softmax")(x), layers.Dense(4, activation="softmax")(x)])
+
+
+def averaged_sigmoids(x):
+    x = layers.GlobalAveragePooling2D()(x)
+    return layers.Average()([layers.Dense(1, activation="sigmoid")(x), layers.Dense(1, activation="sigmoid")(x)])
+
+
+@pytest.mark.parametrize("head, class_names", [(averaged, CLASS_NAMES), (averaged_sigmoids, ("no", "yes"))])
+def test_an_ensemble_has_probabilities_and_no_logits(tmp_path, head, class_names):
+    model = with_head(head)
+    folder = publish(tmp_path / "models", model, class_names=class_names)
+    outputs = compare.by_tensorflow(folder, IMAGES)
+    expected = compare.by_keras(model, IMAGES)
+    if len(class_names) == 2:
+        expected = np.concatenate([1 - expected, expected], -1)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=compare.TOLERANCE)
+    np.testing.assert_allclose(outputs["out_of_distribution"], -np.log(expected.max(-1)), atol=1e-4)
+    metadata = json.loads((folder / "assets.extra" / "metadata.json").read_text())
+    assert metadata["out_of_distribution"]["score"] == "max-probability"
+
+
+def test_a_network_for_grey_levels_takes_rgb(tmp_path):
+    pixels = keras.Input((*SIZE, 1))
+    x = layers.Conv2D(8, 3, activation="relu")(layers.Rescaling(1 / 255)(pixels))
+    model = randomise(keras.Model(pixels, classifier(x, 4)))
+    folder = publish(tmp_path / "models", model)
+    outputs = compare.by_openvino(folder, IMAGES)
+    grey = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in IMAGES])[..., None]
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, grey), atol=compare.TOLERANCE)
+
+
+def test_a_fixed_batch_size_is_dropped(tmp_path):
+    pixels = keras.Input(batch_shape=(5, *SIZE, 3))
+    x = layers.Conv2D(8, 3, activation="relu")(layers.Rescaling(1 / 255)(pixels))
+    model = randomise(keras.Model(pixels, classifier(x, 4)))
+    folder = publish(tmp_path / "models", model)
+    outputs = compare.by_openvino(folder, IMAGES)
+    np.testing.assert_allclose(
+        outputs["probabilities"][:5], compare.by_keras(model, IMAGES[:5]), atol=compare.TOLERANCE
+    )
+
+
+def test_a_layer_may_own_weights_that_it_does_not_use(tmp_path):
+    """An adapted Normalization keeps a count; EfficientNet with ImageNet's weights has one."""
+    pixels = keras.Input((*SIZE, 3))
+    normalization = layers.Normalization()
+    normalization.adapt(IMAGES.astype(np.float32))
+    x = layers.Conv2D(8, 3, padding="same")(normalization(pixels))
+    model = randomise(keras.Model(pixels, classifier(x, 4)))
+    folder = publish(tmp_path / "models", model)
+    outputs = compare.by_openvino(folder, IMAGES)
+    np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
+
+
 def test_a_model_for_any_size_takes_the_metadata(tmp_path):
     pixels = keras.Input((None, None, 3))
     x = layers.Conv2D(8, 3)(layers.Rescaling(1 / 255)(pixels))

@@ -74,7 +74,7 @@ def custom_model(tmp_path):
             lambda path: save(path, lambda x: pooled(layers.ReLU(name="a b")(x))),
             "layer 'a b': in a name TensorFlow takes",
         ),
-        (lambda path: save(path, pooled, (32, 40, 1)), r"takes \(None, 32, 40, 1\); it must take"),
+        (lambda path: save(path, pooled, (32, 40, 2)), r"takes \(None, 32, 40, 2\); it must take"),
         (lambda path: save(path, lambda x: layers.Dense(4, "softmax")(x), (3,)), r"takes \(None, 3\)"),
         (lambda path: save(path, lambda x: layers.Conv2D(4, 3, activation="softmax")(x)), r"gives \(None, 30, 38, 4\)"),
         (lambda path: save(path, lambda x: [pooled(x), pooled(x)]), "1 inputs and 2 outputs"),

@@ -5,7 +5,7 @@ import pytest
 from keras import layers
 
 from converter.errors import ConversionError
-from converter.head import has_exact_activation_maps
+from converter.keras_head import has_exact_activation_maps
 
 
 def model(head, size=(16, 18)):

@@ -7,9 +7,7 @@ import pytest
 
 from brain_tumor.metadata import ImageSpec, ModelMetadata
 from converter.errors import ConversionError
-from converter.head import find_head
-from converter.inactive import drop_inactive
-from converter.keras_graph import flatten
+from converter.network import KerasNetwork
 from converter.saved_model import write_saved_model
 from converter.verify import expected_outputs, synthetic_images, verify
 from tests.converter.small_models import CLASS_NAMES, SIZE, build_keras
@@ -18,7 +16,11 @@ METADATA = ModelMetadata(CLASS_NAMES, ImageSpec(*SIZE), explains=True)
 
 
 def head_of(model):
-    return find_head(drop_inactive(flatten(model, *SIZE)))
+    return KerasNetwork(model, {}).head(*SIZE)
+
+
+def outputs_of(model, images, scaling="none"):
+    return expected_outputs(KerasNetwork(model, {}), head_of(model), scaling, images)
 
 
 @pytest.fixture
@@ -28,8 +30,7 @@ def images():
 
 @pytest.fixture
 def expected(images):
-    model = build_keras()
-    return expected_outputs(model, head_of(model), "none", images)
+    return outputs_of(build_keras(), images)
 
 
 def test_the_same_model_differs_by_rounding_alone(tmp_path, expected, images):
@@ -86,7 +87,7 @@ def test_the_wrong_scaling_is_noticed(tmp_path, images):
     head = head_of(model)
     write_saved_model(tmp_path, head, METADATA, keep_variables=False)
     with pytest.raises(ConversionError, match="probability"):
-        verify(tmp_path, expected_outputs(model, head, "unit", images), head, METADATA, images)
+        verify(tmp_path, outputs_of(model, images, "unit"), head, METADATA, images)
 
 
 def test_synthetic_images_use_the_whole_range_and_differ():

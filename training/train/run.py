@@ -24,7 +24,7 @@ from brain_tumor.atomic import atomic_file, write_json
 from brain_tumor.metadata import ImageSpec, MetadataError, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from converter.float32 import in_float32
-from converter.head import has_exact_activation_maps
+from converter.keras_head import has_exact_activation_maps
 from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.data.reading import read
