@@ -13,6 +13,21 @@ from converter.keras_graph import flatten
 from converter.keras_head import KerasHead, find_head
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which part of a model with several is meant; None where there is only one.
+
+    Attributes:
+        signature: The name of a SavedModel's signature.
+        input: The name of an input.
+        output: The name of an output, or of the layer that makes it.
+    """
+
+    signature: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
 class Network(ABC):
     """A model that was read.
 
