@@ -49,13 +49,13 @@ export no_proxy := $(if $(no_proxy),$(no_proxy)$(comma))127.0.0.1,localhost
 
 # What is installed: a category of the Pipfile each, and the folder of sources that is not at the checkout's root.
 SERVING := .venv/.gateway .venv/.model-server .venv/.sources
-ALL := $(SERVING) $(addprefix .venv/.,converter training test test-manifests serving-api dev-packages)
+ALL := $(SERVING) $(addprefix .venv/.,converter keras-2 training test test-manifests serving-api dev-packages)
 # What the tests of each folder of tests/ need beside the category test. Other paths, and all of tests/, need everything.
 TESTS_OF_brain_tumor := gateway
 TESTS_OF_serving_api := gateway serving-api
 TESTS_OF_gateway := gateway
 TESTS_OF_model_server := model-server sources converter
-TESTS_OF_converter := model-server sources converter
+TESTS_OF_converter := model-server sources converter keras-2
 TESTS_OF_training := gateway model-server sources converter training
 TESTS_OF_integration := gateway model-server sources converter
 TESTS_OF_kube_config := gateway model-server sources test-manifests
@@ -64,7 +64,7 @@ TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
 
-.PHONY: help install run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
+.PHONY: help install keras-2 run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +80,8 @@ experiment: .venv/.training .venv/.converter .venv/.model-server .venv/.sources 
 	  exit 2
 	fi
 	exec .venv/bin/python -m training.experiment "$(DATA)" "$(OUT)" $(OPTIONS)
+
+keras-2: .venv/.converter .venv/.keras-2 ## Install what reads models that Keras 2 wrote (TensorFlow 2.15 and earlier)
 
 install: $(ALL) ## Install every part's packages into .venv
 
