@@ -4,17 +4,25 @@
 it is given: see ``brain_tumor.image``.
 """
 
+import math
+from os import PathLike
+from pathlib import Path
+
 import numpy as np
 from keras_image_helper.base import BasePreprocessor
 from numpy.typing import NDArray
 from PIL import Image
 
 from brain_tumor.image import MAX_PIXELS, decode
-from brain_tumor.metadata import ImageSpec
+from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
 
 
 class Preprocessor(BasePreprocessor):
     """Turns images into uint8 batches of one size: 0..255, not scaled (the model's graph scales).
+
+    The steps have the order of the libraries and notebooks that train models: crop to the head, change the colour mode,
+    resize, pad. The scripts that crop write a data set's files anew, before anything else; ``image_dataset_from_
+    directory`` and ``load_img`` decode to grey and then resize; ``tf.image.resize_with_pad`` resizes and then pads.
 
     Args:
         spec: The images that the model takes.
@@ -27,21 +35,86 @@ class Preprocessor(BasePreprocessor):
         self.max_pixels = max_pixels
 
     def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
-        """Decode and resize an encoded image: uint8 (1, height, width, 3).
+        """Decode and prepare an encoded image: uint8 (1, height, width, 3).
 
         Raises:
             ImageError: The image cannot be used; the subclass says why.
         """
         return self.convert_to_tensor(decode(data, self.max_pixels))
 
+    def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
+        """Read, decode and prepare an image: uint8 (1, height, width, 3).
+
+        Raises:
+            OSError: The file cannot be read.
+            ImageError: The image cannot be used; the subclass says why.
+        """
+        return self.from_bytes(Path(path).read_bytes())
+
+    def framed(self, image: Image.Image) -> Image.Image:
+        """What the model sees of an upright RGB image, in the image's own resolution: cropped, and padded with black.
+
+        A padded image of more than ``max_pixels`` pixels is scaled down to as many.
+        """
+        image = self._cropped(image)
+        if not self.spec.pad_to_aspect_ratio:
+            return image
+        size, corner = _fitted(image.size, self.target_size)
+        scale = min(image.width / size[0], math.sqrt(self.max_pixels / math.prod(self.target_size)))
+        width, height, left, top, *frame = (round(scale * side) for side in (*size, *corner, *self.target_size))
+        content = image.resize((max(1, width), max(1, height)), Image.Resampling.BILINEAR)
+        return _on_black(content, (left, top), (max(1, frame[0]), max(1, frame[1])))
+
     def resize_image(self, img: Image.Image) -> Image.Image:
-        """Resize an upright RGB image, as ``decode`` gives it."""
-        return img.resize(self.target_size, Image.Resampling[self.spec.resampling.upper()])
+        """Prepare an upright RGB image, as ``decode`` gives it: RGB, or one channel for grey."""
+        img = self._cropped(img)
+        if self.spec.color_mode == GRAYSCALE:
+            img = img.convert("L")
+        if not self.spec.pad_to_aspect_ratio:
+            return self._resized(img, self.target_size)
+        size, corner = _fitted(img.size, self.target_size)
+        return _on_black(self._resized(img, size), corner, self.target_size)
 
     def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
-        """Convert an image to uint8 (height, width, 3)."""
-        return np.asarray(img, dtype=np.uint8)
+        """Convert what ``resize_image`` gives to uint8 (height, width, 3)."""
+        pixels = np.asarray(img, dtype=np.uint8)
+        if self.spec.color_mode == GRAYSCALE:
+            return np.repeat(pixels[..., np.newaxis], 3, axis=-1)
+        return np.ascontiguousarray(pixels[..., ::-1]) if self.spec.color_mode == BGR else pixels
 
     def preprocess(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - keras_image_helper's name
         """Return the batch unchanged."""
         return X
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        if not self.spec.crop_to_head:
+            return image
+        from brain_tumor import opencv
+
+        box = opencv.head_box(image)
+        return image.crop(box) if box else image
+
+    def _resized(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        if self.spec.resampling != NO_ANTIALIAS:
+            return image.resize(size, Image.Resampling[self.spec.resampling.upper()])
+        from brain_tumor import opencv
+
+        return opencv.resize(image, size)
+
+
+def _fitted(image: tuple[int, int], frame: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The size of an image that is scaled to fit into a frame, and where its corner then is; all (width, height).
+
+    The numbers are float32, and rounded down, as in ``tf.image.resize_with_pad``: another rounding moves edges by a
+    pixel.
+    """
+    sides, available = np.array(image, np.float32), np.array(frame, np.float32)
+    fitted = sides / (sides / available).max()
+    (width, height), (left, top) = np.floor(fitted).astype(int), np.floor((available - fitted) / 2).astype(int)
+    return (max(1, int(width)), max(1, int(height))), (max(0, int(left)), max(0, int(top)))
+
+
+def _on_black(image: Image.Image, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    padded = Image.new(image.mode, size)
+    padded.paste(image, corner)
+    return padded

@@ -60,7 +60,7 @@ class Settings:
         "GATEWAY_MAX_IN_FLIGHT", integer(1, 999), "16", "requests worked on at a time; one more gets status 503 at once"
     )
     decoders: int = setting(
-        "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 16 bytes of memory a pixel"
+        "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 18 bytes of memory a pixel"
     )
     max_body: int = setting(
         "GATEWAY_MAX_BODY_BYTES", integer(1024, 1 << 30), "20971520", "bytes of a request, and of an image at a URL"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor.image import ImageError, decode
+from brain_tumor.preprocess import Preprocessor
 from gateway.classify.overlay import draw_overlay
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
@@ -99,8 +100,9 @@ class Classifier:
         for _ in range(_MAX_CHANGES):
             if explain and not model.metadata.explains:
                 raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
+            preprocessor = Preprocessor(model.metadata.image, self._max_pixels)
             with self._metrics.stage("preprocess"):
-                prepared = [self._preprocess(data, model, deadline) for data in encoded]
+                prepared = [self._preprocess(data, preprocessor, deadline) for data in encoded]
             images = [image for image in prepared if not isinstance(image, ImageError)]
             if not images:
                 return [image for image in prepared if isinstance(image, ImageError)], model
@@ -115,30 +117,33 @@ class Classifier:
                 return [
                     image
                     if isinstance(image, ImageError)
-                    else self._postprocess(data, prediction, next(rows), deadline)
+                    else self._postprocess(data, preprocessor, prediction, next(rows), deadline)
                     for data, image in zip(encoded, prepared, strict=True)
                 ], model
         raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")
 
-    def _preprocess(self, data: bytes, model: ServedModel, deadline: Deadline) -> NDArray[np.uint8] | ImageError:
-        """Decode and resize one image: shape (1, height, width, 3)."""
+    def _preprocess(
+        self, data: bytes, preprocessor: Preprocessor, deadline: Deadline
+    ) -> NDArray[np.uint8] | ImageError:
+        """Decode and prepare one image: shape (1, height, width, 3)."""
         try:
             if not data:
                 raise EmptyImage("The image is empty. Send the whole file.")
             with self._decoder(deadline):
-                tensor: NDArray[np.uint8] = model.preprocessor.convert_to_tensor(decode(data, self._max_pixels))
-            return tensor
+                return preprocessor.from_bytes(data)
         except ImageError as error:
             return error
 
-    def _postprocess(self, data: bytes, prediction: Prediction, row: int, deadline: Deadline) -> Classification:
+    def _postprocess(
+        self, data: bytes, preprocessor: Preprocessor, prediction: Prediction, row: int, deadline: Deadline
+    ) -> Classification:
         """Take one image's row of a prediction, and draw its overlay if activation maps were asked for."""
         probabilities = prediction.probabilities[row]
         overlay = None
         if prediction.activation_maps is not None:
             with self._decoder(deadline):
                 # Decoded a second time: all decoded images of a request would take too much memory until here.
-                image = decode(data, self._max_pixels)
+                image = preprocessor.framed(decode(data, self._max_pixels))
                 overlay = draw_overlay(image, prediction.activation_maps[row], int(probabilities.argmax()))
         return Classification(prediction.model, probabilities, float(prediction.out_of_distribution[row]), overlay)
 

@@ -21,7 +21,7 @@ def draw_overlay(image: Image.Image, activation_maps: NDArray[np.float32], class
     Evidence against the class is left out too. The heat is scaled by its highest value, for each image anew.
 
     Args:
-        image: Upright, RGB.
+        image: The part of the image that the model saw: upright, RGB.
         activation_maps: Shape (map height, map width, class).
         class_index: The class to explain.
 

@@ -1,14 +1,12 @@
 """What the model server can respond: the model's metadata, predictions, and the ways in which it fails."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
 from brain_tumor.metadata import MetadataError, ModelMetadata
-from brain_tumor.preprocess import Preprocessor
 from serving_api.messages import PredictResponse
 from serving_api.tensors import TensorError, to_array
 
@@ -54,11 +52,6 @@ class ServedModel:
     name: str
     version: int
     metadata: ModelMetadata
-
-    @cached_property
-    def preprocessor(self) -> Preprocessor:
-        """The preprocessor that prepares images for this model."""
-        return Preprocessor(self.metadata.image)
 
     def accepts_images_of(self, other: "ServedModel") -> bool:
         """Whether images that were prepared for the other model suit this one."""

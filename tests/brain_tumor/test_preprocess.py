@@ -1,11 +1,58 @@
+"""The preprocessing against Pillow and OpenCV; against TensorFlow and Keras: tests/training/data/test_libraries.py."""
+
+import subprocess
+import sys
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from brain_tumor.image import ImageTooLarge
+from brain_tumor.image import ImageTooLarge, decode
 from brain_tumor.metadata import NO_ANTIALIAS, RESAMPLINGS, ImageSpec
 from brain_tumor.preprocess import Preprocessor
+from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
+from tests.processes import EXAMPLES
+
+SCANS = sorted(EXAMPLES.glob("*.jpg"))
+CROP = ImageSpec(24, 32, crop_to_head=True)
+
+
+def notebook_crop(image: np.ndarray) -> np.ndarray:
+    """What notebooks and preparation scripts do with an image of ``cv2.imread``, written the way they write it."""
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    gray = cv2.GaussianBlur(gray, (3, 3), 0)
+    thresh = cv2.threshold(gray, 45, 255, cv2.THRESH_BINARY)[1]
+    thresh = cv2.erode(thresh, None, iterations=2)
+    thresh = cv2.dilate(thresh, None, iterations=2)
+    contours = cv2.findContours(thresh.copy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    largest = max(contours, key=cv2.contourArea)
+    left = tuple(largest[largest[:, :, 0].argmin()][0])
+    right = tuple(largest[largest[:, :, 0].argmax()][0])
+    top = tuple(largest[largest[:, :, 1].argmin()][0])
+    bottom = tuple(largest[largest[:, :, 1].argmax()][0])
+    return image[top[1] : bottom[1], left[0] : right[0]]
+
+
+def as_opencv_reads(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def off_centre(scan: Image.Image) -> Image.Image:
+    """A scan at the edge of a larger image, with a bright mark elsewhere and some colour."""
+    image = Image.new("RGB", (300, 260), (9, 12, 7))
+    image.paste(scan, (100, 68))
+    ImageDraw.Draw(image).rectangle((5, 5, 40, 20), fill=(250, 200, 90))
+    return image
+
+
+def blank(*bright: tuple[int, int, int, int], size: tuple[int, int] = (64, 48)) -> Image.Image:
+    """A dark image with rectangles that the blur makes no larger; each left, top, right and bottom, all inclusive."""
+    image = Image.new("RGB", size, (20, 20, 20))
+    for box in bright:
+        ImageDraw.Draw(image).rectangle(box, fill=(100, 100, 100))
+    return image
 
 
 @pytest.mark.parametrize("resampling", [name for name in RESAMPLINGS if name != NO_ANTIALIAS])
@@ -36,3 +83,125 @@ def test_from_path_gives_the_same_pixels(tmp_path):
     np.testing.assert_array_equal(
         Preprocessor(ImageSpec(24, 32)).from_path(path), Preprocessor(ImageSpec(24, 32)).from_bytes(images.GLIOMA)
     )
+
+
+@pytest.mark.parametrize("size", [(24, 32), (96, 96), (299, 299), (47, 500)])
+def test_no_antialiasing_is_what_opencv_does(size):
+    for data in (SCANS[0].read_bytes(), images.encode(images.noise((201, 150)))):
+        expected = cv2.resize(as_opencv_reads(data)[..., ::-1], size[::-1])
+        batch = Preprocessor(ImageSpec(*size, NO_ANTIALIAS)).from_bytes(data)
+        np.testing.assert_array_equal(batch[0], expected)
+
+
+def test_grayscale_is_three_times_the_same():
+    data = images.encode(images.noise((90, 70)))
+    batch = Preprocessor(ImageSpec(24, 32, "nearest", "grayscale")).from_bytes(data)
+    expected = np.asarray(decode(data).convert("L").resize((32, 24), Image.Resampling.NEAREST))
+    assert batch.shape == (1, 24, 32, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(batch[0, ..., channel], expected)
+
+
+def test_bgr_is_the_order_of_opencv():
+    data = images.encode(images.noise((90, 70)))
+    batch = Preprocessor(ImageSpec(24, 32, NO_ANTIALIAS, "bgr")).from_bytes(data)
+    np.testing.assert_array_equal(batch[0], cv2.resize(as_opencv_reads(data), (32, 24)))
+
+
+@pytest.mark.parametrize("path", SCANS, ids=lambda path: path.stem)
+def test_the_crop_is_that_of_the_notebooks(path):
+    for image in (decode(path.read_bytes()), off_centre(decode(path.read_bytes()))):
+        data = images.encode(image)
+        cropped = notebook_crop(as_opencv_reads(data))
+        assert cropped.size < 0.9 * np.asarray(image).size
+        np.testing.assert_array_equal(Preprocessor(CROP).framed(image), cropped[..., ::-1])
+        spec = ImageSpec(60, 50, NO_ANTIALIAS, "bgr", crop_to_head=True)
+        np.testing.assert_array_equal(Preprocessor(spec).from_bytes(data)[0], cv2.resize(cropped, (50, 60)))
+
+
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        (blank(), (64, 48)),
+        (blank((30, 20, 30, 20)), (64, 48)),  # one pixel
+        (blank((10, 10, 60, 13)), (64, 48)),  # a line of four pixels: the opening removes it
+        (blank((10, 10, 14, 14)), (4, 4)),  # the smallest that it leaves
+        (blank((0, 0, 63, 47)), (63, 47)),
+        (blank((0, 0, 2, 2)), (2, 2)),  # in a corner the opening leaves less
+        (blank((2, 2, 20, 20), (30, 2, 60, 40)), (30, 38)),
+        (blank((4, 4, 11, 11), size=(16, 16)), (7, 7)),
+    ],
+)
+def test_the_largest_contour_counts_and_without_one_there_is_no_crop(image, size):
+    assert Preprocessor(CROP).framed(image).size == size
+    assert Preprocessor(CROP).from_bytes(images.encode(image)).shape == (1, 24, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "content", "corner"),
+    [
+        ((64, 48), (32, 24), (0, 4)),
+        ((48, 64), (24, 32), (4, 0)),
+        ((200, 200), (32, 32), (0, 0)),
+        ((1000, 16), (32, 1), (0, 15)),
+        ((16, 50_000), (1, 32), (15, 0)),
+    ],
+)
+def test_padding_keeps_the_aspect(size, content, corner):
+    preprocessor = Preprocessor(ImageSpec(32, 32, pad_to_aspect_ratio=True))
+    batch = preprocessor.from_bytes(images.plain(200, 200, 200, size=size))
+    expected = Image.new("RGB", (32, 32))
+    expected.paste((200, 200, 200), (*corner, corner[0] + content[0], corner[1] + content[1]))
+    np.testing.assert_array_equal(batch[0], expected)
+
+
+def test_the_frame_shows_what_the_model_sees():
+    preprocessor = Preprocessor(ImageSpec(30, 20, "bilinear", "grayscale", crop_to_head=True, pad_to_aspect_ratio=True))
+    image = off_centre(decode(SCANS[0].read_bytes()))
+    frame = preprocessor.framed(image)
+    assert frame.height > 150
+    assert frame.width / frame.height == pytest.approx(20 / 30, abs=0.01)
+    seen = preprocessor.convert_to_tensor(image)[0].astype(float)
+    small = np.asarray(frame.convert("L").resize((20, 30), Image.Resampling.BILINEAR))
+    assert np.abs(seen[..., 0] - small).mean() < 3
+
+
+def test_a_frame_takes_no_more_memory_than_the_largest_image():
+    preprocessor = Preprocessor(ImageSpec(30, 20, pad_to_aspect_ratio=True), max_pixels=80_000)
+    for size in ((5000, 16), (16, 5000), (16, 16)):
+        frame = preprocessor.framed(Image.new("RGB", size))
+        assert frame.width * frame.height <= 81_000
+        assert frame.width / frame.height == pytest.approx(20 / 30, abs=0.05)
+
+
+def test_speckles_take_bounded_memory():
+    # In a process of its own: the peak of this one is already high. 262,144 contours, the most of the largest image.
+    code = """
+import resource, sys
+import brain_tumor.opencv
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
+preprocessor = Preprocessor(ImageSpec(32, 32, "bilinear-no-antialias", "grayscale", True, True))
+data = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+preprocessor.from_bytes(data)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    speckle = np.zeros((8, 8), np.uint8)
+    speckle[:5, :5] = 255
+    data = images.encode(Image.fromarray(np.tile(speckle, (512, 512))), compress_level=1)
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, input=data, capture_output=True, check=True)
+    assert int(result.stdout) * 1024 < 18 * 4096 * 4096  # bytes a pixel, as GATEWAY_DECODERS says
+
+
+def test_opencv_is_loaded_only_by_models_that_need_it():
+    code = """
+import sys
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
+Preprocessor(ImageSpec(8, 8, color_mode="grayscale", pad_to_aspect_ratio=True)).from_path(sys.argv[1])
+assert "cv2" not in sys.modules
+Preprocessor(ImageSpec(8, 8, crop_to_head=True)).from_path(sys.argv[1])
+assert "cv2" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, str(SCANS[0])], cwd=ROOT, check=True, timeout=60)

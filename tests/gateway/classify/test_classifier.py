@@ -1,3 +1,4 @@
+import base64
 import io
 
 import grpc
@@ -65,6 +66,23 @@ def test_images_are_prepared_as_the_metadata_says(client, model_server):
     client.post("/predict", data=images.encode(image), headers=PNG)
     expected = np.asarray(image.resize((30, 20), Image.Resampling.NEAREST))
     np.testing.assert_array_equal(model_server.batches[0][0], expected)
+
+
+def test_the_overlay_lies_over_what_the_model_saw(client, model_server):
+    model_server.model = FakeModel(metadata(crop_to_head=True, pad_to_aspect_ratio=True, color_mode="grayscale"))
+    scan = Image.new("RGB", (90, 64))
+    scan.paste((200, 30, 30), (40, 10, 60, 60))
+    response = client.post("/predict?explain=true", data=images.encode(scan), headers=PNG)
+    (batch,) = model_server.batches
+    assert batch[0, :, 16].min() > 50  # the head, as high as the image
+    assert batch[0, :, :8].max() == 0
+    png = base64.b64decode(response.get_json()["explanation"]["png"])
+    overlay = np.asarray(Image.open(io.BytesIO(png)))
+    height, width, _ = overlay.shape
+    assert width / height == pytest.approx(32 / 24, abs=0.02)
+    assert height in range(48, 54)  # the head's own resolution
+    assert overlay[height // 2, width // 2].tolist() == [200, 30, 30]
+    assert overlay[height // 2, -3].tolist() == [0, 0, 0]
 
 
 def test_the_metadata_is_asked_for_once(client, model_server):

@@ -4,8 +4,10 @@ from ipaddress import ip_network
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor import contract
+from brain_tumor.preprocess import Preprocessor
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG, check_problem, predict
 from tests.gateway.fake_model_server import FakeModel, fake_model_server, metadata, wait_for
@@ -44,6 +46,20 @@ def test_other_resampling(client, model_server):
     assert client.post("/predict", data=data, headers=PNG).status_code == 200
     before, wrong, right = model_server.batches
     np.testing.assert_array_equal(before, wrong)
+    assert (right != before).any()
+
+
+@pytest.mark.parametrize("step", ["crop_to_head", "pad_to_aspect_ratio"])
+def test_another_preparation_of_the_same_size(client, model_server, step):
+    head = Image.new("RGB", (90, 64))
+    head.paste((200, 30, 30), (5, 10, 60, 60))
+    data = images.encode(head)
+    client.post("/predict", data=data, headers=PNG)
+    swap(model_server, **{step: True})
+    assert client.post("/predict", data=data, headers=PNG).get_json()["model"]["version"] == 2
+    before, wrong, right = model_server.batches
+    np.testing.assert_array_equal(before, wrong)
+    np.testing.assert_array_equal(right, Preprocessor(model_server.model.metadata.image).from_bytes(data))
     assert (right != before).any()
 
 

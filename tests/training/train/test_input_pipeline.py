@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import converter.verify
-import gateway.model.responses
+import gateway.classify.classifier
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
 from tests.training.scans import phantom
@@ -77,7 +77,7 @@ def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampli
 
 
 def test_training_gateway_and_converter_have_one_preprocessing() -> None:
-    modules = (reading, gateway.model.responses, converter.verify)
+    modules = (reading, gateway.classify.classifier, converter.verify)
     assert all(module.Preprocessor is Preprocessor for module in modules)
 
 
