@@ -57,7 +57,7 @@ def option(
     """A field of a dataclass that is an option of the command line as well.
 
     Args:
-        default: The value where the command line does not name the option.
+        default: The value where the command line does not name the option; False for one that takes no value.
         text: The option's help, to which the default is added.
         checks: What every value but None must meet.
         choices: The values that are allowed.
@@ -73,6 +73,9 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
     hints = typing.get_type_hints(options)
     for declared in fields(options):
         metadata = declared.metadata
+        if hints[declared.name] is bool:
+            parser.add_argument(_flag(declared), action="store_true", help=f"{metadata['text']} (default: no)")
+            continue
         default = _NONE if _may_be_none(declared) else declared.default
         parser.add_argument(
             _flag(declared),

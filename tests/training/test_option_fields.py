@@ -12,6 +12,7 @@ from training.option_fields import ABOVE_ZERO, add_options, at_most, option, rea
 class Oven:
     top_heat: int = option(180, "degrees", ABOVE_ZERO, at_most(250))
     minutes: float | None = option(None, "how long", ABOVE_ZERO, otherwise="the recipe's own")
+    fan: bool = option(False, "blow hot air")
     tin: str | None = option(None, "the form", choices=("loaf", "none"))
 
 
@@ -26,7 +27,7 @@ def test_without_arguments_the_defaults_hold() -> None:
 
 
 def test_arguments_have_the_fields_types() -> None:
-    assert read("--top-heat", "200", "--minutes", "4.5", "--tin", "loaf") == Oven(200, 4.5, "loaf")
+    assert read("--top-heat", "200", "--minutes", "4.5", "--fan", "--tin", "loaf") == Oven(200, 4.5, True, "loaf")
 
 
 def test_none_can_be_written_where_it_is_a_choice() -> None:
@@ -53,5 +54,10 @@ def test_the_help_names_the_defaults(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         read("--help")
     text = " ".join(capsys.readouterr().out.split())
-    for line in ("degrees (default: 180)", "how long (default: the recipe's own)", "the form (default: none)"):
+    for line in (
+        "degrees (default: 180)",
+        "how long (default: the recipe's own)",
+        "blow hot air (default: no)",
+        "the form (default: none)",
+    ):
         assert line in text

@@ -65,6 +65,6 @@ def test_it_classifies_the_sample_scan_and_does_not_flag_it(
 
 def test_it_flags_images_that_are_no_scans(metadata: ModelMetadata, model: keras.Model) -> None:
     assert metadata.out_of_distribution_threshold is not None
-    flagged = ood_samples_flagged(model, metadata.image.height, metadata.out_of_distribution_threshold)
+    flagged = ood_samples_flagged(model, metadata.image, metadata.out_of_distribution_threshold)
     assert np.min(list(flagged.values())) > 0.9, flagged
     assert flagged == pytest.approx(metadata.metrics["ood_samples_flagged"], abs=0.02)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from brain_tumor.metadata import PHANTOM, ModelMetadata
+from brain_tumor.metadata import BGR, GRAYSCALE, PHANTOM, RGB, ImageSpec, ModelMetadata
 from training.report import share_with_interval
 
 
@@ -18,7 +18,7 @@ def tripod_items(
         limits: The card's limits.
         out_of_scope: What the model is not for.
     """
-    training, test, image = metadata.training, metadata.metrics["test"], metadata.image
+    training, test = metadata.training, metadata.metrics["test"]
     is_phantom = training["data"] == PHANTOM
     accuracy = share_with_interval(test["accuracy"], test["intervals"]["accuracy"])
     people = "Not applicable: synthetic images." if is_phantom else "Not available: the data set says nothing about it."
@@ -35,8 +35,8 @@ def tripod_items(
         "5 Data": data,
         "6 Participants": people,
         "7 Data preparation": (
-            f"Decoded to RGB and resized to {image.width} x {image.height} pixels ({image.resampling}), as in the "
-            f"gateway; augmentation while fitting: {_augmentation(training['options']['augmentation'])}."
+            f"{_preparation(metadata.image)}, as in the gateway; "
+            f"augmentation while fitting: {_augmentation(training['options']['augmentation'])}."
         ),
         "8 Outcome": "The lesion that was drawn into the synthetic head."
         if is_phantom
@@ -75,6 +75,17 @@ def tripod_items(
             f"Not for: {out_of_scope} An image that is flagged as out of distribution should not be classified at all."
         ),
     }
+
+
+def _preparation(image: ImageSpec) -> str:
+    colours = {RGB: "RGB", GRAYSCALE: "grey", BGR: "BGR"}[image.color_mode]
+    steps = [
+        f"Decoded to {colours}",
+        *(["cropped to the head's contour"] if image.crop_to_head else []),
+        f"resized to {image.width} x {image.height} pixels ({image.resampling})",
+        *(["padded with black where the aspect ratio is another"] if image.pad_to_aspect_ratio else []),
+    ]
+    return f"{', '.join(steps[:-1])} and {steps[-1]}"
 
 
 def _methods(options: dict[str, Any]) -> str:

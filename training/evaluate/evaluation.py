@@ -67,7 +67,7 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
         "deduplicated_test": summary(predictions.only(is_unseen)) if groups.audited else None,
         "groups": groups.digest(),
         "scans_flagged": float((calibrate.energy(logits) > threshold).mean()),
-        "ood_samples_flagged": ood_samples_flagged(model, metadata.image.width, threshold),
+        "ood_samples_flagged": ood_samples_flagged(model, metadata.image, threshold),
     }
     metrics = rounded(metrics)
     metrics["operating_points"] = [

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import BGR, ModelMetadata
 from training.evaluate import drawings
 from training.evaluate.evaluated_images import EvaluatedImages
 from training.evaluate.tables import metric_rows, operating_point_rows
@@ -37,7 +37,7 @@ def write(
     _calibration(report, metadata, tested)
     _operating_points(report, metrics)
     _ood_samples(report, metrics)
-    _mistakes(report, tested, maps)
+    _mistakes(report, metadata, tested, maps)
     return report.write()
 
 
@@ -98,15 +98,18 @@ def _ood_samples(report: Report, metrics: Metrics) -> None:
     )
 
 
-def _mistakes(report: Report, tested: EvaluatedImages, maps: NDArray[np.float32] | None) -> None:
+def _mistakes(
+    report: Report, metadata: ModelMetadata, tested: EvaluatedImages, maps: NDArray[np.float32] | None
+) -> None:
     report.heading("The worst mistakes")
     mistakes = tested.worst_mistakes()
     if not len(mistakes):
         report.text("There are none: every prediction for a test image is right.")
         return
-    files = [tested.files[index] for index in mistakes]
+    files, pixels = [tested.files[index] for index in mistakes], tested.pixels[mistakes]
+    shown = pixels[..., ::-1] if metadata.image.color_mode == BGR else pixels
     report.figure(
-        drawings.mistakes(tested.pixels[mistakes], maps, tested.predictions.only(mistakes), files),
+        drawings.mistakes(shown, maps, tested.predictions.only(mistakes), files),
         "mistakes",
         "The wrong predictions with the highest confidence"
         + ("." if maps is None else "; below, where the evidence for the predicted class is (bright is much)."),

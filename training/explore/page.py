@@ -44,8 +44,8 @@ def _samples(report: Report, survey: Survey, summary: Summary) -> None:
         drawings.samples(survey.samples, summary["samples"]),
         "samples",
         f"Images drawn at random with seed {summary['seed']}, resized to a square of {SIDE} pixels, as a model sees "
-        "them: images that were not square look squeezed. Look for writing, arrows, frames, and views that only one "
-        "class has.",
+        "them unless it crops or pads: images that were not square look squeezed. Look for writing, arrows, frames, "
+        "and views that only one class has.",
     )
 
 

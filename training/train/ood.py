@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from brain_tumor.preprocess import Preprocessor
+
 Pixels = NDArray[np.uint8]  # (size, size, 3)
 Family = Callable[[np.random.Generator, int], Pixels]
 
@@ -33,6 +35,16 @@ def training_samples(scans: Pixels, count: int, rng: np.random.Generator) -> Pix
         lambda rng, _: _false_colours(rng, scans[rng.integers(len(scans))]),
     ]
     return np.stack([families[index % len(families)](rng, size) for index in range(count)])
+
+
+def prepared(samples: Pixels, preprocessor: Preprocessor) -> Pixels:
+    """OOD samples as the model would see them, were they sent to the gateway: uint8 (n, height, width, 3).
+
+    Args:
+        samples: uint8 (n, size, size, 3), RGB.
+        preprocessor: The model's preprocessing, which may make them grey, or crop them to what looks like a head.
+    """
+    return np.concatenate([preprocessor.convert_to_tensor(Image.fromarray(sample)) for sample in samples])
 
 
 def _tint(rng: np.random.Generator, grey: NDArray[np.floating]) -> Pixels:

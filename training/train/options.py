@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from brain_tumor.metadata import RESAMPLINGS
+from brain_tumor.metadata import COLOR_MODES, RESAMPLINGS, RGB, ImageSpec
 from training.option_fields import ABOVE_ZERO, BELOW_ONE, FINITE, NOT_NEGATIVE, SEED, at_most, option
 from training.train.recipes import RECIPES, TWO_PHASE, Phase, Recipe
 
@@ -12,6 +12,9 @@ _WEIGHTS = ("imagenet", "none")
 _RECIPE = "the recipe's own"
 _AUTO = "auto"
 _PRECISIONS = (_AUTO, "float32", "mixed_float16", "mixed_bfloat16")
+# Options that older runs do not name: at these defaults the document of a configuration leaves them out, too, so that
+# an older run is recognised as the same one.
+_ADDED = {"color_mode": RGB, "crop_to_head": False, "pad_to_aspect_ratio": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,9 @@ class SharedOptions:
     weights: str | None = option(None, "imagenet: fetch pretrained weights", choices=_WEIGHTS)
     recipe: str = option(TWO_PHASE, "how the network is trained", choices=tuple(RECIPES))
     resampling: str = option("bilinear", "how images are resized", choices=RESAMPLINGS)
+    color_mode: str = option(RGB, "grayscale: three equal channels; bgr: as OpenCV reads", choices=COLOR_MODES)
+    crop_to_head: bool = option(False, "crop images to the head's contour")
+    pad_to_aspect_ratio: bool = option(False, "pad images with black and do not distort them")
     batch_size: int = option(32, "images in a training step", ABOVE_ZERO)
     label_smoothing: float = option(0.0, "0 to below 1", BELOW_ONE)
     seed: int = option(0, "the same seed gives the same model", SEED)
@@ -59,6 +65,13 @@ class Configuration(SharedOptions, Recipe):
     precision: str
 
     @property
+    def image(self) -> ImageSpec:
+        """The images that the network takes."""
+        return ImageSpec(
+            self.side, self.side, self.resampling, self.color_mode, self.crop_to_head, self.pad_to_aspect_ratio
+        )
+
+    @property
     def epochs(self) -> int:
         """The epochs of all phases together, if none ends early."""
         return sum(phase.epochs for phase in self.phases)
@@ -74,7 +87,8 @@ class Configuration(SharedOptions, Recipe):
 
     def as_json(self) -> dict[str, Any]:
         """The configuration as a run's file holds it; equal configurations give equal documents."""
-        return asdict(self) | {"phases": [asdict(phase) for phase in self.phases]}  # as JSON reads it back, a list
+        document = asdict(self) | {"phases": [asdict(phase) for phase in self.phases]}  # as JSON reads it back, a list
+        return {name: value for name, value in document.items() if name not in _ADDED or value != _ADDED[name]}
 
 
 def configure(model: str, options: Options) -> Configuration:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor.atomic import atomic_file, write_json
-from brain_tumor.metadata import ImageSpec, MetadataError, ModelMetadata
+from brain_tumor.metadata import MetadataError, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from converter.float32 import in_float32
 from converter.keras_head import has_exact_activation_maps
@@ -33,7 +33,7 @@ from training.train import calibrate, networks
 from training.train.checkpoint import Checkpoint, CheckpointError, require_same
 from training.train.fit import fit
 from training.train.input_pipeline import PREDICTION_BATCH, Images
-from training.train.ood import training_samples
+from training.train.ood import prepared, training_samples
 from training.train.options import Configuration
 
 log = logging.getLogger(__name__)
@@ -95,15 +95,15 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     tf.config.experimental.enable_tensor_float_32_execution(False)  # the served model computes with all float32 bits
     model = _build(configuration, len(data_set.class_names))
     explains = has_exact_activation_maps(model)
-    image = ImageSpec(configuration.side, configuration.side, configuration.resampling)
-    preprocessor = Preprocessor(image)
+    preprocessor = Preprocessor(configuration.image)
     scans, validation = (
         Images(read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
     )
     ood_samples = None
     if configuration.ood_samples:
         count = min(_OOD_SAMPLES, len(fitted))
-        ood_samples = training_samples(scans.pixels, count, np.random.default_rng(configuration.seed))
+        samples = training_samples(scans.pixels, count, np.random.default_rng(configuration.seed))
+        ood_samples = prepared(samples, preprocessor)
     log.info("%d images to fit, %d to validate", len(fitted), len(held_out))
     write_json(folder / RUN, {"identity": identity, "fitted": fitted, "validated": held_out, "versions": _versions()})
     try:
@@ -120,7 +120,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     temperature = round(calibrate.temperature(logits, validation.labels), 4)
     metadata = ModelMetadata(
         data_set.class_names,
-        image,
+        configuration.image,
         temperature=temperature,
         out_of_distribution_threshold=round(calibrate.threshold(logits), 4),
         explains=explains,

@@ -10,7 +10,7 @@ from shutil import copytree
 import pytest
 
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import ImageSpec, ModelMetadata
 from tests.training.refusal import assert_refused
 from training.card import model_card
 from training.card.__main__ import main
@@ -137,6 +137,10 @@ def test_the_methods_are_those_of_the_options(folder: Path) -> None:
     assert "the epoch of least validation loss was kept" in methods
     assert "resized to 32 x 32 pixels (bilinear)" in items["7 Data preparation"]
     assert "mirrored left to right, rotation up to 8 degrees" in items["7 Data preparation"]
+    spec = ImageSpec(40, 30, "box", "grayscale", crop_to_head=True, pad_to_aspect_ratio=True)
+    assert documentation(replace(metadata, image=spec), None)["tripod_ai"]["7 Data preparation"].startswith(
+        "Decoded to grey, cropped to the head's contour, resized to 30 x 40 pixels (box) and padded with black where"
+    )
     assert f"{metadata.temperature:g}" in items["15 Model output"]
     options = {**metadata.training["options"], "patience": None, "weights": "imagenet"}
     other = documentation(replace(metadata, training={**metadata.training, "options": options}), None)["tripod_ai"]

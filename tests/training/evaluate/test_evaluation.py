@@ -123,10 +123,10 @@ def test_the_shares_of_ood_samples_flagged_are_repeatable(evaluated_run: Path, e
     shares = evaluation["ood_samples_flagged"]
     assert set(shares) == set(TEST_FAMILIES)
     assert all(0 <= share <= 1 for share in shares.values())
-    model = run.load_model(evaluated_run)
-    assert ood_samples_flagged(model, 32, run.read_metadata(evaluated_run).out_of_distribution_threshold) == shares
-    assert set(ood_samples_flagged(model, 32, -np.inf, samples=5).values()) == {1.0}
-    assert set(ood_samples_flagged(model, 32, np.inf, samples=5).values()) == {0.0}
+    model, metadata = run.load_model(evaluated_run), run.read_metadata(evaluated_run)
+    assert ood_samples_flagged(model, metadata.image, metadata.out_of_distribution_threshold) == shares
+    assert set(ood_samples_flagged(model, metadata.image, -np.inf, samples=5).values()) == {1.0}
+    assert set(ood_samples_flagged(model, metadata.image, np.inf, samples=5).values()) == {0.0}
 
 
 def test_no_family_of_the_test_is_shown_in_training() -> None:

@@ -8,7 +8,7 @@ from shutil import copytree
 import pytest
 
 from brain_tumor.contract import METADATA_ASSET
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import NO_ANTIALIAS, ImageSpec, ModelMetadata
 from training.data.data_set import DataSet
 from training.experiment.__main__ import main
 from training.experiment.pipeline import EXPERIMENT
@@ -17,6 +17,9 @@ from training.serving import ServingError
 from training.train import run
 
 OPTIONS = ("--models", "small", "--size", "32", "--epochs", "1", "--seeds", "1", "--trials", "0")
+# A preprocessing that nothing does by default: were it left out anywhere, the served model would see other images.
+PREPROCESSING = ("--resampling", NO_ANTIALIAS, "--color-mode", "grayscale", "--crop-to-head", "--pad-to-aspect-ratio")
+OPTIONS += PREPROCESSING
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,7 @@ def test_the_served_model_is_the_evaluated_one_with_all_its_metadata(out: Path, 
     assert document["served"]["largest_difference"] < 1e-3
     kept = ModelMetadata.from_json((out / document["version"] / METADATA_ASSET).read_text())
     expected = run.read_metadata(out / document["run"])
+    assert kept.image == ImageSpec(32, 32, NO_ANTIALIAS, "grayscale", crop_to_head=True, pad_to_aspect_ratio=True)
     assert (kept.metrics, kept.documentation) == (expected.metrics, expected.documentation)
 
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from training.train import ood
 
 
@@ -20,3 +22,11 @@ def test_ood_samples_for_training_are_no_copies_of_scans() -> None:
     assert samples.shape == (25, 32, 32, 3)
     assert samples.dtype == np.uint8
     assert not any(np.array_equal(sample, scan) for sample in samples for scan in scans)
+
+
+def test_ood_samples_are_prepared_as_the_gateway_would() -> None:
+    samples = np.stack([ood.TEST_FAMILIES["natural texture"](np.random.default_rng(seed), 32) for seed in range(3)])
+    np.testing.assert_array_equal(ood.prepared(samples, Preprocessor(ImageSpec(32, 32))), samples)
+    grey = ood.prepared(samples, Preprocessor(ImageSpec(32, 32, color_mode="grayscale")))
+    assert np.ptp(samples, axis=-1).max() > 50
+    assert np.ptp(grey, axis=-1).max() == 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from brain_tumor.metadata import ImageSpec
 from training.train import networks
 from training.train.options import Options, configure
 from training.train.recipes import Augmentation, Phase
@@ -83,6 +84,17 @@ def test_the_json_that_identifies_a_run_has_these_keys() -> None:
         *("model", "weights", "recipe", "head", "side", "resampling", "phases", "optimizer", "batch_size"),
         *("augmentation", "label_smoothing", "patience", "ood_samples", "precision", "seed", "split_seed"),
     }
+
+
+def test_new_options_are_in_the_json_of_the_runs_that_use_them() -> None:
+    documents = [configure("small", options).as_json() for options in (Options(), Options(crop_to_head=True))]
+    assert documents[1] == documents[0] | {"crop_to_head": True}
+
+
+def test_the_images_are_as_the_options_say() -> None:
+    options = Options(resampling="box", color_mode="bgr", crop_to_head=True, pad_to_aspect_ratio=True, size=64)
+    expected = ImageSpec(64, 64, "box", "bgr", crop_to_head=True, pad_to_aspect_ratio=True)
+    assert configure("small", options).image == expected
 
 
 def test_a_misspelt_model_is_refused() -> None:
