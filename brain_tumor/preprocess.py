@@ -21,8 +21,9 @@ class Preprocessor(BasePreprocessor):
     """Turns images into uint8 batches of one size: 0..255, not scaled (the model's graph scales).
 
     The steps have the order of the libraries and notebooks that train models: crop to the head, change the colour mode,
-    resize, pad. The scripts that crop write a data set's files anew, before anything else; ``image_dataset_from_
-    directory`` and ``load_img`` decode to grey and then resize; ``tf.image.resize_with_pad`` resizes and then pads.
+    resize, pad. The scripts that crop write a data set's files anew, before anything else. ``load_img`` and
+    ``image_dataset_from_directory`` decode to grey and then resize, and the latter pads what it has resized; so even a
+    very elongated image takes no more memory than its own pixels.
 
     Args:
         spec: The images that the model takes.
