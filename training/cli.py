@@ -21,7 +21,19 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
 
 def add_data(command: argparse.ArgumentParser) -> None:
     """Add DATA, a folder of images."""
-    command.add_argument("data", type=Path, metavar="DATA", help="holds Training/CLASS/IMAGE and Testing/CLASS/IMAGE")
+    command.add_argument(
+        "data", type=Path, metavar="DATA",
+        help="holds Training/CLASS/IMAGE and Testing/CLASS/IMAGE, or CLASS/IMAGE: what python -m training.data takes",
+    )  # fmt: skip
+
+
+def add_healthy(command: argparse.ArgumentParser) -> None:
+    """Add ``--healthy``, which ``training.data.data_set.find`` takes."""
+    command.add_argument(
+        "--healthy", metavar="CLASS",
+        help="the class without tumour, for tumours missed (default: the one that the manifest or the run names, or "
+        "with a usual name, such as notumor, no_tumor, no, healthy or normal)",
+    )  # fmt: skip
 
 
 def add_groups(command: argparse.ArgumentParser) -> None:

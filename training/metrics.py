@@ -1,14 +1,13 @@
 """The metrics of a classifier, with intervals that respect which images belong together."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-HEALTHY = "notumor"
 _RESAMPLES = 1000
 _SEED = 0
 _INTERVAL = (2.5, 97.5)  # percentiles
@@ -27,17 +26,27 @@ class Predictions:
         probabilities: Calibrated, float64 (n, class).
         labels: int64 (n,).
         groups: int64 (n,); see ``training.data.groups.Groups``.
+        healthy: The class without tumour; None where none is known, and then tumours missed are not counted.
     """
 
     class_names: tuple[str, ...]
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
+    healthy: str | None = None
+
+    @property
+    def healthy_label(self) -> int | None:
+        """The index of the class without tumour."""
+        return None if self.healthy is None else self.class_names.index(self.healthy)
 
     def only(self, selection: NDArray[Any]) -> "Predictions":
         """Some of the predictions, by a mask or by indices."""
-        return Predictions(
-            self.class_names, self.probabilities[selection], self.labels[selection], self.groups[selection]
+        return replace(
+            self,
+            probabilities=self.probabilities[selection],
+            labels=self.labels[selection],
+            groups=self.groups[selection],
         )
 
 
@@ -49,8 +58,8 @@ def summary(predictions: Predictions) -> Metrics:
     confusion = np.zeros((len(predictions.class_names),) * 2, int)
     np.add.at(confusion, (predictions.labels, predicted), 1)
     counts: Metrics = {"images": len(predictions.labels), "groups": len(set(predictions.groups.tolist()))}
-    if HEALTHY in predictions.class_names:
-        healthy = predictions.class_names.index(HEALTHY)
+    healthy = predictions.healthy_label
+    if healthy is not None:
         counts["tumours"] = int((predictions.labels != healthy).sum())
         counts["tumours_missed"] = int(((predictions.labels != healthy) & (predicted == healthy)).sum())
     return counts | metrics | {"confusion_matrix": confusion.tolist()}
@@ -97,8 +106,8 @@ def measure(predictions: Predictions, weights: NDArray[np.float64]) -> Metrics:
         "brier": _ratio((weights * ((probabilities - np.eye(classes)[labels]) ** 2).sum(1)).sum(), total),
         "negative_log_likelihood": _ratio(-(weights * log_likelihood).sum(), total),
     }
-    if HEALTHY in predictions.class_names:
-        healthy = predictions.class_names.index(HEALTHY)
+    healthy = predictions.healthy_label
+    if healthy is not None:
         tumours = total - actual_counts[healthy]
         metrics["tumours_missed_rate"] = _ratio(predicted_counts[healthy] - correct_counts[healthy], tumours)
     return metrics

@@ -18,7 +18,7 @@ def some_predictions(count: int = 200, seed: int = 0, names: tuple[str, ...] = N
     scores = rng.gamma(1, 1, (count, len(names))) + 1.2 * np.eye(len(names))[labels]
     probabilities = np.round(scores / scores.sum(1, keepdims=True), 2)
     probabilities[:, 0] += 1 - probabilities.sum(1)
-    return Predictions(names, probabilities, labels, np.arange(count))
+    return Predictions(names, probabilities, labels, np.arange(count), "notumor" if "notumor" in names else None)
 
 
 @pytest.fixture(params=["unweighted", "weighted"])
@@ -87,7 +87,7 @@ def test_calibration_error_is_that_of_a_plain_loop(weights: np.ndarray) -> None:
 def test_the_confusion_matrix_has_the_labels_in_its_rows_and_tumours_missed_are_counted() -> None:
     labels = np.array([0, 0, 1, 1, 2, 2, 3, 3])
     predicted = np.array([0, 2, 1, 1, 2, 0, 2, 3])
-    metrics = summary(Predictions(NAMES, np.eye(4)[predicted], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4])))
+    metrics = summary(Predictions(NAMES, np.eye(4)[predicted], labels, np.array([0, 0, 1, 1, 2, 2, 3, 4]), "notumor"))
     assert metrics["confusion_matrix"] == reference.confusion_matrix(labels, predicted).tolist()
     assert metrics["confusion_matrix"] == [[1, 0, 1, 0], [0, 2, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1]]
     assert (metrics["images"], metrics["groups"]) == (8, 5)
@@ -96,7 +96,7 @@ def test_the_confusion_matrix_has_the_labels_in_its_rows_and_tumours_missed_are_
     assert metrics["sensitivity"] == {"glioma": 0.5, "meningioma": 1.0, "notumor": 0.5, "pituitary": 0.5}
 
 
-def test_classes_without_notumor_have_no_tumours_missed() -> None:
+def test_classes_of_which_none_is_known_as_healthy_have_no_tumours_missed() -> None:
     assert not {name for name in summary(some_predictions(20, names=("a", "b"))) if "tumour" in name}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from brain_tumor.atomic import write_json
 from training.audit import page
-from training.audit.clusters import class_of, clusters, groups_of, has_several_classes, is_in_both_splits
+from training.audit.clusters import clusters, groups_of
 from training.audit.copies import find_copies
 from training.audit.fingerprints import fingerprints
 from training.audit.shortcuts import shortcuts
@@ -69,12 +69,12 @@ def _counts(data: DataSet, groups: Groups) -> dict[str, Any]:
     """The clusters of copies, those with several classes, and how many test images of each class Training holds."""
     all_clusters = clusters(groups)
     training_copies = {groups.copies[file] for file in data.training}
-    images = Counter(class_of(file) for file in data.testing)
-    seen = Counter(class_of(file) for file in data.testing if groups.copies[file] in training_copies)
+    images = Counter(data.classes[file] for file in data.testing)
+    seen = Counter(data.classes[file] for file in data.testing if groups.copies[file] in training_copies)
     return {
         "clusters": all_clusters,
-        "across_splits": sum(is_in_both_splits(cluster) for cluster in all_clusters),
-        "contradictory": [cluster for cluster in all_clusters if has_several_classes(cluster)],
+        "across_splits": sum(data.is_across_splits(cluster) for cluster in all_clusters),
+        "contradictory": [cluster for cluster in all_clusters if data.is_across_classes(cluster)],
         "superfluous": sum(len(cluster) - 1 for cluster in all_clusters),
         TESTING: {name: {"images": images[name], "seen": seen[name]} for name in data.class_names},
     }

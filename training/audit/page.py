@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
-from training.audit.clusters import class_of, is_in_both_splits
 from training.audit.copies import NEAR, SAME_FILE, SAME_PIXELS
 from training.data.data_set import DataSet
 from training.layout import SPLITS, TESTING
@@ -44,7 +43,7 @@ def _copies(report: Report, data: DataSet, result: dict[str, Any]) -> None:
         "brightness or freed of a banner. Splits keep all copies of an image on one side, and the de-duplicated test "
         "metrics leave out the test images that have a copy in Training."
     )
-    counts = Counter((copy["kind"], _where(copy)) for copy in result["copies"])
+    counts = Counter((copy["kind"], _where(data, copy)) for copy in result["copies"])
     columns = (*(f"within {split}" for split in SPLITS), _BOTH)
     report.table(
         ["pairs found", *columns],
@@ -68,7 +67,8 @@ def _copies(report: Report, data: DataSet, result: dict[str, Any]) -> None:
         )
     if result["contradictory"]:
         pairs = [
-            {"first": cluster[0], "second": _other_class(cluster)} for cluster in result["contradictory"][:_MAX_PAIRS]
+            {"first": cluster[0], "second": _other_class(data, cluster)}
+            for cluster in result["contradictory"][:_MAX_PAIRS]
         ]
         report.figure(
             _pairs(data, pairs), "contradictory", "Copies in folders of different classes: one of the labels is wrong."
@@ -130,8 +130,8 @@ def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
         for row, name in enumerate(("first", "second")):
             axes = figure.add_subplot(2, len(pairs), 1 + column + row * len(pairs))
             axes.imshow(np.asarray(preprocessor.from_bytes((data.folder / pair[name]).read_bytes())[0]))
-            path = PurePosixPath(pair[name])
-            axes.set_title("\n".join([path.parts[0], path.parts[1], path.stem[-16:]]), fontsize=6, parse_math=False)
+            title = [data.split_of(pair[name]), data.classes[pair[name]], PurePosixPath(pair[name]).stem[-16:]]
+            axes.set_title("\n".join(title), fontsize=6, parse_math=False)
             axes.set_axis_off()
         if "agreement" in pair:
             axes.text(
@@ -140,11 +140,11 @@ def _pairs(data: DataSet, pairs: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _where(pair: dict[str, Any]) -> str:
+def _where(data: DataSet, pair: dict[str, Any]) -> str:
     files = (pair["first"], pair["second"])
-    return _BOTH if is_in_both_splits(files) else f"within {PurePosixPath(files[0]).parts[0]}"
+    return _BOTH if data.is_across_splits(files) else f"within {data.split_of(files[0])}"
 
 
-def _other_class(cluster: list[str]) -> str:
+def _other_class(data: DataSet, cluster: list[str]) -> str:
     """The first image whose class is not the class of the cluster's first image."""
-    return next(file for file in cluster if class_of(file) != class_of(cluster[0]))
+    return next(file for file in cluster if data.classes[file] != data.classes[cluster[0]])

@@ -5,7 +5,7 @@ from typing import Any
 from brain_tumor.metadata import PHANTOM, ModelMetadata
 from training.audit.shortcuts import TOGETHER
 from training.card.tripod import tripod_items
-from training.metrics import HEALTHY
+from training.data.healthy import not_counted
 from training.report import share
 
 INTENDED_USE = (
@@ -39,13 +39,20 @@ def documentation(metadata: ModelMetadata, audit: dict[str, Any] | None) -> dict
 def _data(metadata: ModelMetadata) -> str:
     training, test = metadata.training, metadata.metrics["test"]
     images = training["images"]
-    source = (
-        "Synthetic phantom images that this project makes; no scan of a person is among them."
-        if training["data"] == PHANTOM
-        else f"The folder {training['data']}, in the layout of the Kaggle data set Brain Tumor MRI. The images of that "
-        "data set come from several sources, without patient identifiers, demographics or acquisition parameters; "
-        "nothing is known here of other images in this layout."
-    )
+    if training["data"] == PHANTOM:
+        source = "Synthetic phantom images that this project makes; no scan of a person is among them."
+    elif training.get("drawn"):
+        source = (
+            f"The folder {training['data']}, with a folder for each class and no test images; nothing is known here of "
+            "where they come from. This project drew the test images: no patient that the manifest names and no exact "
+            "copy of a file is on both sides."
+        )
+    else:
+        source = (
+            f"The folder {training['data']}, in the layout of the Kaggle data set Brain Tumor MRI. The images of that "
+            "data set come from several sources, without patient identifiers, demographics or acquisition parameters; "
+            "nothing is known here of other images in this layout."
+        )
     return (
         f"{source} {images['fitted']} images to fit, {images['validated']} held out of Training to validate, "
         f"{test['images']} to test. SHA-256 over names and contents: {training['fingerprint']}."
@@ -77,8 +84,9 @@ def _groups(metadata: ModelMetadata) -> str:
 
 def _limits(metadata: ModelMetadata, audit: dict[str, Any] | None) -> list[str]:
     test = metadata.metrics["test"]
+    divider = "this project" if metadata.training.get("drawn") else "its publisher"
     limits = [
-        "The data are one data set, split by its publisher. Nothing here measures how the model does at another "
+        f"The data are one data set, split by {divider}. Nothing here measures how the model does at another "
         "hospital, on another scanner, or on other patients.",
         "The images are single slices exported as ordinary images. Grey levels, size and annotation depend on who "
         "exported them, and a network can learn these instead of the anatomy.",
@@ -88,8 +96,11 @@ def _limits(metadata: ModelMetadata, audit: dict[str, Any] | None) -> list[str]:
         "The metrics on validation are optimistic. The epoch that was kept, the temperature and the threshold were "
         "selected on the same images, and so were the network and the learning rate where several were compared.",
     ]
-    if HEALTHY in metadata.class_names:
-        limits.append(f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test images for none.")
+    limits.append(
+        f"It took {test['tumours_missed']} of {test['tumours']} tumours in the test images for none."
+        if "tumours" in test
+        else not_counted(metadata.class_names)
+    )
     if metadata.metrics["deduplicated_test"] is None:
         limits.append("Copies of training images may be among the test images; nobody looked for them.")
     if audit is not None:

@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_data(parser)
     cli.add_groups(parser)
+    cli.add_healthy(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the comparison's folder")
     add_plan(parser)
     args = parser.parse_args(argv)
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = read_plan(parser, args)
         from training.compare.comparison import compare  # imports TensorFlow, for which --help should not wait
 
-        data_set = find(args.data)
+        data_set = find(args.data, args.healthy)
         groups = load_or_by_patient(args.groups, data_set)
         cli.check_folder(args.out)
         document = compare(data_set, groups, plan, args.out)

@@ -97,7 +97,7 @@ def unexpected_counts(version: int, data: DataSet) -> list[str]:
     for split, files in ((TRAINING, data.training), (TESTING, data.testing)):
         expected = dict(zip(CLASSES, COUNTS[version][split], strict=True))
         for name in sorted({*expected, *data.class_names}):
-            count = sum(file.startswith(f"{split}/{name}/") for file in files)
+            count = sum(data.classes[file] == name for file in files)
             if count != expected.get(name, 0):
                 messages.append(
                     f"{split}/{name} has {count} images, not the {expected.get(name, 0)} known of this version"

@@ -1,7 +1,8 @@
 """A file beside the images that names each of them with its SHA-256, so that a change of the data set is noticed.
 
-Its format is ``{"data": NAME, "images": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. The phantom's
-entries have more keys, such as the patient.
+Its format is ``{"data": NAME, "images": [{"file": PATH, "class": ..., "split": ..., "sha256": ...}]}``. An entry may
+have more keys, such as ``patient``. ``"healthy"`` beside ``"data"`` names the class without tumour, and ``"drawn"``
+says how this project divided the images of a folder without a test folder.
 """
 
 import hashlib
@@ -16,6 +17,9 @@ from tqdm import tqdm
 
 from brain_tumor.atomic import atomic_file
 from training.data.errors import DataError
+from training.layout import SPLITS
+
+_HEALTHY, _DRAWN = "healthy", "drawn"
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,18 @@ class Manifest:
     others: dict[str, Any]
 
     @property
-    def complete(self) -> bool:
-        """Whether every image has its hash; phantoms made by older versions have none."""
-        return all("sha256" in entry for entry in self.entries.values())
+    def healthy(self) -> str | None:
+        """The class without tumour, where the manifest names it."""
+        return self.others.get(_HEALTHY)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether this project drew the test images."""
+        return _DRAWN in self.others
+
+    def stated(self, key: str) -> dict[str, str]:
+        """What the entries say of the images: their "class" or "split", by relative path."""
+        return {file: entry[key] for file, entry in self.entries.items() if entry.get(key) is not None}
 
     def patients(self) -> dict[str, Any]:
         """The patient of each image that has one, by relative path."""
@@ -75,11 +88,6 @@ class Manifest:
             tuple(sorted(named - hashes.keys())), tuple(sorted(changed)), tuple(sorted(hashes.keys() - named))
         )
 
-    def with_hashes(self, hashes: Mapping[str, str]) -> "Manifest":
-        """The same manifest with the hash of every image."""
-        entries = {file: entry | {"sha256": hashes[file]} for file, entry in self.entries.items()}
-        return Manifest(self.name, entries, self.others)
-
     def save(self, path: Path) -> None:
         """Write the manifest.
 
@@ -93,15 +101,6 @@ class Manifest:
         """The file's text."""
         images = list(self.entries.values())
         return json.dumps({"data": self.name, **self.others, "images": images}, indent=1) + "\n"
-
-
-def describe(name: str, hashes: Mapping[str, str]) -> Manifest:
-    """Make the manifest of images SPLIT/CLASS/IMAGE from their hashes."""
-    entries = {}
-    for file, sha256 in hashes.items():
-        split, class_name, _ = file.split("/")
-        entries[file] = {"file": file, "class": class_name, "split": split, "sha256": sha256}
-    return Manifest(name, entries, {})
 
 
 def read(path: Path) -> Manifest:
@@ -126,6 +125,11 @@ def read(path: Path) -> Manifest:
         raise DataError(
             f"{path} is not a manifest of images: remove it, and python -m training.data makes a new one"
         ) from None
+    if document.get(_HEALTHY) is not None and not isinstance(document[_HEALTHY], str):
+        raise DataError(f"{path} names the class without tumour by something other than a text")
+    for file, entry in entries.items():
+        if entry.get("split") not in (None, *SPLITS) or not isinstance(entry.get("class"), str | None):
+            raise DataError(f"{path}: the split of {file} must be {' or '.join(SPLITS)}, and its class a text")
     if not all(isinstance(entry.get("patient"), str | int | None) for entry in entries.values()):
         raise DataError(f"{path} names a patient by something other than a text or a number")
     if len(entries) < len(images):

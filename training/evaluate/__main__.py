@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     cli.add_data(parser)
     cli.add_groups(parser)
+    cli.add_healthy(parser)
     args = parser.parse_args(argv)
     with cli.errors(parser, "the same command starts again from the beginning"):
         # These import TensorFlow, for which --help should not wait.
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         run.read_metadata(args.run)  # fails before a folder is made where there is no run
         cli.check_folder(args.run / FOLDER)
-        data = find(args.data)
+        data = find(args.data, args.healthy)
         metrics = evaluate(args.run, data, load_or_by_patient(args.groups, data)).metrics
         for name, title in (("test", "test images"), ("deduplicated_test", "of them without copies")):
             if metrics[name]:

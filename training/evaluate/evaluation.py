@@ -15,6 +15,7 @@ from brain_tumor.preprocess import Preprocessor
 from training.data.data_set import DataSet
 from training.data.errors import DataError
 from training.data.groups import Groups
+from training.data.healthy import not_counted
 from training.data.reading import read
 from training.evaluate import page
 from training.evaluate.activation import activation_maps
@@ -41,15 +42,19 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
         groups: Which images belong together.
 
     Returns:
-        The run's metadata with the metrics.
+        The run's metadata with the metrics and the class without tumour.
 
     Raises:
         CheckpointError: There is no finished run, or it was trained on other images or classes.
-        DataError: A test image cannot be read, or training has seen all of them.
+        DataError: A test image cannot be read, training has seen all of them, or several classes may be the one
+            without tumour.
     """
     metadata = run.read_metadata(folder)
     if (metadata.class_names, metadata.training.get("fingerprint")) != (data.class_names, data.fingerprint()):
         raise CheckpointError(f"{folder} was trained on other images than {data.folder}: name the folder of those")
+    metadata = replace(metadata, training={**metadata.training, run.HEALTHY_CLASS: healthy_of(metadata, data)})
+    if metadata.training[run.HEALTHY_CLASS] is None:
+        log.warning("warning: %s", not_counted(metadata.class_names))
     is_unseen = unseen(data, groups)
     if not is_unseen.any():
         raise DataError(f"every test image of {data.folder} belongs together with a training image")
@@ -84,9 +89,18 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
     return metadata
 
 
+def healthy_of(metadata: ModelMetadata, data: DataSet) -> str | None:
+    """The class without tumour: as the user or the manifest names it now, as the run knows it, or by its usual names.
+
+    Raises:
+        DataError: Several classes have a usual name, and none was named.
+    """
+    return data.named_healthy or metadata.training.get(run.HEALTHY_CLASS) or data.healthy
+
+
 def _predictions(
     metadata: ModelMetadata, logits: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> Predictions:
     """The calibrated predictions."""
     probabilities = softmax(logits.astype(np.float64) / metadata.temperature, axis=1)
-    return Predictions(metadata.class_names, probabilities, labels, groups)
+    return Predictions(metadata.class_names, probabilities, labels, groups, metadata.training[run.HEALTHY_CLASS])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import HEALTHY, Metrics, Predictions
+from training.metrics import Metrics, Predictions
 
 _SENSITIVITIES = (0.9, 0.95, 0.99)
 _STEP = 1e-6  # of thresholds; so fine because those of a confident network are close to 0 or 1
@@ -13,14 +13,14 @@ ANY_TUMOUR = "any tumour"
 
 
 def operating_points(validation: Predictions, test: Predictions) -> list[Metrics]:
-    """The operating points of each class against the rest, and of any tumour against none.
+    """The operating points of each class against the rest, and of any tumour against the class without tumour.
 
     A threshold is the highest probability that gives the wanted sensitivity on validation, rounded down to its six
     written decimals. Sensitivity and specificity on the test images are measured with the rounded threshold. A class
     without an image in validation has no operating point.
     """
     points = []
-    for name in [*([ANY_TUMOUR] if HEALTHY in test.class_names else []), *test.class_names]:
+    for name in [*([ANY_TUMOUR] if test.healthy is not None else []), *test.class_names]:
         validation_scores, in_validation = _scores(validation, name)
         test_scores, in_test = _scores(test, name)
         if not in_validation.any():
@@ -44,8 +44,8 @@ def operating_points(validation: Predictions, test: Predictions) -> list[Metrics
 
 def _scores(predictions: Predictions, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The score (n,) to which the threshold applies, and whether the image shows what is sought (n,)."""
-    if name == ANY_TUMOUR:
-        healthy = predictions.class_names.index(HEALTHY)
+    healthy = predictions.healthy_label
+    if name == ANY_TUMOUR and healthy is not None:
         return 1 - predictions.probabilities[:, healthy], predictions.labels != healthy
     label = predictions.class_names.index(name)
     return predictions.probabilities[:, label], predictions.labels == label

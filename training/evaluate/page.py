@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from brain_tumor.metadata import BGR, ModelMetadata
+from training.data.healthy import not_counted
 from training.evaluate import drawings
 from training.evaluate.evaluated_images import EvaluatedImages
 from training.evaluate.tables import metric_rows, operating_point_rows
 from training.metrics import Metrics
 from training.report import Report, share
+from training.train.run import HEALTHY_CLASS
 
 
 def write(
@@ -55,6 +57,8 @@ def _metrics(report: Report, metadata: ModelMetadata, metrics: Metrics, tested: 
         else "No audit was made of this data set, so copies of training images may be among these."
     )
     report.table(["metric", *sets], metric_rows(sets), "Value (95 % interval).")
+    if metadata.training[HEALTHY_CLASS] is None:
+        report.text(not_counted(metadata.class_names))
     matrices = {title: np.array(values["confusion_matrix"]) for title, values in sets.items()}
     report.figure(
         drawings.confusion(matrices, metadata.class_names),

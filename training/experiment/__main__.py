@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "serve it. The same command goes on where it was stopped.",
     )
     add_source(parser)
+    cli.add_healthy(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="the experiment's folder")
     parser.add_argument("--estimate", action="store_true", help="only log how long it will take")
     add_plan(parser)
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from training.experiment.pipeline import experiment
 
         cli.check_folder(args.out)
-        data_set = ready(args.source)
+        data_set = ready(args.source, healthy=args.healthy)
         left = stages(data_set, plan, args.out)
         for stage, seconds in left.items():
             log.info("%-20s %s", stage, duration(seconds))

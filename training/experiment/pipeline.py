@@ -17,7 +17,7 @@ from training.card import model_card
 from training.compare.comparison import compare
 from training.compare.plan import Plan
 from training.data.data_set import DataSet
-from training.evaluate.evaluation import evaluate
+from training.evaluate.evaluation import evaluate, healthy_of
 from training.experiment import report
 from training.experiment.finished import audited_groups, belongs_to
 from training.experiment.served import check
@@ -54,7 +54,9 @@ def experiment(data_set: DataSet, plan: Plan, out: Path) -> dict[str, Any]:
     comparison = compare(data_set, groups, plan, out / "compare")
     selected = out / "compare" / comparison["selected"]["run"]
     _log_stage("evaluate", selected)
-    if run.read_metadata(selected).metrics.get("groups") != groups.digest():
+    trained = run.read_metadata(selected)
+    known = trained.training.get(run.HEALTHY_CLASS) == healthy_of(trained, data_set)
+    if trained.metrics.get("groups") != groups.digest() or not known:
         evaluate(selected, data_set, groups)
     metadata = model_card.write(selected, out / "audit" / AUDIT)
     _log_stage("serve", out / "models")

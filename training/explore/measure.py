@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,7 @@ class Measured(NamedTuple):
     Attributes:
         file: Path in the data set.
         split: Training or Testing.
-        class_name: The class folder's name.
+        class_name: The image's class.
         width: Width of the upright image, in pixels.
         height: Height of the upright image, in pixels.
         format: The file's format, as Pillow names it.
@@ -133,12 +132,16 @@ def measure(data: DataSet, samples: Iterable[str] = ()) -> Survey:
     return survey
 
 
-def measure_image(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[Measured, NDArray[np.uint8]]:
+def measure_image(
+    data: bytes, file: str, split: str, class_name: str, preprocessor: Preprocessor
+) -> tuple[Measured, NDArray[np.uint8]]:
     """Measure an encoded image.
 
     Args:
         data: The file's content.
-        file: The file's path in the data set: SPLIT/CLASS/NAME.
+        file: The file's path in the data set.
+        split: Training or Testing.
+        class_name: The image's class.
         preprocessor: The preprocessing of a model.
 
     Returns:
@@ -155,7 +158,6 @@ def measure_image(data: bytes, file: str, preprocessor: Preprocessor) -> tuple[M
     frame = max(1, round(FRAME * min(width, height)))
     levels = np.array(grey.histogram())
     inside = np.array(grey.crop((frame, frame, width - frame, height - frame)).histogram())
-    split, class_name, _ = PurePosixPath(file).parts
     numbers = Measured(
         file, split, class_name, width, height, *kind, len(data), *_moments(levels), *_moments(levels - inside)
     )
@@ -169,7 +171,8 @@ def _measure_all(data: DataSet) -> Iterator[tuple[Measured, NDArray[np.uint8]]]:
 
     def measure_file(file: str) -> tuple[Measured, NDArray[np.uint8]]:
         try:
-            return measure_image((data.folder / file).read_bytes(), file, preprocessor)
+            content = (data.folder / file).read_bytes()
+            return measure_image(content, file, data.split_of(file), data.classes[file], preprocessor)
         except (ImageError, OSError) as error:
             raise DataError(f"cannot read {data.folder / file}: {error}") from error
 

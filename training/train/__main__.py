@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     cli.add_data(parser)
     cli.add_groups(parser)
+    cli.add_healthy(parser)
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     parser.add_argument(
         "--model", default="small", help="small, or a backbone of keras.applications by name (default: small)"
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         configuration = configure(args.model, read_options(parser, args, Options))
         from training.train import run  # imports TensorFlow, for which --help should not wait
 
-        data_set = find(args.data)
+        data_set = find(args.data, args.healthy)
         groups = load_or_by_patient(args.groups, data_set)
         cli.check_folder(args.run)
         metadata = run.train(data_set, groups, configuration, args.run)

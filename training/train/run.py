@@ -39,6 +39,7 @@ from training.train.options import Configuration
 log = logging.getLogger(__name__)
 
 MODEL, METADATA, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
+HEALTHY_CLASS = "healthy_class"  # its key in the metadata's ``training``
 HELD_OUT = 0.15  # about this share of the training images, at most, is held out to validate on
 _OOD_SAMPLES = 2000  # at most, from which the batches draw
 
@@ -76,6 +77,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
         DivergedError: The loss is no longer a number.
         ConversionError: The converter cannot take the network; it takes every network that ``networks.build`` makes.
     """
+    healthy = data_set.healthy  # fails before the long work
     fitted, held_out = hold_out(data_set, groups, HELD_OUT, configuration.split_seed)
     identity = {
         **configuration.as_json(),
@@ -130,6 +132,8 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
             "images": {"fitted": len(fitted), "validated": len(held_out)},
             "groups": {"fitted": len(set(groups.of(fitted))), "validated": len(set(groups.of(held_out)))},
             "audited": groups.audited,
+            "drawn": data_set.drawn,
+            HEALTHY_CLASS: healthy,
             "parameters": model.count_params(),
             "options": configuration.as_json(),
             "epochs": len(checkpoint.history),

@@ -4,7 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from training.data.data_set import DataSet, find
+from training.data.errors import DataError
 from training.data.groups import by_patient
 
 
@@ -48,3 +51,90 @@ def test_the_fingerprint_tells_content_and_name_and_nothing_else(folder: Path, t
     renamed = find(copy).fingerprint()
     (folder / "Testing" / "dark" / "0.png").write_bytes((folder / "Testing" / "dark" / "1.png").read_bytes())
     assert len({first, renamed, find(folder).fingerprint()}) == 3
+
+
+def flat(folder: Path) -> Path:
+    """The images of ``folder`` in one folder for each class, twelve in all."""
+    for file in (*find(folder).training, *find(folder).testing):
+        split, name, image = file.split("/")
+        (folder.with_name("flat") / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / file, folder.with_name("flat") / name / f"{split}{image}")
+    return folder.with_name("flat")
+
+
+def test_the_manifest_says_class_and_split_whatever_the_folders_say(folder: Path) -> None:
+    data_folder = flat(folder)
+    drawn = find(data_folder)
+    images = [
+        {"file": file, "class": f"not {drawn.classes[file]}", "split": "Testing" if "Testing" in file else "Training"}
+        for file in drawn.classes
+    ]
+    document = {"data": "mine", "healthy": "not dark", "images": images}
+    (data_folder / "manifest.json").write_text(json.dumps(document))
+    data = find(data_folder)
+    assert data.class_names == ("not bright", "not dark")
+    assert data.testing == ("bright/Testing0.png", "bright/Testing1.png", "dark/Testing0.png", "dark/Testing1.png")
+    assert data.labels(data.testing).tolist() == [0, 0, 1, 1]
+    assert data.split_of("dark/Testing0.png") == "Testing"
+    assert (data.drawn, data.healthy) == (False, "not dark")
+    assert find(data_folder, "not bright").healthy == "not bright"
+    prints = {data.fingerprint(), drawn.fingerprint()}
+    images[0]["split"], images[5]["split"] = images[5]["split"], images[0]["split"]
+    (data_folder / "manifest.json").write_text(json.dumps(document))
+    assert find(data_folder).fingerprint() not in prints
+
+
+def test_a_drawn_split_keeps_the_patients_of_a_manifest_whole(folder: Path) -> None:
+    data_folder = flat(folder)
+    files = [*find(data_folder).training, *find(data_folder).testing]
+    images = [{"file": file, "patient": f"{file[0]}{ord(file[-5]) % 3}"} for file in files]
+    (data_folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": images}))
+    data = find(data_folder)
+    assert data.drawn
+    assert not {data.patients[file] for file in data.training} & {data.patients[file] for file in data.testing}
+
+
+def test_an_older_fingerprint_of_the_usual_layout_is_still_right(folder: Path) -> None:
+    """Runs that were made before keep it: each line was the content's hash and the path."""
+    for split in ("Training", "Testing"):
+        for name in ("bright", "dark"):
+            for path in (folder / split / name).iterdir():
+                path.write_bytes(f"{split} {name} {path.stem}".encode())
+    expected = "0d02563116d38298d32dac0cfe2fee2f9c551a9ec420eb53cf64a352ddfb0ce6"
+    assert find(folder).fingerprint() == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": "Test"}, r"manifest\.json: the split of .* must be Training or Testing"),
+        ({"class": 3}, r"manifest\.json: the split of .* and its class a text"),
+        ({"split": "Training"}, "says of some images in which split they are, and of others not"),
+    ],
+)
+def test_a_manifest_that_says_no_split_or_half_of_it_is_refused(changes: dict, message: str, folder: Path) -> None:
+    data_folder = flat(folder)
+    images = [{"file": file} for file in find(data_folder).classes]
+    (data_folder / "manifest.json").write_text(
+        json.dumps({"data": "mine", "images": [images[0] | changes, *images[1:]]})
+    )
+    with pytest.raises(DataError, match=message):
+        find(data_folder)
+
+
+def test_a_manifest_that_leaves_a_class_out_of_a_split_is_refused(folder: Path) -> None:
+    files = find(folder).classes
+    images = [{"file": file, "split": "Training" if "/dark/" in file else "Testing"} for file in files]
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": images}))
+    with pytest.raises(DataError, match="leaves class bright without an image in Training"):
+        find(folder)
+
+
+def test_a_manifest_may_not_name_a_class_that_is_not_there_as_healthy(folder: Path) -> None:
+    images = [{"file": file} for file in find(folder).classes]
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "healthy": "normal", "images": images}))
+    with pytest.raises(DataError, match="there is no class normal"):
+        find(folder)
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "healthy": ["dark"], "images": images}))
+    with pytest.raises(DataError, match="by something other than a text"):
+        find(folder)

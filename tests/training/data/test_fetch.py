@@ -209,7 +209,7 @@ def test_another_layout_is_reported_with_its_folder(served: Hub, images: Path, t
         made.write(next(images.rglob("*.jpg")), "training/glioma/Tr-gl_0000.jpg")
     served.archives[1] = stream.getvalue()
     output = message(run(served, tmp_path, "kaggle/1"))
-    assert "training must be called Training" in output
+    assert "training must hold two or more class folders" in output
     assert f"remove {cached(tmp_path) / 'versions/1'} to try again" in output
 
 
@@ -297,8 +297,9 @@ def test_the_known_numbers_of_images_are_expected(version: int) -> None:
         split: tuple(f"{split}/{name}/{i}.jpg" for name, n in zip(CLASSES, counts, strict=True) for i in range(n))
         for split, counts in COUNTS[version].items()
     }
-    whole = DataSet(Path(), CLASSES, files["Training"], files["Testing"], "", {})
+    classes = {file: Path(file).parent.name for part in files.values() for file in part}
+    whole = DataSet(Path(), CLASSES, files["Training"], files["Testing"], "", classes)
     assert (len(whole.training), len(whole.testing)) == {1: (5712, 1311), 2: (5600, 1600)}[version]
     assert not unexpected_counts(version, whole)
-    less = DataSet(Path(), CLASSES, files["Training"][:-1], files["Testing"], "", {})
+    less = DataSet(Path(), CLASSES, files["Training"][:-1], files["Testing"], "", classes)
     assert len(unexpected_counts(version, less)) == 1

@@ -29,12 +29,109 @@ def test_a_folder_of_kagglehubs_cache_is_named_without_a_manifest(folder: Path, 
     assert find(version).name == "Kaggle some-scans, version 1"
 
 
-def remove_testing(folder: Path) -> None:
+def rename_the_splits(folder: Path, training: str, testing: str) -> None:
+    (folder / "Training").rename(folder / training)
+    (folder / "Testing").rename(folder / testing)
+
+
+@pytest.mark.parametrize(
+    ("training", "testing"), [("Train", "Test"), ("train", "test"), ("TRAINING", "TESTING"), ("training", "Test")]
+)
+def test_splits_have_their_usual_names(training: str, testing: str, folder: Path) -> None:
+    before = find(folder)
+    rename_the_splits(folder, training, testing)
+    data = find(folder)
+    assert [file.split("/", 1)[1] for file in data.training] == [file.split("/", 1)[1] for file in before.training]
+    assert [file.split("/", 1)[0] for file in data.testing] == [testing] * 4
+    assert data.labels(data.testing).tolist() == [0, 0, 1, 1]
+    assert {data.split_of(file) for file in data.testing} == {"Testing"}
+    assert (data.class_names, data.drawn) == (before.class_names, False)
+
+
+@pytest.mark.parametrize("name", ["valid", "val", "Validation"])
+def test_a_validation_folder_belongs_to_training(name: str, folder: Path) -> None:
+    rename_the_splits(folder, "train", "test")
+    for class_name in ("bright", "dark"):
+        (folder / name / class_name).mkdir(parents=True)
+        (folder / "train" / class_name / "3.png").rename(folder / name / class_name / "3.png")
+    data = find(folder)
+    assert f"{name}/dark/3.png" in data.training
+    assert (len(data.training), len(data.testing)) == (8, 4)
+
+
+def test_an_archives_outer_folder_is_looked_into(folder: Path) -> None:
+    put_it_one_level_down(folder)
+    data = find(folder)
+    assert data.folder == folder / "archive"
+    assert data.testing[0] == "Testing/bright/0.png"
+
+
+def split_less(folder: Path) -> None:
+    """One folder for each class, and nothing else."""
     shutil.rmtree(folder / "Testing")
+    for path in (folder / "Training").iterdir():
+        path.rename(folder / path.name)
+    (folder / "Training").rmdir()
 
 
-def write_small(folder: Path) -> None:
-    (folder / "Testing").rename(folder / "testing")
+@pytest.mark.parametrize("one_level_down", [False, True])
+def test_folders_of_classes_alone_have_their_test_images_drawn(folder: Path, one_level_down: bool) -> None:
+    split_less(folder)
+    if one_level_down:
+        put_it_one_level_down(folder)
+    data = find(folder)
+    assert data.drawn
+    assert data.class_names == ("bright", "dark")
+    assert sorted([*data.training, *data.testing]) == [
+        f"{name}/{index}.png" for name in data.class_names for index in range(4)
+    ]
+    assert data.labels(data.testing).tolist() == [0, 1]
+    assert find(folder) == data
+
+
+def test_a_training_folder_alone_has_its_test_images_drawn(folder: Path) -> None:
+    shutil.rmtree(folder / "Testing")
+    (folder / "Masks" / "Training").mkdir(parents=True)
+    data = find(folder)
+    assert data.drawn
+    assert (len(data.training), data.labels(data.testing).tolist()) == (6, [0, 1])
+
+
+def misspell_the_test_folder(folder: Path) -> None:
+    (folder / "Testing").rename(folder / "Tests")
+
+
+def keep_two_for_training(folder: Path) -> None:
+    shutil.copytree(folder / "Training", folder / "train")
+
+
+def remove_training(folder: Path) -> None:
+    shutil.rmtree(folder / "Training")
+
+
+def put_two_one_level_down(folder: Path) -> None:
+    put_it_one_level_down(folder)
+    shutil.copytree(folder / "archive", folder / "more")
+
+
+def keep_the_data_set_twice(folder: Path) -> None:
+    """As a well-known archive does: yes, no, and a folder with yes and no."""
+    split_less(folder)
+    for name in ("bright", "dark"):
+        shutil.copytree(folder / name, folder / "again" / name)
+
+
+def hold_images_alone(folder: Path) -> None:
+    for path in list((folder / "Training" / "dark").iterdir()):
+        path.rename(folder / path.name)
+    for split in ("Training", "Testing"):
+        shutil.rmtree(folder / split)
+
+
+def hold_matlab_files(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "1.mat").touch()
 
 
 def remove_a_class(folder: Path) -> None:
@@ -85,9 +182,13 @@ def add_a_stray(folder: Path) -> None:
     [
         (shutil.rmtree, "there is no folder .*scans: it is not there"),
         (make_it_a_file, "there is no folder .*scans: it is a file; unpack it"),
-        (remove_testing, "scans has no folder Testing: it must hold Training/CLASS/IMAGE"),
-        (write_small, "scans/testing must be called Testing: rename it"),
-        (put_it_one_level_down, "scans is above the data set: name .*scans/archive$"),
+        (misspell_the_test_folder, "scans/Tests has the class folders of .*scans/Training: call it Testing or"),
+        (keep_two_for_training, "scans/Training and .*scans/train may both be Training: keep one"),
+        (remove_training, "scans has no folder Training: it must hold Training/CLASS/IMAGE"),
+        (put_two_one_level_down, "scans is above several data sets: name .*scans/archive or .*scans/more$"),
+        (keep_the_data_set_twice, "scans/again has no image .*; if .*scans/again is a data set, name it or move it"),
+        (hold_images_alone, "scans holds images, and no folder for each class"),
+        (hold_matlab_files, "scans holds MATLAB files: python -m training.data .*scans makes images of them"),
         (remove_a_class, "Testing has no class folder dark, which Training has"),
         (misspell_a_class, "Training has darks where .*Testing has dark: rename one"),
         (empty_a_class, r"Training/bright has no image \(\.bmp"),

@@ -54,7 +54,7 @@ def test_a_class_of_one_group_cannot_spare_one(folder: Path) -> None:
     data = find(folder)
     alone = by_patient(data)
     groups = {file: -1 if "/dark/" in file else number for file, number in alone.groups.items()}
-    with pytest.raises(DataError, match=r"Training/dark needs images of two or more patients"):
+    with pytest.raises(DataError, match=r"class dark needs training images of two or more patients"):
         hold_out(data, Groups(groups, alone.copies, audited=True), 0.25, seed=0)
 
 

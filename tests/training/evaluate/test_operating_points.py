@@ -11,7 +11,7 @@ def random_predictions(count: int, seed: int, confidence: float = 2.0) -> Predic
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(count) % 4)
     scores = np.exp(confidence * rng.normal(size=(count, 4)) + 1.5 * confidence * np.eye(4)[labels])
-    return Predictions(NAMES, scores / scores.sum(1, keepdims=True), labels, np.arange(count))
+    return Predictions(NAMES, scores / scores.sum(1, keepdims=True), labels, np.arange(count), "notumor")
 
 
 def two_classes(first: list[float], labels: list[int]) -> Predictions:
@@ -60,7 +60,7 @@ def test_any_tumour_is_whatever_is_not_none() -> None:
     assert point["specificity"] == (score < point["threshold"])[~tumour].mean()
 
 
-def test_two_classes_without_notumor_have_no_point_of_any_tumour() -> None:
+def test_classes_of_which_none_is_known_as_healthy_have_no_point_of_any_tumour() -> None:
     predictions = two_classes([0.9, 0.2], [0, 1])
     assert {point["finds"] for point in operating_points(predictions, predictions)} == {"a", "b"}
 

@@ -19,7 +19,9 @@ def test_the_numbers_of_an_image_are_those_of_numpy(mode: str, tmp_path: Path) -
     colours[:50] //= 10  # some black
     path = tmp_path / "a.png"
     Image.fromarray(colours).convert(mode).save(path)
-    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.png", Preprocessor(ImageSpec(16, 16)))
+    numbers, _ = measure_image(
+        path.read_bytes(), "Training/some/a.png", "Training", "some", Preprocessor(ImageSpec(16, 16))
+    )
     pixels = np.asarray(Image.open(path).convert("RGB").convert("L")).astype(float)
     edge = np.ones(pixels.shape, bool)
     edge[3:-3, 3:-3] = False  # 3 % of 100
@@ -35,7 +37,9 @@ def test_a_turned_image_is_measured_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # EXIF orientation: to be turned by 90 degrees
     Image.fromarray(grey(0, 40, 60)).save(path, exif=exif)
-    numbers, _ = measure_image(path.read_bytes(), "Training/some/a.jpg", Preprocessor(ImageSpec(16, 16)))
+    numbers, _ = measure_image(
+        path.read_bytes(), "Training/some/a.jpg", "Training", "some", Preprocessor(ImageSpec(16, 16))
+    )
     assert (numbers.width, numbers.height, numbers.format) == (40, 60, "JPEG")
 
 

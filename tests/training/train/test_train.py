@@ -280,7 +280,7 @@ def leave_one_image(folder: Path) -> None:
         (rename_a_split, "has no folder Training: it must hold Training/CLASS/IMAGE and Testing/CLASS/IMAGE"),
         (rename_a_class, "has Dark: rename one"),
         (empty_a_class, "bright has no image"),
-        (leave_one_image, "bright needs images of two or more patients"),
+        (leave_one_image, "bright needs training images of two or more patients"),
     ],
 )
 def test_data_that_cannot_be_used_are_explained(
