@@ -96,6 +96,14 @@ def test_the_confusion_matrix_has_the_labels_in_its_rows_and_tumours_missed_are_
     assert metrics["sensitivity"] == {"glioma": 0.5, "meningioma": 1.0, "notumor": 0.5, "pituitary": 0.5}
 
 
+def test_the_class_without_tumour_may_have_any_name() -> None:
+    labels, predicted = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 0, 0])
+    metrics = summary(Predictions(("no", "yes"), np.eye(2)[predicted], labels, np.arange(5), "no"))
+    assert (metrics["tumours"], metrics["tumours_missed"]) == (3, 2)
+    other = summary(Predictions(("no", "yes"), np.eye(2)[predicted], labels, np.arange(5), "yes"))
+    assert (other["tumours"], other["tumours_missed"]) == (2, 1)
+
+
 def test_classes_of_which_none_is_known_as_healthy_have_no_tumours_missed() -> None:
     assert not {name for name in summary(some_predictions(20, names=("a", "b"))) if "tumour" in name}
 

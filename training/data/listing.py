@@ -1,6 +1,6 @@
 """Which images a folder holds, and what is wrong with a folder whose layout is none of the usual ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from training.data.errors import DataError
 from training.layout import FOLDER_NAMES, SPLITS, TESTING, TRAINING, VALIDATION
 
 MATLAB = ".mat"
+_ZIP_OF_MATLAB = "braintumordatapublic"  # how the names of the ZIPs of figshare's set begin, in small letters
 _LAYOUT = "it must hold Training/CLASS/IMAGE and Testing/CLASS/IMAGE, or CLASS/IMAGE alone"
 
 
@@ -77,8 +78,17 @@ def is_data_set(folder: Path) -> bool:
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, sorted, without hidden files."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """What a folder holds, sorted, without hidden files and what macOS adds to a ZIP."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+
+
+def matlab_files(folder: Path) -> Iterator[Path]:
+    """The MATLAB files, and the ZIPs of them, of figshare's set, in a folder and in its folders."""
+    for path in visible(folder):
+        for file in visible(path) if path.is_dir() else [path]:
+            suffix, name = file.suffix.lower(), file.name.casefold()
+            if suffix == MATLAB or (suffix == ".zip" and name.startswith(_ZIP_OF_MATLAB)):
+                yield file
 
 
 def _root(folder: Path) -> Path:
@@ -95,7 +105,7 @@ def _root(folder: Path) -> Path:
         raise DataError(f"{folder} is above several data sets: name {' or '.join(map(str, roots))}")
     if _image_files(folder):
         raise DataError(f"{folder} holds images, and no folder for each class: {_LAYOUT}")
-    if any(path.suffix.lower() == MATLAB for path in visible(folder)):
+    if any(matlab_files(folder)):
         raise DataError(f"{folder} holds MATLAB files: python -m training.data {folder} makes images of them")
     raise DataError(f"{folder} has no folder {TRAINING}, and no folder with images: {_LAYOUT}")
 

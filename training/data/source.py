@@ -122,7 +122,7 @@ def _compare_with_manifest(
     data = find(folder, healthy)
     if data.healthy is None:  # several that may be it are an error here already, before the long work
         log.warning("warning: %s", not_known(data.class_names))
-    complete = _completed(present, data, hashes)
+    complete = _completed(present, path, data, hashes)
     if complete == present:
         log.info("%d images are as %s says", len(hashes), path)
     elif only_check:
@@ -132,7 +132,9 @@ def _compare_with_manifest(
     return data
 
 
-def _completed(present: manifest.Manifest | None, data: DataSet, hashes: Mapping[str, str]) -> manifest.Manifest:
+def _completed(
+    present: manifest.Manifest | None, path: Path, data: DataSet, hashes: Mapping[str, str]
+) -> manifest.Manifest:
     """The manifest with everything that it does not say of the images yet.
 
     Raises:
@@ -145,7 +147,7 @@ def _completed(present: manifest.Manifest | None, data: DataSet, hashes: Mapping
         completed[file] = entry | {key: value for key, value in known.items() if entry.get(key) is None}
         if completed[file] != completed[file] | known:
             raise DataError(
-                f"the manifest has {file} in {entry['split']}/{entry['class']}, and the images' folder has it in "
+                f"{path} has {file} in {entry['split']}/{entry['class']}, and the images' folder has it in "
                 f"{known['split']}/{known['class']}: remove the manifest"
             )
     others = dict(present.others) if present else {}

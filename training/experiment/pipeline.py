@@ -17,6 +17,7 @@ from training.card import model_card
 from training.compare.comparison import compare
 from training.compare.plan import Plan
 from training.data.data_set import DataSet
+from training.data.groups import Groups
 from training.evaluate.evaluation import evaluate, healthy_of
 from training.experiment import report
 from training.experiment.finished import audited_groups, belongs_to
@@ -54,9 +55,7 @@ def experiment(data_set: DataSet, plan: Plan, out: Path) -> dict[str, Any]:
     comparison = compare(data_set, groups, plan, out / "compare")
     selected = out / "compare" / comparison["selected"]["run"]
     _log_stage("evaluate", selected)
-    trained = run.read_metadata(selected)
-    known = trained.training.get(run.HEALTHY_CLASS) == healthy_of(trained, data_set)
-    if trained.metrics.get("groups") != groups.digest() or not known:
+    if not is_evaluated(run.read_metadata(selected), data_set, groups):
         evaluate(selected, data_set, groups)
     metadata = model_card.write(selected, out / "audit" / AUDIT)
     _log_stage("serve", out / "models")
@@ -71,6 +70,12 @@ def experiment(data_set: DataSet, plan: Plan, out: Path) -> dict[str, Any]:
     report.write(document, comparison, metadata, out)
     write_json(out / EXPERIMENT, document)
     return document
+
+
+def is_evaluated(metadata: ModelMetadata, data_set: DataSet, groups: Groups) -> bool:
+    """Whether a run was evaluated with these groups, and with the class without tumour that is named now."""
+    same_healthy = metadata.training.get(run.HEALTHY_CLASS) == healthy_of(metadata, data_set)
+    return same_healthy and metadata.metrics.get("groups") == groups.digest()
 
 
 def _log_stage(name: str, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The audit of a phantom with planted copies: what it finds, what it misses, and its report."""
 
 import json
+import re
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -121,22 +122,33 @@ def test_a_patients_images_are_one_group_but_no_copies(phantom_data: DataSet) ->
 
 
 def test_the_command_says_what_it_found(audited: Audited, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """On some of the images of two classes, and one copy of each of these classes in Training."""
+    """On some of the images of two classes, and one copy of each of these classes in Training.
+
+    The manifest alone says which image is in Training.
+    """
     caplog.set_level("INFO")
     folder = tmp_path / "data"
     for file in (*audited.data.training, *audited.data.testing):
-        target = folder / file
+        target = folder / Path(file).parent.name / Path(file).name
         if Path(file).stem[:4] in ("Tr-g", "Tr-n", "Te-g", "Te-n") and int(file[-8:-4]) < 6:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(audited.data.folder / file, target)
     for name in ("glioma", "notumor"):
-        first = sorted((folder / "Testing" / name).iterdir())[0]
-        shutil.copy(first, folder / "Training" / name / "again.jpg")
+        shutil.copy(min((folder / name).glob("Te-*")), folder / name / "again.jpg")
+    images = [
+        {"file": str(path.relative_to(folder)), "split": "Testing" if path.name.startswith("Te-") else "Training"}
+        for path in folder.glob("*/*")
+    ]
+    (folder / "manifest.json").write_text(json.dumps({"data": "some", "images": images}))
     assert main([str(folder), str(tmp_path / "out")]) == 0
     output = caplog.text
     assert "2 of 12 test images have a copy in Training" in output
     assert "0 clusters have labels that contradict each other" in output
     assert "by border: " in output
+    pairs = json.loads((tmp_path / "out" / AUDIT).read_text())["across_splits"]
+    assert pairs == 2
+    table = (tmp_path / "out" / "report.md").read_text()
+    assert re.search(r"\| same file \| 0 \| 0 \| 2 \|", table), table
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {AUDIT, GROUPS_FILE, "report.html", "report.md"}
 
 

@@ -198,7 +198,9 @@ def test_two_classes_without_an_audit_and_with_a_bar_in_a_name(squares_run: Path
     assert tables(markdown)[0][0] == ["metric", "Testing, raw", "Validation"]
     assert "Nobody looked for copies" in metadata.documentation["groups"]
     assert "Copies of training images may be among the test images" in markdown
-    assert not [limit for limit in metadata.documentation["limits"] if "tumours in the test images" in limit]
+    limits = metadata.documentation["limits"]
+    assert not [limit for limit in limits if "tumours in the test images" in limit]
+    assert any("Tumours missed were not counted" in limit and "name it with --healthy" in limit for limit in limits)
     assert "The folder some images" in metadata.documentation["data"]
 
 

@@ -77,6 +77,7 @@ def split_less(folder: Path) -> None:
 @pytest.mark.parametrize("one_level_down", [False, True])
 def test_folders_of_classes_alone_have_their_test_images_drawn(folder: Path, one_level_down: bool) -> None:
     split_less(folder)
+    (folder / "__MACOSX").mkdir()
     if one_level_down:
         put_it_one_level_down(folder)
     data = find(folder)
@@ -130,8 +131,14 @@ def hold_images_alone(folder: Path) -> None:
 
 def hold_matlab_files(folder: Path) -> None:
     shutil.rmtree(folder)
+    (folder / "unpacked").mkdir(parents=True)
+    (folder / "unpacked" / "1.mat").touch()
+
+
+def hold_a_zip_of_matlab_files(folder: Path) -> None:
+    shutil.rmtree(folder)
     folder.mkdir()
-    (folder / "1.mat").touch()
+    (folder / "brainTumorDataPublic_1-766.zip").touch()
 
 
 def remove_a_class(folder: Path) -> None:
@@ -188,6 +195,7 @@ def add_a_stray(folder: Path) -> None:
         (put_two_one_level_down, "scans is above several data sets: name .*scans/archive or .*scans/more$"),
         (keep_the_data_set_twice, "scans/again has no image .*; if .*scans/again is a data set, name it or move it"),
         (hold_images_alone, "scans holds images, and no folder for each class"),
+        (hold_a_zip_of_matlab_files, "scans holds MATLAB files: python -m training.data .*scans makes images of them"),
         (hold_matlab_files, "scans holds MATLAB files: python -m training.data .*scans makes images of them"),
         (remove_a_class, "Testing has no class folder dark, which Training has"),
         (misspell_a_class, "Training has darks where .*Testing has dark: rename one"),

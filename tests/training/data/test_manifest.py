@@ -235,3 +235,95 @@ def test_a_patient_that_is_neither_text_nor_number_is_refused(tmp_path: Path) ->
     (tmp_path / "manifest.json").write_text(json.dumps({"data": "d", "images": entries}))
     with pytest.raises(DataError, match="something other than a text or a number"):
         manifest.read(tmp_path / "manifest.json")
+
+
+@pytest.fixture
+def split_less(folder: Path) -> Path:
+    """A folder for each of two classes, eight images in all, two of which are one file twice."""
+    shutil.rmtree(folder / "Testing")
+    for path in (folder / "Training").iterdir():
+        path.rename(folder / path.name)
+    (folder / "Training").rmdir()
+    shutil.copy(folder / "dark" / "0.png", folder / "dark" / "3.png")
+    return folder
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_manifest_keeps_the_test_images_that_were_drawn_and_no_image_is_moved(
+    split_less: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, drawn = files_in(split_less), find(split_less)
+    assert main([str(split_less)]) == 0
+    assert files_in(split_less) == before | {"manifest.json"}
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[:-2]] == [
+        ["scans", "Training", "Testing"],
+        ["bright", "3", "1"],
+        ["dark", "3", "1"],
+    ]
+    document = json.loads((split_less / "manifest.json").read_text())
+    assert document["drawn"]["testing"] == 0.2
+    assert {entry["file"]: (entry["class"], entry["split"]) for entry in document["images"]} == {
+        file: (drawn.classes[file], drawn.split_of(file)) for file in drawn.classes
+    }
+    splits = {entry["file"]: entry["split"] for entry in document["images"]}
+    assert splits["dark/0.png"] == splits["dark/3.png"]
+    assert find(split_less) == drawn
+    assert main([str(split_less), "--check"]) == 0
+
+
+def test_the_manifest_is_believed_and_not_drawn_anew(split_less: Path) -> None:
+    main([str(split_less)])
+    document = json.loads((split_less / "manifest.json").read_text())
+    for entry in document["images"]:
+        entry["split"] = "Testing" if entry["file"][-5] in "12" else "Training"
+    (split_less / "manifest.json").write_text(json.dumps(document))
+    assert main([str(split_less)]) == 0
+    assert [file[-5] for file in find(split_less).testing] == ["1", "2", "1", "2"]
+
+
+def test_a_manifest_elsewhere_that_says_another_split_is_refused(
+    split_less: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "kept.json"
+    assert main([str(split_less), "--manifest", str(elsewhere)]) == 0
+    assert main([str(split_less), "--manifest", str(elsewhere), "--check"]) == 0
+    document = json.loads(elsewhere.read_text())
+    for entry in document["images"]:
+        entry["split"] = "Testing" if entry["split"] == "Training" else "Training"
+    elsewhere.write_text(json.dumps(document))
+    fails(split_less, "--manifest", elsewhere)
+    assert (
+        "kept.json has bright/0.png in Testing/bright, and the images' folder has it in Training/bright: remove"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_class_without_tumour_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(folder)]) == 0
+    assert find(folder).healthy is None
+    assert main([str(folder), "--healthy", "dark"]) == 0
+    assert json.loads((folder / "manifest.json").read_text())["healthy"] == "dark"
+    assert find(folder).healthy == "dark"
+    before = (folder / "manifest.json").read_bytes()
+    assert main([str(folder)]) == 0
+    assert (folder / "manifest.json").read_bytes() == before
+    fails(folder, "--healthy", "drak")
+    assert "there is no class drak" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main([str(folder), "--healthy", "bright", "--check"])
+    assert stopped.value.code == 2
+
+
+def test_two_classes_that_may_be_the_one_without_tumour_are_to_be_told_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split in ("Training", "Testing"):
+        (folder / split / "bright").rename(folder / split / "no")
+        (folder / split / "dark").rename(folder / split / "Healthy")
+    fails(folder)
+    assert "Healthy, no may all be the class without tumour: name it with --healthy" in capsys.readouterr().err
+    assert main([str(folder), "--healthy", "Healthy"]) == 0
+    assert find(folder).healthy == "Healthy"

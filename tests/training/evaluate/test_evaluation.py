@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -13,14 +14,14 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from brain_tumor.metadata import ModelMetadata
 from tests.training.evaluate.audited_groups import audited_groups
 from tests.training.refusal import assert_refused
 from training.data.data_set import DataSet, find
 from training.data.groups import Groups, by_patient
 from training.evaluate.__main__ import main
-from training.evaluate.evaluation import EVALUATION, evaluate
+from training.evaluate.evaluation import EVALUATION, evaluate, healthy_of
 from training.evaluate.ood import ood_samples_flagged
+from training.evaluate.operating_points import ANY_TUMOUR
 from training.train import run
 from training.train.ood import TEST_FAMILIES, training_samples
 from training.train.options import Configuration
@@ -145,6 +146,7 @@ def test_a_run_without_a_mistake_and_without_an_audit(squares_run: Path) -> None
     page = (squares_run / "evaluation" / "report.html").read_text()
     assert "every prediction for a test image is right" in page
     assert "No audit was made" in page
+    assert "none of the classes bright, dark|black is known as the one without tumour" in page
     assert not (squares_run / "evaluation" / "mistakes.png").exists()
 
 
@@ -285,9 +287,30 @@ def test_a_test_set_that_training_has_seen_all_of_is_refused(copy: Path, phantom
         evaluate(copy, phantom_data, groups)
 
 
-def test_an_evaluation_drops_the_statements_about_an_older_one(squares_run: Path, squares: DataSet, tmp_path) -> None:
+def test_with_a_healthy_class_tumours_are_counted_and_statements_about_an_older_evaluation_go(
+    squares_run: Path, squares: DataSet, tmp_path
+) -> None:
     folder = Path(copytree(squares_run, tmp_path / "run"))
     document = json.loads((folder / run.METADATA).read_text()) | {"documentation": {"limits": ["It took 9 of 9."]}}
     (folder / run.METADATA).write_text(json.dumps(document))
-    assert evaluate(folder, squares, by_patient(squares)).documentation == {}
-    assert ModelMetadata.from_json((folder / run.METADATA).read_text()).documentation == {}
+    assert "tumours" not in run.read_metadata(folder).metrics["test"]
+    named = replace(squares, named_healthy="bright")
+    assert evaluate(folder, named, by_patient(squares)).documentation == {}
+    metadata = run.read_metadata(folder)
+    assert metadata.documentation == {}
+    assert metadata.training[run.HEALTHY_CLASS] == "bright"
+    assert (metadata.metrics["test"]["tumours"], metadata.metrics["test"]["tumours_missed"]) == (6, 0)
+    assert metadata.metrics["operating_points"][0]["finds"] == ANY_TUMOUR
+    assert healthy_of(metadata, squares) == "bright"
+
+
+def test_the_class_without_tumour_of_an_older_run_is_known_by_its_name(
+    trained_run: Path, phantom_data: DataSet, squares: DataSet
+) -> None:
+    metadata = run.read_metadata(trained_run)
+    assert metadata.training[run.HEALTHY_CLASS] == "notumor"
+    training = {name: value for name, value in metadata.training.items() if name != run.HEALTHY_CLASS}
+    older = replace(metadata, training=training)
+    assert healthy_of(older, phantom_data) == "notumor"
+    assert healthy_of(older, squares) is None
+    assert healthy_of(metadata, replace(phantom_data, named_healthy="glioma")) == "glioma"

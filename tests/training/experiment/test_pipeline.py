@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -10,8 +11,9 @@ import pytest
 from brain_tumor.contract import METADATA_ASSET
 from brain_tumor.metadata import NO_ANTIALIAS, ImageSpec, ModelMetadata
 from training.data.data_set import DataSet
+from training.data.groups import GROUPS_FILE, load
 from training.experiment.__main__ import main
-from training.experiment.pipeline import EXPERIMENT
+from training.experiment.pipeline import EXPERIMENT, is_evaluated
 from training.experiment.served import check
 from training.serving import ServingError
 from training.train import run
@@ -78,6 +80,15 @@ def test_done_again_it_does_nothing_again(
     assert "together about 61 s" in caplog.text
 
 
+def test_another_class_without_tumour_is_a_reason_to_evaluate_again(
+    out: Path, document: dict, phantom_data: DataSet
+) -> None:
+    metadata, groups = run.read_metadata(out / document["run"]), load(out / "audit" / GROUPS_FILE, phantom_data)
+    assert is_evaluated(metadata, phantom_data, groups)
+    assert not is_evaluated(metadata, replace(phantom_data, named_healthy="glioma"), groups)
+    assert not is_evaluated(metadata, phantom_data, replace(groups, copies=groups.groups))
+
+
 def test_the_estimate_does_nothing_else(
     phantom_data: DataSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -107,6 +118,7 @@ def test_a_served_model_with_other_predictions_is_refused(
         (["kaggle/3"], "there is no kaggle/3"),
         (["DATA", "--models", "Xcepton"], "did you mean Xception"),
         (["DATA", "--seeds", "0"], "--seeds must be 1 or more"),
+        (["DATA", "--healthy", "none"], "there is no class none to be the one without tumour"),
     ],
 )
 def test_what_cannot_be_done_is_refused_first(

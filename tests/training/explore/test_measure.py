@@ -1,5 +1,6 @@
 """The numbers of images, and averages over them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_averages_are_those_of_numpy_over_images_as_a_model_sees_them(frames: Pa
         np.testing.assert_allclose(average.variance, seen.var(0), atol=1e-6)
     assert survey.samples.keys() == {data.training[0]}
     assert survey.samples[data.training[0]].shape == (SIDE, SIDE, 3)
+
+
+def test_class_and_split_are_the_data_sets_where_the_path_says_neither(frames: Path, tmp_path: Path) -> None:
+    shutil.copytree(frames / "Training", tmp_path / "flat")
+    data = find(tmp_path / "flat")
+    images = measure(data).images
+    assert [image.file for image in images] == [*data.training, *data.testing]
+    assert [image.split for image in images] == ["Training"] * len(data.training) + ["Testing"] * len(data.testing)
+    assert [image.class_name for image in images] == [data.classes[image.file] for image in images]
 
 
 def test_averages_of_parts_are_those_of_the_whole() -> None:

@@ -16,8 +16,10 @@ from brain_tumor.metadata import ImageSpec, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from tests.training.commands import assert_same, train, train_here, weights
 from tests.training.scans import phantom, squares
+from training.data.__main__ import main as get_ready
 from training.data.data_set import find
 from training.data.groups import by_patient
+from training.evaluate.__main__ import main as evaluate
 from training.train.__main__ import main
 
 
@@ -197,18 +199,21 @@ def test_a_model_that_no_run_made_is_not_overwritten(
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.json"]
 
 
-def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: Path) -> None:
+def test_a_folder_of_yes_and_one_of_no_groups_and_another_recipe_are_enough(data: Path, tmp_path: Path) -> None:
     two = tmp_path / "two classes"
-    for split in ("Training", "Testing"):
-        for name in ("glioma", "notumor"):
-            shutil.copytree(data / split / name, two / split / name)
+    for name, original in (("yes", "glioma"), ("no", "notumor")):
+        shutil.copytree(data / "Training" / original, two / name)
+        shutil.copytree(data / "Testing" / original, two / name, dirs_exist_ok=True)
+    assert get_ready([str(two)]) == 0
     data_set = find(two)
+    assert (data_set.drawn, len(data_set.training), len(data_set.testing)) == (True, 38, 10)
     groups = tmp_path / "groups.json"
     by_patient(data_set).save(groups, data_set.fingerprint())
     options = ["--groups", str(groups), "--recipe", "original", "--epochs", "1", "--seed", "7"]
     train_here(two, tmp_path / "run", *options, "--resampling", "box", "--label-smoothing", "0.1", "--batch-size", "8")
     metadata = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text())
-    assert metadata.class_names == ("glioma", "notumor")
+    assert metadata.class_names == ("no", "yes")
+    assert (metadata.training["healthy_class"], metadata.training["drawn"]) == ("no", True)
     assert metadata.image.resampling == "box"
     assert not metadata.explains  # a hidden layer
     assert metadata.training["audited"]
@@ -216,6 +221,10 @@ def test_two_classes_groups_and_another_recipe_are_enough(data: Path, tmp_path: 
     options = metadata.training["options"]
     assert (options["recipe"], options["seed"]) == ("original", 7)
     assert (options["label_smoothing"], options["batch_size"]) == (0.1, 8)
+    assert evaluate([str(tmp_path / "run"), str(two), "--groups", str(groups)]) == 0
+    metrics = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text()).metrics
+    assert metrics["test"]["tumours"] == sum(data_set.labels(data_set.testing) == 1)
+    assert metrics["operating_points"][0]["finds"] == "any tumour"
 
 
 @pytest.mark.parametrize(
