@@ -116,8 +116,8 @@ def find(folder: Path, healthy: str | None = None) -> DataSet:
     if not splits:
         splits, drawn = _drawn(listing.folder, classes, manifest.patients()), True
     elif lacking := sorted(classes.keys() - splits.keys()):
-        raise DataError(f"{listing.folder / MANIFEST} says of some images in which split they are, and of others not: "
-                        f"{lacking[0]}")  # fmt: skip
+        path = listing.folder / MANIFEST
+        raise DataError(f"{path} says of some images in which split they are, and of others not: {lacking[0]}")
     class_names = tuple(sorted(set(classes.values())))
     files = {split: tuple(sorted(file for file in classes if splits[file] == split)) for split in SPLITS}
     for split in SPLITS:

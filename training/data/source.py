@@ -144,12 +144,13 @@ def _completed(
     completed = {}
     for file, entry in entries.items():
         known = {"class": data.classes[file], "split": data.split_of(file), "sha256": hashes[file]}
-        completed[file] = entry | {key: value for key, value in known.items() if entry.get(key) is None}
-        if completed[file] != completed[file] | known:
+        whole = entry | {key: value for key, value in known.items() if entry.get(key) is None}
+        if whole != whole | known:
             raise DataError(
-                f"{path} has {file} in {entry['split']}/{entry['class']}, and the images' folder has it in "
+                f"{path} has {file} in {whole['split']}/{whole['class']}, and the images' folder has it in "
                 f"{known['split']}/{known['class']}: remove the manifest"
             )
+        completed[file] = whole
     others = dict(present.others) if present else {}
     if data.named_healthy is not None:
         others["healthy"] = data.named_healthy

@@ -44,12 +44,13 @@ def write(
 
 
 def _metrics(report: Report, metadata: ModelMetadata, metrics: Metrics, tested: EvaluatedImages) -> None:
-    sets = {"as published": metrics["test"]}
+    whole = "as drawn" if metadata.training.get("drawn") else "as published"
+    sets = {whole: metrics["test"]}
     if metrics["deduplicated_test"] is not None:
         sets["without copies"] = metrics["deduplicated_test"]
     report.heading("Test images, raw and de-duplicated")
     report.text(
-        "Raw means all test images as published. De-duplicated means without the images that belong together with a "
+        f"Raw means all test images {whole}. De-duplicated means without the images that belong together with a "
         "training image, and with only one image of each set of copies; these metrics are unbiased by images that the "
         "network saw in training. Intervals hold 95 % and come from a bootstrap that draws whole groups; an interval "
         "that shrinks to a point only means that there was no mistake."

@@ -225,6 +225,7 @@ def test_a_folder_of_yes_and_one_of_no_groups_and_another_recipe_are_enough(data
     metrics = ModelMetadata.from_json((tmp_path / "run" / "model.json").read_text()).metrics
     assert metrics["test"]["tumours"] == sum(data_set.labels(data_set.testing) == 1)
     assert metrics["operating_points"][0]["finds"] == "any tumour"
+    assert "| metric | as drawn |" in (tmp_path / "run" / "evaluation" / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,7 @@ def remove_all(folder: Path) -> None:
 
 
 def rename_a_split(folder: Path) -> None:
-    (folder / "Training").rename(folder / "train")
+    (folder / "Training").rename(folder / "Fitting")
 
 
 def rename_a_class(folder: Path) -> None:
