@@ -22,8 +22,11 @@ def in_float32(model: keras.Model) -> keras.Model:
     for layer in layers:
         if getattr(layer, "quantization_mode", None) is not None:
             raise ConversionError(f"layer {layer.name} is quantised; convert the model as it was before quantize()")
-    if all(layer.dtype_policy.name == "float32" for layer in layers):
-        return model
+    return model if all(layer.dtype_policy.name == "float32" for layer in layers) else float32_copy(model)
+
+
+def float32_copy(model: keras.Model) -> keras.Model:
+    """A copy of a model, layer by layer, that computes in float32 whatever the model computes in."""
     copies: list[tuple[keras.Layer, keras.Layer]] = []
 
     def copy(operation: Any) -> Any:
@@ -35,6 +38,8 @@ def in_float32(model: keras.Model) -> keras.Model:
     rebuilt = keras.models.clone_model(model, clone_function=copy, recursive=True)
     for old, new in copies:
         new.set_weights(old.get_weights())
+        if isinstance(new, keras.layers.Normalization):
+            new.finalize_state()  # it computes with constants, which Keras makes of its weights only when it loads them
     return rebuilt
 
 

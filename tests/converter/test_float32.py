@@ -30,6 +30,18 @@ def test_a_mixed_model_is_copied_with_equal_weights(dtype):
     assert "float16" in {layer.compute_dtype.removeprefix("b") for layer in mixed.layers}  # the original is unchanged
 
 
+def test_a_normalization_of_a_mixed_model_subtracts_and_divides_as_before():
+    pixels = keras.Input((2, 2, 3))
+    adapted = layers.Normalization(dtype="mixed_bfloat16")
+    adapted.adapt(np.arange(24.0).reshape(2, 2, 2, 3))
+    given = layers.Normalization(mean=[0.5, 1, 2], variance=[0.25, 4, 1], dtype="mixed_bfloat16")
+    rebuilt = in_float32(keras.Model(pixels, given(adapted(pixels))))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 2, 2, 3)).astype(np.float32)
+    mean, deviation = np.array([10.5, 11.5, 12.5]), np.sqrt(47.25)
+    expected = ((images - mean) / deviation - [0.5, 1, 2]) / [0.5, 2, 1]
+    np.testing.assert_allclose(rebuilt(images), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_quantised_model_is_refused():
     quantised = model("float32")
     quantised.layers[-1].quantize("int8")

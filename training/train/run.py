@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from brain_tumor.atomic import atomic_file, write_json
 from brain_tumor.metadata import MetadataError, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
-from converter.float32 import in_float32
+from converter.float32 import float32_copy
 from converter.keras_head import has_exact_activation_maps
 from training.data.data_set import DataSet
 from training.data.groups import Groups
@@ -157,10 +157,9 @@ def as_served(model: keras.Model) -> keras.Model:
     It is copied layer by layer, not built anew: some backbones of keras.applications have other layers with pretrained
     weights than without. In a copy, layers share no dtype policy, whose address Keras would write into the file.
     """
-    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name))
-    copy.set_weights(model.get_weights())
+    copy = float32_copy(keras.Model(model.input, model.output, name=model.name))
     networks.set_trainable(copy, backbone=True, batch_normalization=True)
-    return in_float32(copy)
+    return copy
 
 
 def read_metadata(folder: Path) -> ModelMetadata:
