@@ -1,8 +1,6 @@
 """How pretrained weights are fetched and loaded: random ones in their place, a proxy on loopback as their server."""
 
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +12,11 @@ import numpy as np
 import pytest
 import trustme
 
-from tests.processes import ROOT, free_port
-from tests.training.commands import ENVIRONMENT, train
+from tests.processes import free_port
+from tests.training.commands import train
+from tests.training.pretrained import stand_in
 from tests.training.scans import phantom
+from training.train import networks
 
 SERVER = "storage.googleapis.com"
 MOBILENET = "mobilenet_1_0_224_tf_no_top.h5"
@@ -131,54 +131,13 @@ def test_the_command_fetches_weights_and_tunes_them_leaving_the_statistics(
     assert tuned > 10  # the first layers' gradients are too small to change a float32
 
 
-LOADING = """
-import os, sys
-from pathlib import Path
-import keras, numpy as np
-import keras.src.utils.file_utils as file_utils
-file_utils.validate_file = lambda *_, **__: True  # a stand-in does not have the real file's hash
-from training.train import networks, run
-models = Path(os.environ["KERAS_HOME"], "models")
-models.mkdir(parents=True)
-name, file, side = sys.argv[1], sys.argv[2], 32
-pretrained = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
-rng = np.random.default_rng(0)
-for weight in pretrained.weights:
-    centre = 1 if "gamma" in weight.path or "variance" in weight.path else 0
-    weight.assign((centre + 0.02 * rng.standard_normal(weight.shape)).astype(weight.dtype))
-pretrained.save(models / file)
-model = networks.build(name, side, 4, "imagenet")
-loaded = [w for layer in model.layers if layer.name not in ("scale", "logits") for w in layer.get_weights()]
-for mine, theirs in zip(loaded, pretrained.get_weights(), strict=True):
-    np.testing.assert_array_equal(mine, theirs)
-pixels = rng.integers(0, 256, (2, side, side, 3)).astype("float32")
-served = run.as_served(model)
-np.testing.assert_allclose(served.predict(pixels, verbose=0), model.predict(pixels, verbose=0), rtol=1e-6)
-assert served.layers[-1].name == "logits" and served.input.name == "pixels"
-print("loaded")
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        # Its scaling is a layer with weights, among which the file's must not be counted.
-        ("VGG16", "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"),
-        # It has a layer more with pretrained weights than without, which the served model must keep.
-        ("EfficientNetB0", "efficientnetb0_notop.h5"),
-    ],
-)
-def test_pretrained_weights_get_to_the_layers_they_belong_to(name: str, file: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LOADING, name, file],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**ENVIRONMENT, "KERAS_HOME": str(tmp_path), "https_proxy": f"http://127.0.0.1:{free_port()}"},
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "loaded" in done.stdout
+def test_pretrained_weights_pass_by_a_scaling_that_has_weights_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    pretrained = stand_in("VGG16", images, tmp_path, monkeypatch)
+    for _, theirs, mine in pretrained.beside(networks.build("VGG16", 32, 4, "imagenet")):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def refused(data: Path, tmp_path: Path, environment: dict[str, str], *options: str) -> str:
