@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brain_tumor.image import Preprocessor
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
 from converter.convert import Job, convert
 from converter.verify import synthetic_images
 from tests.converter.compare import TOLERANCE, by_keras, softmax
@@ -62,7 +63,7 @@ def test_a_backbone_is_trained_converted_and_served(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    preprocessor = Preprocessor(side, side)
+    preprocessor = Preprocessor(ImageSpec(side, side))
     scans = np.concatenate([read(data_set.folder, data_set.training, preprocessor), synthetic_images(side, side)])
     (tmp_path / "keras").mkdir()
     pretrained = stand_in(name, scans, tmp_path / "keras", monkeypatch)
