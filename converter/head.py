@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor.metadata import ENERGY, MAX_PROBABILITY
+from converter.errors import ConversionError
 
 _TOLERANCE = 1e-3  # of a sum of probabilities; float16 rounds that coarsely
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 has no logarithm
@@ -109,6 +110,18 @@ def are_probabilities(outputs: NDArray[np.float64]) -> bool:
     """Whether outputs, (image, output), can only be probabilities: of one class, or of all classes together."""
     within = outputs.min() >= -_TOLERANCE and outputs.max() <= 1 + _TOLERANCE
     return bool(within and (outputs.shape[-1] == 1 or np.abs(outputs.sum(-1) - 1).max() <= _TOLERANCE))
+
+
+def unknown_end(end: str) -> ConversionError:
+    """The error for a model whose output is of none of the kinds that ``Output`` lists.
+
+    Args:
+        end: What it ends in.
+    """
+    return ConversionError(
+        f"the model ends in {end}; it must end in a softmax over the classes, in one sigmoid for two classes, in a "
+        "Dense layer without activation, or in an average of such probabilities"
+    )
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from converter.errors import ConversionError
 from converter.fold import fold_batch_norms
-from converter.head import Head, Output, are_probabilities
+from converter.head import Head, Output, are_probabilities, unknown_end
 from converter.inactive import drop_inactive
 from converter.keras_graph import Graph, Node, flatten
 from converter.layer_copy import copy_layer
@@ -141,11 +141,7 @@ def _kind(graph: Graph, node: Node) -> Output:
         return Output.LOGITS
     if activation is None and are_probabilities(_probe(graph)):
         return Output.PROBABILITIES
-    raise ConversionError(
-        f"the model ends in {node.operation.name} ({activation or type(node.operation).__name__}); it must end in a "
-        "softmax over the classes, in one sigmoid for two classes, in a Dense layer without activation, or in an "
-        "average of such probabilities"
-    )
+    raise unknown_end(f"{node.operation.name} ({activation or type(node.operation).__name__})")
 
 
 def _probe(graph: Graph) -> NDArray[np.float64]:

@@ -1,0 +1,282 @@
+"""The end of a TensorFlow graph that no longer knows its layers: of a SavedModel, or of a Keras 2 model.
+
+What the layers were is read off the operations: a softmax, the dense layer before it, the average over both image axes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from converter.errors import ConversionError
+from converter.head import Head, Output, are_probabilities, unknown_end
+from converter.tf_freeze import node_of, set_constant
+
+_V1 = tf.compat.v1
+_COPIES = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "GuaranteeConst")
+_ADDITIONS = ("BiasAdd", "Add", "AddV2")
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_PADDINGS = ("Pad", "PadV2", "MirrorPad")
+_SCOPE = "graph"  # of the imported nodes, whose names may be those of the served graph
+_PROBES = 4  # images that show whether the graph takes any number of them, and whether it gives probabilities
+_MAX_REASON = 200  # characters of TensorFlow's message
+_IMAGE_AXES = {1, 2}  # of (batch, height, width, channel)
+
+
+@dataclass(frozen=True, eq=False)
+class GraphHead(Head):
+    """The end of a frozen graph; each name is that of a tensor.
+
+    Attributes:
+        graph_def: The graph, which takes any number of images.
+        image: The placeholder of the images.
+        logits: The logits, or the probabilities where there are none.
+        output: What the model's own output is.
+        channels: Channels of the images.
+        dtype: The dtype of the images.
+        scales: Whether anything but padding stands before the first convolution; None where there is none.
+        features: What is averaged and then weighted, (batch, h, w, channel); None where maps would not be exact.
+        kernel: The weights, (channel, output); None likewise.
+        bias_of_maps: What the maps' means lack of the logits, (output,); None likewise.
+    """
+
+    graph_def: Any
+    image: str
+    logits: str
+    output: Output
+    channels: int
+    dtype: str
+    scales: bool | None = None
+    features: str | None = None
+    kernel: str | None = None
+    bias_of_maps: NDArray[np.float32] | None = None
+
+    @property
+    def explains(self) -> bool:
+        """Whether class activation maps are exact."""
+        return self.features is not None
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        """None: the weights are constants of the graph."""
+        return []
+
+    def folded(self) -> tuple["GraphHead", int]:
+        """The head itself: the engines merge batch normalizations when they load the graph."""
+        return self, 0
+
+    def _run(self, pixels: Any) -> tuple[Any, Any | None]:
+        return self._compute(pixels) if tf.executing_eagerly() else self._imported(pixels)
+
+    @cached_property
+    def _compute(self) -> Any:
+        return tf.function(self._imported, autograph=False)
+
+    def _imported(self, pixels: Any) -> tuple[Any, Any | None]:
+        names = [name for name in (self.logits, self.features, self.kernel) if name is not None]
+        logits, *maps = _import(self.graph_def, self.image, pixels, names)
+        logits = tf.cast(tf.reshape(logits, (-1, logits.shape[-1])) if logits.shape.rank > 2 else logits, tf.float32)
+        if not maps:
+            return logits, None
+        features, kernel = maps
+        return logits, tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")
+
+    @property
+    def _bias(self) -> NDArray[np.float32]:
+        return np.zeros(0, np.float32) if self.bias_of_maps is None else self.bias_of_maps
+
+
+def find_head(graph_def: Any, image: str, output: str, height: int, width: int) -> GraphHead:
+    """Find what the output is, and global average pooling followed by one dense layer; see ``keras_head.find_head``.
+
+    Args:
+        graph_def: A graph as ``tf_freeze.plain`` leaves it.
+        image: The name of the placeholder's tensor, (batch, height, width, channels).
+        output: The name of the output's tensor, (batch, output).
+        height: Height of the images, in pixels.
+        width: Width of the images, in pixels.
+
+    Raises:
+        ConversionError: The output is of none of the kinds that ``Output`` lists, or the graph needs another size or
+            number of images.
+    """
+    placeholder = next((node for node in graph_def.node if node.name == node_of(image)), None)
+    if placeholder is None:
+        raise ConversionError("the model's output does not depend on the image")
+    dtype = tf.as_dtype(placeholder.attr["dtype"].type)
+    batch, _, _, channels = (dim.size for dim in placeholder.attr["shape"].shape.dim)
+    if batch > 0:
+        graph_def = _for_any_batch(graph_def, image, batch, (height, width, channels))
+    with tf.Graph().as_default() as graph:
+        pixels = _V1.placeholder(dtype, (None, height, width, channels))
+        try:
+            (end,) = _import(graph_def, image, pixels, [output])
+            sample = _probe(end, pixels, batch)
+        except (ValueError, tf.errors.OpError) as error:
+            raise ConversionError(_cannot_compute(error, batch, height, width)) from None
+        kind, logits = _kind(end, sample)
+        maps = _maps(logits) if kind is not Output.PROBABILITIES else {}
+        return GraphHead(
+            graph_def, image, _name(logits), kind, channels, dtype.name, scales=_scales(graph, pixels), **maps
+        )
+
+
+def _import(graph_def: Any, image: str, pixels: Any, names: list[str]) -> list[Any]:
+    """Put a graph into the default graph, without the placeholder; the tensors of these names."""
+    nodes = [node for node in graph_def.node if node.name != node_of(image)]
+    kept = type(graph_def)(node=nodes, versions=graph_def.versions)
+    tensors: list[Any] = tf.import_graph_def(kept, input_map={image: pixels}, return_elements=names, name=_SCOPE)
+    return tensors
+
+
+def _name(tensor: Any) -> str:
+    """The name that a tensor has in the graph that was imported."""
+    return str(tensor.name).removeprefix(f"{_SCOPE}/")
+
+
+def _for_any_batch(graph_def: Any, image: str, batch: int, shape: tuple[int, int, int]) -> Any:
+    """The graph for any number of images, of one that is for a fixed number.
+
+    Where a Reshape takes and gives that many, row by row, its constant is changed: it then reshapes each image alone.
+    What else depends on the number shows when the graph is computed for another.
+    """
+    result = type(graph_def).FromString(graph_def.SerializeToString())
+    nodes = {node.name: node for node in result.node}
+    with tf.Graph().as_default():
+        pixels = _V1.placeholder(tf.as_dtype(nodes[node_of(image)].attr["dtype"].type), (batch, *shape))
+        tensors = _import(graph_def, image, pixels, [f"{name}:0" for name, node in nodes.items() if _reshapes(node)])
+        for tensor in tensors:
+            before, after = tensor.op.inputs[0].shape, tensor.shape
+            fixed = after.is_fully_defined() and before.rank and before[0] == after[0] == batch
+            if fixed and _constant(tensor.op.inputs[1]) is not None:
+                name = f"{_name(tensor.op)}/any_batch"
+                target = result.node.add(name=name)
+                set_constant(target, np.array([-1, *after[1:]], np.int32))
+                node = nodes[_name(tensor.op)]
+                node.input[1] = name
+                node.attr["Tshape"].type = target.attr["dtype"].type
+    return result
+
+
+def _reshapes(node: Any) -> bool:
+    return bool(node.op == "Reshape")
+
+
+def _probe(end: Any, pixels: Any, batch: int) -> NDArray[np.float64]:
+    """The graph's outputs for a few images of noise: another number of them than a fixed batch has."""
+    count = _PROBES if batch != _PROBES else _PROBES + 1
+    noise = np.random.default_rng(0).uniform(0, 255, (count, *pixels.shape[1:]))
+    with _V1.Session(graph=pixels.graph) as session:
+        outputs = np.asarray(session.run(end, {pixels: noise.astype(pixels.dtype.as_numpy_dtype)}), np.float64)
+    if outputs.ndim != 2 or len(outputs) != count:
+        raise ValueError(f"it gives {outputs.shape} for {count} images")
+    return outputs
+
+
+def _cannot_compute(error: Exception, batch: int, height: int, width: int) -> str:
+    if batch > 0:
+        return f"the model takes exactly {batch} images at once; save it with a batch size of None"
+    reason = str(getattr(error, "message", error)).strip().splitlines()[0]
+    return f"the model cannot be computed for images of {height} x {width} pixels: {reason[:_MAX_REASON]}"
+
+
+def _kind(end: Any, sample: NDArray[np.float64]) -> tuple[Output, Any]:
+    """What the output is, and the tensor of the logits, or of the probabilities where there are none."""
+    tensor = _source(end)
+    operation = tensor.op
+    if operation.type == "Softmax":
+        return Output.SOFTMAX, operation.inputs[0]
+    if operation.type == "Sigmoid" and sample.shape[-1] == 1:
+        return Output.SIGMOID, operation.inputs[0]
+    if operation.type == "LogSoftmax":  # its exponential is the softmax, and so is that of its input
+        return Output.LOGITS, operation.inputs[0]
+    if _is_linear(tensor):
+        return Output.LOGITS, tensor
+    if are_probabilities(sample):
+        return Output.PROBABILITIES, end
+    raise unknown_end(f"{_name(operation)} ({operation.type})")
+
+
+def _is_linear(tensor: Any) -> bool:
+    """Whether a tensor is a sum of products with weights."""
+    operation = tensor.op
+    if operation.type in _ADDITIONS:
+        first, second = (_source(part) for part in operation.inputs)
+        return (
+            _is_linear(first) if _constant(second) is not None else _constant(first) is not None and _is_linear(second)
+        )
+    return operation.type in ("MatMul", "Conv2D")
+
+
+def _maps(logits: Any) -> dict[str, Any]:
+    """What activation maps are made of, as fields of the head; none where maps would not be exact."""
+    product, offset = _source(logits, casts=False), None
+    if product.op.type in _ADDITIONS:
+        first, second = product.op.inputs
+        offset = _constant(second)
+        if offset is None:
+            first, offset = second, _constant(first)
+        if offset is None:
+            return {}
+        product = _source(first, casts=False)
+    operation = product.op
+    if operation.type != "MatMul" or operation.get_attr("transpose_a") or operation.get_attr("transpose_b"):
+        return {}
+    pooled, kernel = operation.inputs
+    average = _source(pooled, casts=False).op
+    if average.type != "Mean" or average.get_attr("keep_dims") or _constant(kernel) is None:
+        return {}
+    features, axes = average.inputs[0], _constant(average.inputs[1])
+    if features.shape.rank != 4 or axes is None or {int(axis) % 4 for axis in axes.flat} != _IMAGE_AXES:
+        return {}
+    if features.dtype != tf.float32 or kernel.dtype != tf.float32:
+        return {}
+    bias = np.broadcast_to(0 if offset is None else offset, kernel.shape[-1:]).astype(np.float32)
+    return {"features": _name(features), "kernel": _name(kernel), "bias_of_maps": bias}
+
+
+def _scales(graph: Any, pixels: Any) -> bool | None:
+    """Whether anything but padding stands between the image and the first convolution; None where there is none."""
+    first = next((operation for operation in graph.get_operations() if operation.type in _CONVOLUTIONS), None)
+    if first is None:
+        return None
+    tensor = _source(first.inputs[0])
+    while tensor.op.type in _PADDINGS:
+        tensor = _source(tensor.op.inputs[0])
+    return tensor is not pixels
+
+
+def _source(tensor: Any, *, casts: bool = True) -> Any:
+    """The tensor that a tensor is a copy of: as it is, with another precision, or without axes of length 1."""
+    while True:
+        operation = tensor.op
+        if operation.type in _COPIES:
+            tensor = operation.inputs[tensor.value_index]
+        elif (operation.type == "Cast" and casts and _is_cast_between_floats(operation)) or _only_drops_axes(operation):
+            tensor = operation.inputs[0]
+        else:
+            return tensor
+
+
+def _is_cast_between_floats(operation: Any) -> bool:
+    return bool(operation.inputs[0].dtype.is_floating and operation.outputs[0].dtype.is_floating)
+
+
+def _only_drops_axes(operation: Any) -> bool:
+    """Whether an operation makes (batch, output) from the same or from (batch, 1, 1, output)."""
+    if operation.type not in ("Reshape", "Squeeze"):
+        return False
+    before, after = operation.inputs[0].shape, operation.outputs[0].shape
+    if not before.rank or after.rank != 2 or before[-1] is None or before[-1] != after[-1]:
+        return False
+    return all(length == 1 for length in before[1:-1])
+
+
+def _constant(tensor: Any) -> NDArray[Any] | None:
+    """The value of a constant, or of a copy of one; None for what is computed."""
+    operation = _source(tensor, casts=False).op
+    return tf.make_ndarray(operation.get_attr("value")) if operation.type == "Const" else None
