@@ -1,12 +1,13 @@
 """A model as it was read: whoever wrote it, it takes images of one shape and gives its own output."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from converter.errors import ConversionError
 from converter.head import Head
 from converter.inactive import drop_inactive
 from converter.keras_graph import flatten
@@ -26,6 +27,27 @@ class Selection:
     signature: str | None = None
     input: str | None = None
     output: str | None = None
+
+
+def choose(what: str, names: Iterable[str], named: str | None) -> int:
+    """Which of a model's signatures, inputs or outputs is meant.
+
+    Args:
+        what: One of ``Selection``'s attributes.
+        names: The names of all of them.
+        named: The one that is named; None for the only one.
+
+    Raises:
+        ConversionError: There are several and none is named, or none has that name.
+    """
+    listed = list(names)
+    if named in listed:
+        return listed.index(named)
+    if named is None and len(listed) == 1:
+        return 0
+    problem = "" if named is None else f"no {what} {named}: "
+    has = f"the model has the {what}s {', '.join(listed)}" if len(listed) > 1 else f"its only {what} is {listed[0]}"
+    raise ConversionError(f"{problem}{has}; name one under source.{what} in the description")
 
 
 class Network(ABC):
