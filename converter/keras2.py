@@ -5,12 +5,9 @@ The model is loaded as tf-keras does it; what is served is the graph that Tensor
 """
 
 import contextlib
-import io
 import json
-import logging
 import re
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,10 +17,11 @@ from typing import Any
 import h5py
 import tensorflow as tf
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, SeveralError
 from converter.keras2_configuration import check, in_float32
 from converter.network import Network, Selection, choose
-from converter.tf_freeze import check_computes, frozen_function
+from converter.quiet import quiet
+from converter.tf_freeze import check_harmless, frozen_function
 from converter.tf_graph import GraphHead, find_head
 
 TF_KERAS = "2.20.1"  # as in the Pipfile
@@ -67,12 +65,12 @@ class Keras2Network(Network):
 
     def predict(self, pixels: Any) -> Any:
         """The model's own output, (batch, output)."""
-        with _quiet():
+        with quiet():
             return self._output(tf.cast(pixels, self._input.dtype))
 
     def head(self, height: int, width: int) -> GraphHead:
         """The frozen graph of the model, and its end."""
-        with _quiet():
+        with quiet():
             graph_def, image, output = frozen_function(self.traced(height, width))
             return find_head(graph_def, image, output, height, width)
 
@@ -102,8 +100,11 @@ def read(path: Path, selection: Selection) -> Keras2Network:
     try:
         form, version, config = _configuration(path)
         check(config)
-        model = _load(path, form, version)
-        return _network(model, selection, {"format": form, "keras": version})
+        with quiet():
+            model = _load(path, form, version)
+            return _network(model, selection, {"format": form, "keras": version})
+    except SeveralError:
+        raise  # it lists what to choose from
     except ConversionError as error:
         raise ConversionError(f"{path}: {error}") from None
     except Exception as error:  # a broken or hostile file can raise anything in Keras
@@ -128,21 +129,24 @@ def _text(value: Any) -> str:
 
 
 def _load(path: Path, form: str, version: str) -> Any:
-    with _quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about functions that tf-keras still calls
-        try:
-            import tf_keras
-        except ImportError:
-            raise ConversionError(
-                f"{form} of Keras {version}; Keras 2 files are read by tf-keras: run make keras-2 once, "
-                f"or pip install tf-keras=={TF_KERAS} into this environment"
-            ) from None
-        if form == "HDF5":
-            model = tf_keras.models.load_model(str(path), compile=False)
-        else:
-            with _archived(path) as archive:
-                model = tf_keras.models.load_model(str(archive), compile=False, safe_mode=True)
-        return in_float32(model) if isinstance(model, tf_keras.Model) else model
+    try:
+        import tf_keras
+    except ImportError:
+        raise ConversionError(
+            f"{form} of Keras {version}; Keras 2 files are read by tf-keras: run make keras-2 once, "
+            f"or pip install tf-keras=={TF_KERAS} into this environment"
+        ) from None
+    if form == "HDF5":
+        model = tf_keras.models.load_model(str(path), compile=False)
+    else:
+        with _archived(path) as archive:
+            model = tf_keras.models.load_model(str(archive), compile=False, safe_mode=True)
+    if not getattr(model, "inputs", None):
+        raise ConversionError(
+            f"holds no model with a fixed input, but a {type(model).__name__}; build it from layers "
+            "(Model(inputs, outputs)), or save it as a SavedModel folder and convert that"
+        )
+    return in_float32(model)
 
 
 @contextlib.contextmanager
@@ -160,27 +164,34 @@ def _archived(path: Path) -> Iterator[Path]:
 
 
 def _network(model: Any, selection: Selection, origin: Mapping[str, str]) -> Keras2Network:
-    if not getattr(model, "inputs", None):
-        raise ConversionError(
-            f"holds no model with a fixed input, but a {type(model).__name__}; build it from layers "
-            "(Model(inputs, outputs)), or save it as a SavedModel folder and convert that"
-        )
     if selection.signature is not None:
         raise ConversionError("source.signature is for a SavedModel; a Keras model has none")
-    choose("input", model.input_names, selection.input)
-    if len(model.inputs) != 1:
-        raise ConversionError(f"the model has the inputs {', '.join(model.input_names)}; it must have one, the image")
+    image = choose("input", model.input_names, selection.input)
     index = choose("output", model.output_names, selection.output)
+    if len(model.inputs) > 1:
+        model, index = _with_one_input(model, image, index), 0
     image, output = model.inputs[0].shape, model.outputs[index].shape
     if len(image) != 4 or image[3] not in (1, 3):
         raise ConversionError(f"the model takes {_shape(image)}; it must take (None, height, width, 3)")
     if len(output) != 2:
         raise ConversionError(f"the model gives {_shape(output)}; it must give (None, classes)")
     network = Keras2Network(model, index, origin)
-    with _quiet():
-        function = network.traced(image[1] or _DEFAULT_SIDE, image[2] or _DEFAULT_SIDE)
-    check_computes(function.graph.as_graph_def(), function.outputs[0].name)  # before anything is computed
+    function = network.traced(image[1] or _DEFAULT_SIDE, image[2] or _DEFAULT_SIDE)
+    check_harmless(function.graph.as_graph_def(), function.outputs[0].name)  # before anything is computed
     return network
+
+
+def _with_one_input(model: Any, image: int, output: int) -> Any:
+    """The part of a model between one input and one output."""
+    from tf_keras import Model
+
+    try:
+        return Model(model.inputs[image], model.outputs[output])
+    except ValueError:
+        raise ConversionError(
+            f"the model takes {len(model.inputs)} inputs ({', '.join(model.input_names)}), and one image is all that "
+            "it can be given"
+        ) from None
 
 
 def _shape(shape: Any) -> str:
@@ -196,16 +207,3 @@ def _reason(message: str) -> str:
         return f"holds a custom layer or function, {own[1]}; build the model from Keras' own layers"
     first = message.strip().splitlines()[0] if message.strip() else "unknown reason"
     return f"cannot be loaded: {first[:_MAX_REASON]}"
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the user what tf-keras and TensorFlow print about themselves."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, SeveralError
 from converter.head import Head
 from converter.inactive import drop_inactive
 from converter.keras_graph import flatten
@@ -29,25 +29,29 @@ class Selection:
     output: str | None = None
 
 
-def choose(what: str, names: Iterable[str], named: str | None) -> int:
+def choose(what: str, names: Iterable[str], named: str | None, makers: Iterable[str] = ()) -> int:
     """Which of a model's signatures, inputs or outputs is meant.
 
     Args:
         what: One of ``Selection``'s attributes.
         names: The names of all of them.
         named: The one that is named; None for the only one.
+        makers: The names of the layers that make them, which may name them, too.
 
     Raises:
-        ConversionError: There are several and none is named, or none has that name.
+        SeveralError: There are several, and none is named.
+        ConversionError: None has that name.
     """
     listed = list(names)
-    if named in listed:
-        return listed.index(named)
+    for known in (listed, list(makers)):
+        if named is not None and known.count(named) == 1:
+            return known.index(named)
     if named is None and len(listed) == 1:
         return 0
-    problem = "" if named is None else f"no {what} {named}: "
+    if named is None:
+        raise SeveralError(what, listed)
     has = f"the model has the {what}s {', '.join(listed)}" if len(listed) > 1 else f"its only {what} is {listed[0]}"
-    raise ConversionError(f"{problem}{has}; name one under source.{what} in the description")
+    raise ConversionError(f"no {what} {named}: {has}; name one under source.{what} in the description")
 
 
 class Network(ABC):

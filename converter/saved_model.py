@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
 from brain_tumor.metadata import ENERGY, ModelMetadata
+from converter.errors import ConversionError
 from converter.head import Head
 from converter.scaling import network_input
 
@@ -29,8 +30,13 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
         metadata: The complete metadata: it goes into the graph, and its size and temperature are built in.
         keep_variables: Leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
             freezing them to constants, which runs faster.
+
+    Raises:
+        ConversionError: Weights are to be kept, and the model has them as constants.
     """
     weights = head.weights
+    if keep_variables and not weights:
+        raise ConversionError("--keep-variables is for Keras 3 models; this model's weights are constants of its graph")
     traced = _trace(head, metadata, weights)
     # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
     arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]

@@ -18,8 +18,9 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
-from converter.errors import ConversionError
-from converter.network import Network, Selection
+from converter.errors import ConversionError, SeveralError
+from converter.network import Network, Selection, choose
+from converter.quiet import quiet
 from converter.saved_model_session import LFS_POINTER, session_of
 from converter.tf_freeze import frozen_session
 from converter.tf_graph import GraphHead, find_head
@@ -59,11 +60,13 @@ class SavedModelNetwork(Network):
         images = np.asarray(pixels)
         size = self.batch or len(images)
         parts = [images[start : start + size] for start in range(0, len(images), size)]
-        return np.concatenate([self._run(part, size) for part in parts])
+        with quiet():
+            return np.concatenate([self._run(part, size) for part in parts])
 
     def head(self, height: int, width: int) -> GraphHead:
         """The frozen graph and its end."""
-        return find_head(self._frozen, self.image, self.output, height, width)
+        with quiet():
+            return find_head(self._frozen, self.image, self.output, height, width)
 
     @cached_property
     def _frozen(self) -> Any:
@@ -91,9 +94,15 @@ def read(folder: Path, selection: Selection) -> SavedModelNetwork:
         name, signature = _signature(meta_graph, selection)
         image = _image(signature, name, selection)
         output = _output(signature, name, selection)
-        return _network(folder, meta_graph, image, output)
+        with quiet():
+            return _network(folder, meta_graph, signature, image, output)
+    except SeveralError:
+        raise  # it lists what to choose from
     except ConversionError as error:
         raise ConversionError(f"{folder}: {error}") from None
+    except Exception as error:  # a broken or hostile file can raise anything in TensorFlow
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ConversionError(f"{folder}: cannot be loaded: {reason[:_MAX_REASON]}") from None
 
 
 def _serving_graph(folder: Path) -> Any:
@@ -135,62 +144,50 @@ def _signature(meta_graph: Any, selection: Selection) -> tuple[str, Any]:
     if not signatures:
         raise ConversionError("has no signature, so nothing says what the model takes; save it with one")
     if selection.signature is not None:
-        if selection.signature not in signatures:
-            raise _choose("signature", signatures, f"no signature {selection.signature}")
+        choose("signature", sorted(signatures), selection.signature)
         return selection.signature, signatures[selection.signature]
     if len(signatures) == 1:
         return next(iter(signatures.items()))
     fitting = [name for name, value in signatures.items() if _images(value) and _numbers(value)]
     if _DEFAULT in fitting:
         fitting = [_DEFAULT]
-    if len(fitting) != 1:
-        raise _choose("signature", signatures)
-    return fitting[0], signatures[fitting[0]]
+    name = fitting[0] if len(fitting) == 1 else sorted(signatures)[choose("signature", sorted(signatures), None)]
+    return name, signatures[name]
 
 
 def _image(signature: Any, name: str, selection: Selection) -> Any:
     """The image's tensor."""
-    inputs = dict(signature.inputs)
-    if selection.input is not None:
-        if selection.input not in inputs:
-            raise _choose("input", inputs, f"the signature {name} has no input {selection.input}")
-        return inputs[selection.input]
-    candidates = list(inputs) if len(inputs) == 1 else _images(signature)
+    candidates = sorted(signature.inputs)
+    if selection.input is None and len(candidates) > 1:
+        candidates = _images(signature)
     if not candidates:
-        listed = ", ".join(f"{key} {_described(tensor)}" for key, tensor in inputs.items()) or "nothing"
-        raise ConversionError(f"the signature {name} takes {listed}; it must take images")
-    if len(candidates) > 1:
-        raise _choose("input", candidates)
-    return inputs[candidates[0]]
+        inputs = [f"{key} {_described(tensor)}" for key, tensor in signature.inputs.items()] or ["nothing"]
+        raise ConversionError(f"the signature {name} takes {', '.join(inputs)}; it must take images")
+    return signature.inputs[candidates[choose("input", candidates, selection.input)]]
 
 
 def _output(signature: Any, name: str, selection: Selection) -> Any:
-    outputs = dict(signature.outputs)
-    if selection.output is not None:
-        if selection.output not in outputs:
-            raise _choose("output", outputs, f"the signature {name} has no output {selection.output}")
-        return outputs[selection.output]
-    candidates = list(outputs) if len(outputs) == 1 else _numbers(signature)
-    if len(candidates) != 1:
-        raise _choose("output", candidates or outputs)
-    return outputs[candidates[0]]
-
-
-def _choose(part: str, names: Any, problem: str = "") -> ConversionError:
-    has = f"the model has the {part}s {', '.join(sorted(names))}; name one under source.{part} in the description"
-    return ConversionError(f"{problem}: {has}" if problem else has)
+    """The tensor of the classes' numbers."""
+    candidates = sorted(signature.outputs)
+    if selection.output is None and len(candidates) > 1:
+        candidates = _numbers(signature) or candidates
+    if not candidates:
+        raise ConversionError(f"the signature {name} gives nothing")
+    return signature.outputs[candidates[choose("output", candidates, selection.output)]]
 
 
 def _images(signature: Any) -> list[str]:
     """The inputs that may be images."""
-    return [name for name, tensor in signature.inputs.items() if _rank(tensor) in (None, 4) and _is_number(tensor)]
+    return [
+        name for name, tensor in sorted(signature.inputs.items()) if _rank(tensor) in (None, 4) and _is_number(tensor)
+    ]
 
 
 def _numbers(signature: Any) -> list[str]:
     """The outputs that may be one number for each class."""
     return [
         name
-        for name, tensor in signature.outputs.items()
+        for name, tensor in sorted(signature.outputs.items())
         if _rank(tensor) in (None, 2) and tf.as_dtype(tensor.dtype).is_floating
     ]
 
@@ -213,7 +210,7 @@ def _described(tensor: Any) -> str:
     return f"{shape} of {tf.as_dtype(tensor.dtype).name}"
 
 
-def _network(folder: Path, meta_graph: Any, image: Any, output: Any) -> SavedModelNetwork:
+def _network(folder: Path, meta_graph: Any, signature: Any, image: Any, output: Any) -> SavedModelNetwork:
     if tf.as_dtype(image.dtype) == tf.string:
         raise ConversionError(
             "the model takes strings, such as encoded images; save it with a signature that takes pixels"
@@ -225,7 +222,7 @@ def _network(folder: Path, meta_graph: Any, image: Any, output: Any) -> SavedMod
         raise ConversionError(f"the model takes {_described(image)}; it must take (None, height, width, 3)")
     if _rank(output) not in (None, 2) or not tf.as_dtype(output.dtype).is_floating:
         raise ConversionError(f"the model gives {_described(output)}; it must give (None, classes)")
-    session = session_of(folder, meta_graph, image, output.name)
+    session = session_of(folder, meta_graph, signature, image, output.name)
     graph_def = session.graph.as_graph_def()
     batch, height, width, channels = shape
     classes = session.graph.get_tensor_by_name(output.name).shape

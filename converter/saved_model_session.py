@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from converter.errors import ConversionError
-from converter.tf_freeze import check_computes, check_inputs, node_of, reachable, set_constant, use_default
+from converter.tf_freeze import check_harmless, check_inputs, node_of, reachable, set_constant, use_default
 
 _V1 = tf.compat.v1
 _LEARNING_PHASE = re.compile(r"(^|/)keras_learning_phase(_\d+)?$")  # of Keras 1 and 2: whether the model trains
@@ -26,15 +26,17 @@ _RESTORES = frozenset(
     )
 )
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # source: tensorflow/python/trackable/base.py, OBJECT_GRAPH_PROTO_KEY
+_MAX_REASON = 200  # characters of TensorFlow's message
 LFS_POINTER = b"version https://git-lfs"  # how such a file begins
 
 
-def session_of(folder: Path, meta_graph: Any, image: Any, output: str) -> Any:
+def session_of(folder: Path, meta_graph: Any, signature: Any, image: Any, output: str) -> Any:
     """A session with the variables that an output needs.
 
     Args:
         folder: The SavedModel.
         meta_graph: A ``MetaGraphDef`` of it.
+        signature: The ``SignatureDef`` that is meant.
         image: The ``TensorInfo`` of the image; in the session's graph it is a placeholder.
         output: The name of the output's tensor.
 
@@ -44,8 +46,9 @@ def session_of(folder: Path, meta_graph: Any, image: Any, output: str) -> Any:
     saver = meta_graph.saver_def
     restore = [saver.restore_op_name] if saver.restore_op_name else []
     graph_def = _runnable(meta_graph.graph_def, image, [output, *restore])
-    check_inputs(graph_def, image.name, output)
-    check_computes(graph_def, output)
+    names = {node_of(tensor.name): name for name, tensor in signature.inputs.items()}
+    check_inputs(graph_def, image.name, output, names)
+    check_harmless(graph_def, output)
     for node in reachable(graph_def, *restore):
         if node.op not in _RESTORES:
             raise ConversionError(f"restoring the variables runs {node.op} ({node.name}), which is refused")
@@ -61,8 +64,15 @@ def session_of(folder: Path, meta_graph: Any, image: Any, output: str) -> Any:
                     session.run(restore, {saver.filename_tensor_name: prefix})
                 _restore_others(session, [node.name for node in handles], prefix)
             except tf.errors.OpError as error:
-                raise ConversionError(f"the variables cannot be read: {error.message.splitlines()[0]}") from None
+                raise ConversionError(
+                    f"the variables cannot be read: {_reason(error)}; copy or save the whole folder again"
+                ) from None
     return session
+
+
+def _reason(error: Any) -> str:
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+    return next((line for line in lines if line != "Graph execution error:"), "unknown reason")[:_MAX_REASON]
 
 
 def _runnable(graph_def: Any, image: Any, kept: list[str]) -> Any:

@@ -1,7 +1,7 @@
 """A TensorFlow graph with its weights as constants, of which only what computes one output is kept.
 
 It has no functions, variables, placeholders but the image, or operations that do more than compute. A graph is a
-program, so what it may do is decided before any of it runs: ``check_computes``.
+program, so what it may do is decided before any of it runs: ``check_harmless``.
 """
 
 import re
@@ -22,10 +22,10 @@ _VARIABLES = ("Variable", "VariableV2", "VarHandleOp", "ReadVariableOp", "Resour
 _CALLS = ("StatefulPartitionedCall", "If", "While", "Case")
 _CHECKS = ("Assert", "CheckNumerics", "CheckNumericsV2", "GuaranteeConst")
 _HARMLESS = frozenset(_VARIABLES + _CALLS + _CHECKS)
-_OUTSIDE = re.compile("File|PyFunc|Dataset")  # not all of them are called stateful, such as ReadFile
+_RANDOM = re.compile(r"(Random|TruncatedNormal|Multinomial|Stateful(Uniform|StandardNormal|TruncatedNormal)|Rng)")
+_OUTSIDE = re.compile("File|PyFunc|Dataset|Table|Queue")  # not all of them are called stateful, such as ReadFile
 _CONTROL_FLOW = frozenset(("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"))
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
-_TRAINING = re.compile("FusedBatchNorm")
 
 
 def frozen_function(function: Any) -> tuple[Any, str, str]:
@@ -66,9 +66,7 @@ def plain(graph_def: Any, image: str, output: str) -> Any:
     take_constant_branches(nodes)
     nodes = _needed(nodes, output)
     check_inputs(nodes, image, output)
-    check_computes(nodes, output)
-    if nodes.library.function:
-        raise ConversionError("the model's graph calls functions that TensorFlow cannot merge into it")
+    check_computes(nodes)
     for node in nodes.node:
         node.ClearField("device")
         for name in [name for name in node.attr if name.startswith("_")]:  # remarks, such as shapes of another batch
@@ -87,41 +85,67 @@ def _without_order(graph_def: Any, output: str) -> Any:
     return graph_def if any(node.op in _CONTROL_FLOW for node in nodes.node) else nodes
 
 
-def check_computes(graph_def: Any, *outputs: str) -> None:
-    """Refuse a graph whose outputs need more than computing, its functions included.
+def check_harmless(graph_def: Any, *outputs: str) -> None:
+    """Refuse a graph whose outputs need more than computing, its functions included, before it runs.
+
+    Random numbers are left to ``check_computes``: they may stand in a branch that is never taken.
 
     Raises:
-        ConversionError: An operation draws random numbers, keeps state, or touches files, the network or Python.
+        ConversionError: An operation keeps state, or touches files, the network or Python.
     """
+    functions = functions_of(graph_def)
     for node in reachable(graph_def, *outputs):
         definition = op_def_registry.get(node.op)
-        if definition is None and node.op not in functions_of(graph_def):
+        if definition is None and node.op not in functions:
             raise ConversionError(
                 f"the model uses the operation {node.op} ({node.name}), which TensorFlow does not have"
             )
-        if definition and (
-            (definition.is_stateful and node.op not in _HARMLESS) or _OUTSIDE.search(node.op) or _is_table(node.op)
+        if _OUTSIDE.search(node.op) or (
+            definition and definition.is_stateful and node.op not in _HARMLESS and not _RANDOM.match(node.op)
         ):
-            raise ConversionError(
-                f"the model runs {node.op} ({node.name}); a served model may only compute with its weights: no random "
-                "numbers, tables, files, network or Python"
-            )
-        if _TRAINING.match(node.op) and node.attr["is_training"].b:
+            raise _refused(node)
+
+
+def check_computes(graph_def: Any) -> None:
+    """Refuse a graph without functions that does not give the same for the same image, whatever else is in the batch.
+
+    Raises:
+        ConversionError: An operation draws random numbers, or normalises by the batch; or as ``check_harmless``.
+    """
+    for node in graph_def.node:
+        definition = op_def_registry.get(node.op)
+        if _OUTSIDE.search(node.op) or definition is None or (definition.is_stateful and node.op not in _CHECKS):
+            raise _refused(node)
+        if node.op.startswith("FusedBatchNorm") and node.attr["is_training"].b:
             raise ConversionError(
                 f"{node.name} normalises by the images of one request, as in training; save the model as it predicts"
             )
 
 
-def check_inputs(graph_def: Any, image: str, output: str) -> None:
+def _refused(node: Any) -> ConversionError:
+    return ConversionError(
+        f"the model runs {node.op} ({node.name}); a served model may only compute with its weights: no random numbers, "
+        "tables, files, network or Python"
+    )
+
+
+def check_inputs(graph_def: Any, image: str, output: str, names: Mapping[str, str] | None = None) -> None:
     """Refuse a graph whose output needs another input than the image.
+
+    Args:
+        graph_def: A ``GraphDef``.
+        image: The name of the image's tensor.
+        output: The name of the output's tensor.
+        names: What users call the nodes of inputs, where that is another name.
 
     Raises:
         ConversionError: It does.
     """
     for node in _needed(graph_def, output).node:
         if node.op in _PLACEHOLDERS and node.name != node_of(image):
+            name = (names or {}).get(node.name, node.name)
             dtype = tf.as_dtype(node.attr["dtype"].type).name
-            raise ConversionError(f"the model needs another input than the image, too: {node.name} ({dtype})")
+            raise ConversionError(f"the model needs another input than the image, too: {name} ({dtype})")
 
 
 def reachable(graph_def: Any, *outputs: str) -> Iterator[Any]:
@@ -163,10 +187,6 @@ def use_default(node: Any) -> None:
     node.op = "Identity"
     node.attr["T"].CopyFrom(node.attr["dtype"])
     del node.attr["dtype"], node.attr["shape"]
-
-
-def _is_table(operation: str) -> bool:
-    return "Table" in operation
 
 
 def _called(node: Any, functions: Mapping[str, Any]) -> Iterator[str]:

@@ -179,7 +179,7 @@ def _probe(end: Any, pixels: Any, batch: int) -> NDArray[np.float64]:
 
 def _cannot_compute(error: Exception, batch: int, height: int, width: int) -> str:
     if batch > 0:
-        return f"the model takes exactly {batch} images at once; save it with a batch size of None"
+        return f"the graph depends on its batch size of {batch}; save the model with a batch size of None"
     reason = str(getattr(error, "message", error)).strip().splitlines()[0]
     return f"the model cannot be computed for images of {height} x {width} pixels: {reason[:_MAX_REASON]}"
 
