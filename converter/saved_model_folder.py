@@ -29,6 +29,7 @@ _V1 = tf.compat.v1
 _INITIALISER = "__saved_model_init_op"  # a signature by name, but none for callers
 _DEFAULT = "serving_default"
 _KERAS_VERSION = re.compile(rb'"keras_version": "([0-9a-z.]+)"')
+_DEFAULT_SIDE = 64  # pixels, where the model takes images of any size and does not say how many numbers it gives
 _MAX_REASON = 200  # characters of TensorFlow's message
 
 
@@ -225,11 +226,24 @@ def _network(folder: Path, meta_graph: Any, signature: Any, image: Any, output: 
     session = session_of(folder, meta_graph, signature, image, output.name)
     graph_def = session.graph.as_graph_def()
     batch, height, width, channels = shape
-    classes = session.graph.get_tensor_by_name(output.name).shape
     origin = {"format": "SavedModel", "tensorflow": meta_graph.meta_info_def.tensorflow_version, **_keras(folder)}
+    outputs = _outputs(session, image.name, output.name, shape)
     return SavedModelNetwork(
-        session, graph_def, image.name, output.name, batch, height, width, channels, classes[-1], origin
+        session, graph_def, image.name, output.name, batch, height, width, channels or 3, outputs, origin
     )
+
+
+def _outputs(session: Any, image: str, output: str, shape: list[int | None]) -> int:
+    """How many numbers an image gives, as the graph says, or as it computes."""
+    tensor = session.graph.get_tensor_by_name(output)
+    given = tensor.shape
+    if given.rank is None or given[-1] is None:
+        batch, height, width, channels = shape
+        blank = np.zeros((batch or 1, height or _DEFAULT_SIDE, width or _DEFAULT_SIDE, channels or 3))
+        given = tf.TensorShape(session.run(tensor, {image: blank}).shape)
+    if given.rank != 2:
+        raise ConversionError(f"the model gives {given}; it must give (None, classes)")
+    return int(given[-1])
 
 
 def _keras(folder: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from converter.errors import ConversionError
+from converter.tf_float32 import as_float32, in_float32
 from converter.tf_freeze import check_harmless, check_inputs, node_of, reachable, set_constant, use_default
 
 _V1 = tf.compat.v1
@@ -84,11 +85,12 @@ def _runnable(graph_def: Any, image: Any, kept: list[str]) -> Any:
     if image.name != f"{node_of(image.name)}:0":
         raise ConversionError(f"the image is {image.name}, not the only output of an operation")
     nodes = type(graph_def).FromString(graph_def.SerializeToString())
+    in_float32(nodes)
     for node in nodes.node:
         if node.name == node_of(image.name):
             node.Clear()
             node.name, node.op = node_of(image.name), "Placeholder"
-            node.attr["dtype"].type = image.dtype
+            node.attr["dtype"].type = as_float32(image.dtype)
             node.attr["shape"].shape.CopyFrom(image.tensor_shape)
     needed = {node.name for node in _V1.graph_util.extract_sub_graph(nodes, [node_of(kept[0])]).node}
     for node in nodes.node:

@@ -75,14 +75,18 @@ def plain(graph_def: Any, image: str, output: str) -> Any:
 
 
 def _without_order(graph_def: Any, output: str) -> Any:
-    """The graph without control edges: they order effects, and there are none. Loops and branches do need theirs."""
-    nodes = type(graph_def).FromString(graph_def.SerializeToString())
-    for node in nodes.node:
+    """The graph without control edges: they order effects, and there are none."""
+    for node in graph_def.node:
         data = [tensor for tensor in node.input if not tensor.startswith("^")]
         node.ClearField("input")
         node.input.extend(data)
-    nodes = _needed(nodes, output)
-    return graph_def if any(node.op in _CONTROL_FLOW for node in nodes.node) else nodes
+    nodes = _needed(graph_def, output)
+    for node in nodes.node:
+        if node.op in _CONTROL_FLOW:
+            raise ConversionError(
+                f"the graph branches or loops as it computes ({node.name}), which the model servers do not do alike"
+            )
+    return nodes
 
 
 def check_harmless(graph_def: Any, *outputs: str) -> None:
