@@ -83,7 +83,8 @@ class GraphHead(Head):
         if not maps:
             return logits, None
         features, kernel = maps
-        return logits, tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")
+        maps_of_outputs = tf.nn.conv2d(features, tf.reshape(kernel, (1, 1, *kernel.shape)), 1, "VALID")
+        return logits, tf.cast(maps_of_outputs, tf.float32)
 
     @property
     def _bias(self) -> NDArray[np.float32]:
@@ -152,7 +153,7 @@ def _for_any_batch(graph_def: Any, image: str, batch: int, shape: tuple[int, int
         for tensor in tensors:
             before, after = tensor.op.inputs[0].shape, tensor.shape
             fixed = after.is_fully_defined() and before.rank and before[0] == after[0] == batch
-            if fixed and _constant(tensor.op.inputs[1]) is not None:
+            if fixed and _is_constant(tensor.op.inputs[1]):
                 name = f"{_name(tensor.op)}/any_batch"
                 target = result.node.add(name=name)
                 set_constant(target, np.array([-1, *after[1:]], np.int32))
@@ -205,37 +206,32 @@ def _is_linear(tensor: Any) -> bool:
     """Whether a tensor is a sum of products with weights."""
     operation = tensor.op
     if operation.type in _ADDITIONS:
-        first, second = (_source(part) for part in operation.inputs)
-        return (
-            _is_linear(first) if _constant(second) is not None else _constant(first) is not None and _is_linear(second)
-        )
+        computed = [part for part in operation.inputs if not _is_constant(part)]
+        return len(computed) == 1 and _is_linear(_source(computed[0]))
     return operation.type in ("MatMul", "Conv2D")
 
 
 def _maps(logits: Any) -> dict[str, Any]:
     """What activation maps are made of, as fields of the head; none where maps would not be exact."""
-    product, offset = _source(logits, casts=False), None
+    product, bias = _source(logits, casts=False), np.zeros(1)
     if product.op.type in _ADDITIONS:
-        first, second = product.op.inputs
-        offset = _constant(second)
-        if offset is None:
-            first, offset = second, _constant(first)
-        if offset is None:
+        first, second = sorted(product.op.inputs, key=_is_constant)
+        if not _is_constant(second):
             return {}
-        product = _source(first, casts=False)
+        product, bias = _source(first, casts=False), _value(second)
     operation = product.op
     if operation.type != "MatMul" or operation.get_attr("transpose_a") or operation.get_attr("transpose_b"):
         return {}
     pooled, kernel = operation.inputs
     average = _source(pooled, casts=False).op
-    if average.type != "Mean" or average.get_attr("keep_dims") or _constant(kernel) is None:
+    if average.type != "Mean" or average.get_attr("keep_dims") or not _is_constant(kernel):
         return {}
-    features, axes = average.inputs[0], _constant(average.inputs[1])
-    if features.shape.rank != 4 or axes is None or {int(axis) % 4 for axis in axes.flat} != _IMAGE_AXES:
+    features, axes = average.inputs
+    if features.shape.rank != 4 or not _is_constant(axes) or bias.size not in (1, kernel.shape[-1]):
         return {}
-    if features.dtype != tf.float32 or kernel.dtype != tf.float32:
+    if {int(axis) % 4 for axis in _value(axes).flat} != _IMAGE_AXES:
         return {}
-    bias = np.broadcast_to(0 if offset is None else offset, kernel.shape[-1:]).astype(np.float32)
+    bias = np.broadcast_to(bias.reshape(-1), kernel.shape[-1:]).astype(np.float32)
     return {"features": _name(features), "kernel": _name(kernel), "bias_of_maps": bias}
 
 
@@ -276,7 +272,20 @@ def _only_drops_axes(operation: Any) -> bool:
     return all(length == 1 for length in before[1:-1])
 
 
-def _constant(tensor: Any) -> NDArray[Any] | None:
-    """The value of a constant, or of a copy of one; None for what is computed."""
-    operation = _source(tensor, casts=False).op
-    return tf.make_ndarray(operation.get_attr("value")) if operation.type == "Const" else None
+def _is_constant(tensor: Any) -> bool:
+    """Whether a tensor is the same for every image."""
+    waiting, seen = [tensor.op], set()
+    while waiting:
+        operation = waiting.pop()
+        if operation.type == "Placeholder":
+            return False
+        if operation.name not in seen:
+            seen.add(operation.name)
+            waiting += [part.op for part in operation.inputs]
+    return True
+
+
+def _value(tensor: Any) -> NDArray[Any]:
+    """The value of a tensor that is constant."""
+    with _V1.Session(graph=tensor.graph) as session:
+        return np.asarray(session.run(tensor))
