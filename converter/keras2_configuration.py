@@ -4,7 +4,6 @@ tf-keras runs a Lambda's byte code, imports modules that a configuration names, 
 API that it names, while it loads a file.
 """
 
-import builtins
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -44,16 +43,18 @@ def check(config: Any) -> None:
                 "the pixels, name that scaling in the description"
             )
         inner = part.get("config")
-        if name == "function":
-            name = str(inner)
-            own = hasattr(builtins, name) if module == "builtins" else not str(module).endswith("activations")
-        else:
-            own = ">" in str(part.get("registered_name")) or name in _METHODS
-        if own or (module not in (None, "builtins") and not _KERAS.match(str(module))):
-            raise ConversionError(f"holds a custom layer or function, {name}; build the model from Keras' own layers")
+        if name == "function":  # Keras' own are plain strings
+            raise _own(inner)
+        named_otherwise = module not in (None, "builtins") and not _KERAS.match(str(module))
+        if named_otherwise or ">" in str(part.get("registered_name")) or name in _METHODS:
+            raise _own(name)
         function = inner.get("function") if isinstance(inner, dict) else None
         if name in _CALLS and not _COMPUTES.fullmatch(str(function)):
             raise ConversionError(f"calls tf.{function} in a layer; only functions that compute are taken")
+
+
+def _own(name: Any) -> ConversionError:
+    return ConversionError(f"holds a custom layer or function, {name}; build the model from Keras' own layers")
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
