@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from brain_tumor.metadata import ImageSpec, ModelMetadata
 from converter.errors import ConversionError
 from converter.head import Output
+from converter.saved_model import write_saved_model
 from converter.tf_freeze import frozen_function
 from converter.tf_graph import find_head
 from serving_api.messages import SavedModel
@@ -174,6 +176,18 @@ def branching(x):
 def test_a_graph_that_cannot_be_served(function, options, message):
     with pytest.raises(ConversionError, match=message):
         head_of(function, **options)
+
+
+def test_scaled_pixels_are_no_integers(tmp_path):
+    network = Traced(lambda x: tf.nn.softmax(logits(tf.cast(x, tf.float32))), dtype=tf.uint8)
+    with pytest.raises(ConversionError, match='takes uint8, so it scales the pixels itself; "scaling" must be "none"'):
+        serve(tmp_path, network, scaling="unit")
+
+
+def test_constants_are_no_variables(tmp_path):
+    metadata = ModelMetadata(tuple("abcd"), ImageSpec(SIDE, SIDE))
+    with pytest.raises(ConversionError, match="--keep-variables is for Keras 3 models"):
+        write_saved_model(tmp_path, head_of(logits), metadata, keep_variables=True)
 
 
 def test_a_branch_that_is_never_taken_may_do_anything():
