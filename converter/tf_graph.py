@@ -3,7 +3,7 @@
 What the layers were is read off the operations: a softmax, the dense layer before it, the average over both image axes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,8 @@ class GraphHead(Head):
     Attributes:
         graph_def: The graph, which takes any number of images.
         image: The placeholder of the images.
+        height: Height of the images, in pixels.
+        width: Width of the images, in pixels.
         logits: The logits, or the probabilities where there are none.
         output: What the model's own output is.
         channels: Channels of the images.
@@ -44,8 +46,10 @@ class GraphHead(Head):
         bias_of_maps: What the maps' means lack of the logits, (output,); None likewise.
     """
 
-    graph_def: Any
+    graph_def: Any = field(repr=False)
     image: str
+    height: int
+    width: int
     logits: str
     output: Output
     channels: int
@@ -74,7 +78,8 @@ class GraphHead(Head):
 
     @cached_property
     def _compute(self) -> Any:
-        return tf.function(self._imported, autograph=False)
+        pixels = tf.TensorSpec((None, self.height, self.width, self.channels), self.dtype)
+        return tf.function(self._imported, input_signature=[pixels], autograph=False).get_concrete_function()
 
     def _imported(self, pixels: Any) -> tuple[Any, Any | None]:
         names = [name for name in (self.logits, self.features, self.kernel) if name is not None]
@@ -122,7 +127,16 @@ def find_head(graph_def: Any, image: str, output: str, height: int, width: int) 
         kind, logits = _kind(end, sample)
         maps = _maps(logits) if kind is not Output.PROBABILITIES else {}
         return GraphHead(
-            graph_def, image, _name(logits), kind, channels, dtype.name, scales=_scales(graph, pixels), **maps
+            graph_def,
+            image,
+            height,
+            width,
+            _name(logits),
+            kind,
+            channels,
+            dtype.name,
+            scales=_scales(graph, pixels),
+            **maps,
         )
 
 
