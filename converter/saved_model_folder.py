@@ -6,7 +6,7 @@ looked at, and then run in a session, as TensorFlow Serving does; its initialise
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,8 @@ class SavedModelNetwork(Network):
         batch: How many images the placeholder takes; None where it takes any number.
     """
 
-    session: Any
-    graph_def: Any
+    session: Any = field(repr=False)
+    graph_def: Any = field(repr=False)
     image: str
     output: str
     batch: int | None

@@ -23,7 +23,10 @@ _CALLS = ("StatefulPartitionedCall", "If", "While", "Case")
 _CHECKS = ("Assert", "CheckNumerics", "CheckNumericsV2", "GuaranteeConst")
 _HARMLESS = frozenset(_VARIABLES + _CALLS + _CHECKS)
 _RANDOM = re.compile(r"(Random|TruncatedNormal|Multinomial|Stateful(Uniform|StandardNormal|TruncatedNormal)|Rng)")
-_OUTSIDE = re.compile("File|PyFunc|Dataset|Table|Queue")  # not all of them are called stateful, such as ReadFile
+# What touches files, the network or Python, or ends the process; TensorFlow does not call all of it stateful.
+_OUTSIDE = re.compile(
+    "File|PyFunc|Dataset|Table|Queue|Debug|Proto|CustomCall|CustomAggregator|^(ImmutableConst|Copy|CopyHost|Abort|Batch)$"
+)
 _CONTROL_FLOW = frozenset(("Switch", "Merge", "Enter", "Exit", "NextIteration", "LoopCond"))
 _PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
 

@@ -237,11 +237,18 @@ def reading(pixels):
     return pixels + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
 
 
+def mapping(pixels):
+    return pixels + tf.raw_ops.ImmutableConst(dtype=tf.float32, shape=(), memory_region_name="/etc/hostname")
+
+
 def python(pixels):
     return tf.ensure_shape(tf.py_function(lambda value: value, [pixels], tf.float32), SPEC.shape)
 
 
-@pytest.mark.parametrize("before, operation", [(reading, "ReadFile"), (python, "EagerPyFunc"), (None, "WriteFile")])
+@pytest.mark.parametrize(
+    "before, operation",
+    [(reading, "ReadFile"), (mapping, "ImmutableConst"), (python, "EagerPyFunc"), (None, "WriteFile")],
+)
 def test_a_model_that_does_more_than_compute(tmp_path, before, operation):
     target = tmp_path / "written"
     folder = save(tmp_path / "model", Module(before or writing(target)))
