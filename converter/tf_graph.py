@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from converter.errors import ConversionError
 from converter.head import Head, Output, are_probabilities, unknown_end
-from converter.tf_freeze import node_of, set_constant
+from converter.tf_batch import for_any_batch
+from converter.tf_freeze import node_of
+from converter.tf_tensors import import_graph, is_constant, name_of, source_of, value_of
 
 _V1 = tf.compat.v1
-_COPIES = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "GuaranteeConst")
 _ADDITIONS = ("BiasAdd", "Add", "AddV2")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 _PADDINGS = ("Pad", "PadV2", "MirrorPad")
-_SCOPE = "graph"  # of the imported nodes, whose names may be those of the served graph
 _PROBES = 4  # images that show whether the graph takes any number of them, and whether it gives probabilities
 _MAX_REASON = 200  # characters of TensorFlow's message
 _IMAGE_AXES = {1, 2}  # of (batch, height, width, channel)
@@ -83,7 +83,7 @@ class GraphHead(Head):
 
     def _imported(self, pixels: Any) -> tuple[Any, Any | None]:
         names = [name for name in (self.logits, self.features, self.kernel) if name is not None]
-        logits, *maps = _import(self.graph_def, self.image, pixels, names)
+        logits, *maps = import_graph(self.graph_def, self.image, pixels, names)
         logits = tf.cast(tf.reshape(logits, (-1, logits.shape[-1])) if logits.shape.rank > 2 else logits, tf.float32)
         if not maps:
             return logits, None
@@ -116,11 +116,11 @@ def find_head(graph_def: Any, image: str, output: str, height: int, width: int) 
     dtype = tf.as_dtype(placeholder.attr["dtype"].type)
     batch, _, _, channels = (dim.size for dim in placeholder.attr["shape"].shape.dim)
     if batch > 0:
-        graph_def = _for_any_batch(graph_def, image, batch, (height, width, channels))
+        graph_def = for_any_batch(graph_def, image, batch, (height, width, channels))
     with tf.Graph().as_default() as graph:
         pixels = _V1.placeholder(dtype, (None, height, width, channels))
         try:
-            (end,) = _import(graph_def, image, pixels, [output])
+            (end,) = import_graph(graph_def, image, pixels, [output])
             sample = _probe(end, pixels, batch)
         except (ValueError, tf.errors.OpError) as error:
             raise ConversionError(_cannot_compute(error, batch, height, width)) from None
@@ -131,54 +131,13 @@ def find_head(graph_def: Any, image: str, output: str, height: int, width: int) 
             image,
             height,
             width,
-            _name(logits),
+            name_of(logits),
             kind,
             channels,
             dtype.name,
             scales=_scales(graph, pixels),
             **maps,
         )
-
-
-def _import(graph_def: Any, image: str, pixels: Any, names: list[str]) -> list[Any]:
-    """Put a graph into the default graph, without the placeholder; the tensors of these names."""
-    nodes = [node for node in graph_def.node if node.name != node_of(image)]
-    kept = type(graph_def)(node=nodes, versions=graph_def.versions)
-    tensors: list[Any] = tf.import_graph_def(kept, input_map={image: pixels}, return_elements=names, name=_SCOPE)
-    return tensors
-
-
-def _name(tensor: Any) -> str:
-    """The name that a tensor has in the graph that was imported."""
-    return str(tensor.name).removeprefix(f"{_SCOPE}/")
-
-
-def _for_any_batch(graph_def: Any, image: str, batch: int, shape: tuple[int, int, int]) -> Any:
-    """The graph for any number of images, of one that is for a fixed number.
-
-    Where a Reshape takes and gives that many, row by row, its constant is changed: it then reshapes each image alone.
-    What else depends on the number shows when the graph is computed for another.
-    """
-    result = type(graph_def).FromString(graph_def.SerializeToString())
-    nodes = {node.name: node for node in result.node}
-    with tf.Graph().as_default():
-        pixels = _V1.placeholder(tf.as_dtype(nodes[node_of(image)].attr["dtype"].type), (batch, *shape))
-        tensors = _import(graph_def, image, pixels, [f"{name}:0" for name, node in nodes.items() if _reshapes(node)])
-        for tensor in tensors:
-            before, after = tensor.op.inputs[0].shape, tensor.shape
-            fixed = after.is_fully_defined() and before.rank and before[0] == after[0] == batch
-            if fixed and _is_constant(tensor.op.inputs[1]):
-                name = f"{_name(tensor.op)}/any_batch"
-                target = result.node.add(name=name)
-                set_constant(target, np.array([-1, *after[1:]], np.int32))
-                node = nodes[_name(tensor.op)]
-                node.input[1] = name
-                node.attr["Tshape"].type = target.attr["dtype"].type
-    return result
-
-
-def _reshapes(node: Any) -> bool:
-    return bool(node.op == "Reshape")
 
 
 def _probe(end: Any, pixels: Any, batch: int) -> NDArray[np.float64]:
@@ -201,7 +160,7 @@ def _cannot_compute(error: Exception, batch: int, height: int, width: int) -> st
 
 def _kind(end: Any, sample: NDArray[np.float64]) -> tuple[Output, Any]:
     """What the output is, and the tensor of the logits, or of the probabilities where there are none."""
-    tensor = _source(end)
+    tensor = source_of(end)
     operation = tensor.op
     if operation.type == "Softmax":
         return Output.SOFTMAX, operation.inputs[0]
@@ -213,40 +172,40 @@ def _kind(end: Any, sample: NDArray[np.float64]) -> tuple[Output, Any]:
         return Output.LOGITS, tensor
     if are_probabilities(sample):
         return Output.PROBABILITIES, end
-    raise unknown_end(f"{_name(operation)} ({operation.type})")
+    raise unknown_end(f"{name_of(operation)} ({operation.type})")
 
 
 def _is_linear(tensor: Any) -> bool:
     """Whether a tensor is a sum of products with weights."""
     operation = tensor.op
     if operation.type in _ADDITIONS:
-        computed = [part for part in operation.inputs if not _is_constant(part)]
-        return len(computed) == 1 and _is_linear(_source(computed[0]))
+        computed = [part for part in operation.inputs if not is_constant(part)]
+        return len(computed) == 1 and _is_linear(source_of(computed[0]))
     return operation.type in ("MatMul", "Conv2D")
 
 
 def _maps(logits: Any) -> dict[str, Any]:
     """What activation maps are made of, as fields of the head; none where maps would not be exact."""
-    product, bias = _source(logits, casts=False), np.zeros(1)
+    product, bias = source_of(logits, casts=False), np.zeros(1)
     if product.op.type in _ADDITIONS:
-        first, second = sorted(product.op.inputs, key=_is_constant)
-        if not _is_constant(second):
+        first, second = sorted(product.op.inputs, key=is_constant)
+        if not is_constant(second):
             return {}
-        product, bias = _source(first, casts=False), _value(second)
+        product, bias = source_of(first, casts=False), value_of(second)
     operation = product.op
     if operation.type != "MatMul" or operation.get_attr("transpose_a") or operation.get_attr("transpose_b"):
         return {}
     pooled, kernel = operation.inputs
-    average = _source(pooled, casts=False).op
-    if average.type != "Mean" or average.get_attr("keep_dims") or not _is_constant(kernel):
+    average = source_of(pooled, casts=False).op
+    if average.type != "Mean" or average.get_attr("keep_dims") or not is_constant(kernel):
         return {}
     features, axes = average.inputs
-    if features.shape.rank != 4 or not _is_constant(axes) or bias.size not in (1, kernel.shape[-1]):
+    if features.shape.rank != 4 or not is_constant(axes) or bias.size not in (1, kernel.shape[-1]):
         return {}
-    if {int(axis) % 4 for axis in _value(axes).flat} != _IMAGE_AXES:
+    if {int(axis) % 4 for axis in value_of(axes).flat} != _IMAGE_AXES:
         return {}
     bias = np.broadcast_to(bias.reshape(-1), kernel.shape[-1:]).astype(np.float32)
-    return {"features": _name(features), "kernel": _name(kernel), "bias_of_maps": bias}
+    return {"features": name_of(features), "kernel": name_of(kernel), "bias_of_maps": bias}
 
 
 def _scales(graph: Any, pixels: Any) -> bool | None:
@@ -254,52 +213,7 @@ def _scales(graph: Any, pixels: Any) -> bool | None:
     first = next((operation for operation in graph.get_operations() if operation.type in _CONVOLUTIONS), None)
     if first is None:
         return None
-    tensor = _source(first.inputs[0])
+    tensor = source_of(first.inputs[0])
     while tensor.op.type in _PADDINGS:
-        tensor = _source(tensor.op.inputs[0])
+        tensor = source_of(tensor.op.inputs[0])
     return tensor is not pixels
-
-
-def _source(tensor: Any, *, casts: bool = True) -> Any:
-    """The tensor that a tensor is a copy of: as it is, with another precision, or without axes of length 1."""
-    while True:
-        operation = tensor.op
-        if operation.type in _COPIES:
-            tensor = operation.inputs[tensor.value_index]
-        elif (operation.type == "Cast" and casts and _is_cast_between_floats(operation)) or _only_drops_axes(operation):
-            tensor = operation.inputs[0]
-        else:
-            return tensor
-
-
-def _is_cast_between_floats(operation: Any) -> bool:
-    return bool(operation.inputs[0].dtype.is_floating and operation.outputs[0].dtype.is_floating)
-
-
-def _only_drops_axes(operation: Any) -> bool:
-    """Whether an operation makes (batch, output) from the same or from (batch, 1, 1, output)."""
-    if operation.type not in ("Reshape", "Squeeze"):
-        return False
-    before, after = operation.inputs[0].shape, operation.outputs[0].shape
-    if not before.rank or after.rank != 2 or before[-1] is None or before[-1] != after[-1]:
-        return False
-    return all(length == 1 for length in before[1:-1])
-
-
-def _is_constant(tensor: Any) -> bool:
-    """Whether a tensor is the same for every image."""
-    waiting, seen = [tensor.op], set()
-    while waiting:
-        operation = waiting.pop()
-        if operation.type == "Placeholder":
-            return False
-        if operation.name not in seen:
-            seen.add(operation.name)
-            waiting += [part.op for part in operation.inputs]
-    return True
-
-
-def _value(tensor: Any) -> NDArray[Any]:
-    """The value of a tensor that is constant."""
-    with _V1.Session(graph=tensor.graph) as session:
-        return np.asarray(session.run(tensor))
