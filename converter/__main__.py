@@ -1,4 +1,4 @@
-"""The command: python -m converter MODEL.keras OUT --name brain-tumor --version 1."""
+"""The command: python -m converter MODEL OUT --name brain-tumor --version 1."""
 
 import argparse
 import logging
@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,19 +15,32 @@ from converter.errors import ConversionError
 
 _FAILED = 1
 _INTERRUPTED = 128 + signal.SIGINT  # the status that a shell gives
+_MAX_REASON = 200  # characters of an unexpected error's message
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if bool(arguments.out) == arguments.describe:
+        parser.error("give OUT, or --describe without it")
     try:
-        _convert(arguments)
+        (_describe if arguments.describe else _convert)(arguments)
     except ConversionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _FAILED
+        return _failed(str(error))
     except KeyboardInterrupt:
         print("interrupted; nothing was published", file=sys.stderr)
         return _INTERRUPTED
+    except MemoryError:
+        return _failed(f"{arguments.model}: the memory is not enough for this model")
+    except Exception as error:  # the last resort: whatever the file is, its owner gets a sentence
+        if arguments.debug:
+            raise
+        reason = " ".join(str(error).split())[:_MAX_REASON]
+        return _failed(
+            f"{arguments.model}: an error that the converter does not know, {type(error).__name__}: {reason}; "
+            "--debug shows where it comes from"
+        )
     return 0
 
 
@@ -35,32 +49,36 @@ def prepare_process() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served on CPUs, so they are compared on a CPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors arrive as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
 
 
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return _FAILED
+
+
+# What imports TensorFlow is imported late: not for --help, and not before the environment is set.
+
+
 def _convert(arguments: argparse.Namespace) -> None:
-    from converter.convert import (
-        Job,
-        convert,
-    )  # imports TensorFlow: not for --help, and not before the environment is set
+    from converter.convert import Job, convert
+    from converter.description import default_path
 
     job = Job(
         model=arguments.model,
-        metadata=arguments.metadata or arguments.model.with_suffix(".json"),
+        metadata=arguments.metadata or default_path(arguments.model),
         models=arguments.out,
         name=arguments.name,
         version=arguments.version,
         keep_variables=arguments.keep_variables,
         verify_with=arguments.verify_with,
+        publish_anyway=arguments.publish_anyway,
     )
     print(f"converting {job.model} ...", flush=True)
-    report = convert(job)
-    if report.scaling_assumed:
-        print(
-            f'warning: {job.metadata} has no "scaling", and the model has none inside; is it "none"?', file=sys.stderr
-        )
-    for field in report.unknown_fields:
-        print(f"warning: {job.metadata}: {field} is no field of model metadata and was ignored", file=sys.stderr)
+    report = convert(job, tell=_tell)
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(f"folded {report.folded} batch normalizations")
     print(
         f"activation maps: {'yes' if report.metadata.explains else 'no, the head is not pooling and one dense layer'}"
@@ -69,23 +87,54 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"published {job.target}, {report.size / 1e6:.1f} MB, in {report.seconds:.1f} s")
 
 
+def _describe(arguments: argparse.Namespace) -> None:
+    from converter.describe import describe, report
+    from converter.description import default_path
+
+    path = arguments.metadata or default_path(arguments.model)
+    draft = describe(arguments.model, path, arguments.verify_with, _tell)
+    for line in report(path, draft):
+        print(line)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m converter",
-        description="Convert a Keras model to a SavedModel that describes itself, compare the two on images, and "
-        "publish it as OUT/NAME/VERSION, complete or not at all.",
+        description="Convert a Keras model or a TensorFlow SavedModel to a SavedModel that describes itself, compare "
+        "the two on images, and publish it as OUT/NAME/VERSION, complete or not at all.",
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="the Keras model")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the models folder; the result is OUT/NAME/VERSION")
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="a .keras or HDF5 file of any suffix, or a SavedModel folder"
+    )
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", nargs="?", help="the models folder; the result is OUT/NAME/VERSION"
+    )
+    parser.add_argument("--describe", action="store_true", help="convert nothing: write the model's first description")
     parser.add_argument("--name", type=_name, default=MODEL_NAME, help="the served model's name (default: %(default)s)")
     parser.add_argument(
         "--version", type=_version, default=1, help="its version, a number above 0 (default: %(default)s)"
     )
     parser.add_argument(
-        "--metadata", type=Path, metavar="FILE.json", help="the model's description (default: MODEL.json)"
+        "--metadata",
+        type=Path,
+        metavar="FILE.json",
+        help="the model's description (default: MODEL.json or FOLDER.json, beside the model)",
     )
     parser.add_argument("--keep-variables", action="store_true", help="less memory when loaded, a little slower")
-    parser.add_argument("--verify-with", type=Path, metavar="FOLDER", help="compare on the images in this folder, too")
+    parser.add_argument(
+        "--verify-with",
+        type=Path,
+        metavar="FOLDER",
+        help="compare on the images in this folder, too; where its subfolders are the classes, check the description",
+    )
+    parser.add_argument(
+        "--publish-anyway", action="store_true", help="although labelled images say that the description is wrong"
+    )
+    parser.add_argument("--debug", action="store_true", help="show the trace of an error that is not known")
     return parser
 
 

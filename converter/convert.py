@@ -1,7 +1,8 @@
-"""All steps from a .keras file to a published version."""
+"""All steps from a model's file to a published version."""
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from converter.head import Head
 from converter.load import Source, load
 from converter.publish import check_free, new_version
 from converter.saved_model import write_saved_model
+from converter.plausibility import check_on_labelled, description_warnings
 from converter.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.warmup import write_warmup
 from serving_api.names import WARMUP_FILE
@@ -26,13 +28,15 @@ class Job:
     """What to convert, and where to publish it.
 
     Attributes:
-        model: The .keras file.
+        model: The model's file or folder.
         metadata: The JSON file that describes the model.
         models: The folder that holds a folder for each model.
         name: The name of the served model.
         version: The number of its version; the result is ``models/name/version``.
         keep_variables: Leave the weights in variables instead of freezing them to constants.
-        verify_with: A folder of images to compare on, beside the synthetic images.
+        verify_with: A folder of images to compare on, beside the synthetic images. Where its subfolders are the
+            classes, the description is checked on them, too.
+        publish_anyway: Publish although that check says that the description is wrong.
     """
 
     model: Path
@@ -42,6 +46,7 @@ class Job:
     version: int = 1
     keep_variables: bool = False
     verify_with: Path | None = None
+    publish_anyway: bool = False
 
     @property
     def target(self) -> Path:
@@ -56,8 +61,7 @@ class Report:
     Attributes:
         metadata: The metadata of the published model.
         folded: The number of batch normalizations that were folded.
-        scaling_assumed: Whether neither the metadata nor the model names a scaling.
-        unknown_fields: Fields of the metadata's file that were ignored.
+        warnings: What the user should look at, a sentence each.
         size: The size of the published version, in bytes.
         seconds: How long the conversion took.
         difference: The largest difference in probability from the Keras model.
@@ -66,16 +70,19 @@ class Report:
 
     metadata: ModelMetadata
     folded: int
-    scaling_assumed: bool
-    unknown_fields: tuple[str, ...]
+    warnings: tuple[str, ...]
     size: int
     seconds: float
     difference: float
     images: int
 
 
-def convert(job: Job) -> Report:
+def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report:
     """Convert, verify and publish a model.
+
+    Args:
+        job: What to convert.
+        tell: Called with every line for people that comes before the end.
 
     Raises:
         ConversionError: Nothing was published; the message says why.
@@ -86,8 +93,10 @@ def convert(job: Job) -> Report:
     original = source.network.head(source.metadata.image.height, source.metadata.image.width)
     head, folded = original.folded()
     metadata = _completed(source, head, job.name)
+    warnings = [*description_warnings(source, original)]
     images = synthetic_images(metadata.image.height, metadata.image.width)
     if job.verify_with:
+        warnings += check_on_labelled(source, original, job.verify_with, publish_anyway=job.publish_anyway, tell=tell)
         images = np.concatenate([images, supplied_images(job.verify_with, metadata)])
     expected = expected_outputs(source.network, original, metadata.scaling, images)
     with new_version(job.target) as folder:
@@ -103,8 +112,7 @@ def convert(job: Job) -> Report:
     return Report(
         metadata=metadata,
         folded=folded,
-        scaling_assumed=head.scales is False and not source.says_scaling,
-        unknown_fields=source.unknown_fields,
+        warnings=tuple(warnings),
         size=size,
         seconds=time.monotonic() - started,
         difference=difference,
@@ -114,7 +122,9 @@ def convert(job: Job) -> Report:
 
 def _completed(source: Source, head: Head, name: str) -> ModelMetadata:
     converter = {"tensorflow": tf.__version__, "keras": keras.__version__}
-    versions = {**source.metadata.versions, "source": dict(source.network.origin), "converter": converter}
+    selection = source.description.selection
+    named = {part: name for part, name in dataclasses.asdict(selection).items() if name is not None}
+    versions = {**source.metadata.versions, "source": {**source.network.origin, **named}, "converter": converter}
     return dataclasses.replace(
         source.metadata,
         name=name,

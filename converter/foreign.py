@@ -203,6 +203,8 @@ def _text(path: Path, start: bytes) -> str | None:
     except UnicodeDecodeError as error:
         if error.start < len(start) - 3:  # not just cut in the middle of a character
             return None
+    if start.startswith(b"model_checkpoint_path:"):
+        return f"the list of a TensorFlow checkpoint: weights without the network; {_WEIGHTS}"
     return None if b"\x00" in start else "a text file, not a model"
 
 

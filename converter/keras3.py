@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from converter.configuration import mended, own_layer
-from converter.errors import ConversionError
+from converter.errors import ConversionError, SeveralError
 from converter.float32 import in_float32
 from converter.foreign import one_line
 from converter.model_file import CONFIG, WEIGHTS, Form, ModelFile, check_member, open_archive, open_hdf5
@@ -79,7 +79,8 @@ def choose(what: str, names: list[str], name: str | None, aliases: list[str] | N
         aliases: Other names for each, such as those of the layers that make them.
 
     Raises:
-        ConversionError: There is no such one, or there are several and none is named.
+        ConversionError: There is no such one.
+        SeveralError: There are several, and none is named.
     """
     for known in (names, aliases or []):
         if known.count(name or "") == 1:
@@ -87,10 +88,7 @@ def choose(what: str, names: list[str], name: str | None, aliases: list[str] | N
     if name is not None:
         raise ConversionError(f"source.{what}: the model has no {what} {name!r}; it has {', '.join(names)}")
     if len(names) > 1:
-        raise ConversionError(
-            f'the model has {len(names)} {what}s; name one in the description, as {{"source": {{"{what}": "{names[0]}"'
-            f"}}}}: {', '.join(names)}"
-        )
+        raise SeveralError(what, names)
     return 0
 
 

@@ -18,6 +18,17 @@ from converter.layer_copy import copy_layer
 
 _PROBES = 4  # images that show whether an end without a named activation gives probabilities
 _PROBE_SIDE = 64  # pixels, where the model takes images of any size
+_SAME_VALUES = (
+    keras.layers.CenterCrop,
+    keras.layers.Concatenate,
+    keras.layers.Cropping2D,
+    keras.layers.Flatten,
+    keras.layers.MaxPooling2D,
+    keras.layers.Permute,
+    keras.layers.Reshape,
+    keras.layers.Resizing,
+    keras.layers.ZeroPadding2D,
+)
 
 
 @dataclass(frozen=True)
@@ -59,14 +70,15 @@ class KerasHead(Head):
 
     @property
     def scales(self) -> bool | None:
-        """Whether anything but padding stands before the first convolution; None where there is none."""
-        first = next((node for node in self.graph.nodes if type(node.operation) is keras.layers.Conv2D), None)
+        """Whether anything changes the pixels' values before the first layer with a kernel; None without such a layer.
+
+        Padding, cropping, pooling and a change of shape leave the values as they are.
+        """
+        first = next((node for node in self.graph.nodes if _has_kernel(node.operation)), None)
         if first is None:
             return None
-        tensor = first.args[0]
-        while (node := self.graph.producer(tensor)) and type(node.operation) is keras.layers.ZeroPadding2D:
-            tensor = node.args[0]
-        return tensor is not self.graph.input
+        before = self.graph.ancestors(*first.inputs.values())
+        return not all(isinstance(node.operation, _SAME_VALUES) for node in before)
 
     def folded(self) -> tuple["KerasHead", int]:
         """The same head with batch normalizations merged into the layers before them, and the number of them."""
@@ -151,6 +163,11 @@ def _probe(graph: Graph) -> NDArray[np.float64]:
     pixels = np.random.default_rng(0).uniform(0, 255, shape)
     (outputs,) = graph.run(tf.cast(pixels, graph.input.dtype), graph.output)
     return np.asarray(outputs, np.float64)
+
+
+def _has_kernel(operation: Any) -> bool:
+    weights = operation.weights if isinstance(operation, keras.Layer) else ()
+    return any(weight.path.rsplit("/", 1)[-1].endswith("kernel") for weight in weights)
 
 
 def _is_plain_classifier(operation: Any) -> bool:

@@ -25,6 +25,7 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # a user block of this size may stand before it
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MAX_CONFIG = 1 << 26  # bytes; a large model's configuration has a few hundred thousand
+_VERSION = re.compile(r"\d[\w.+-]{0,30}")
 _MAX_ENTRIES = 10_000  # of an archive, a folder, or an HDF5 file
 _MAX_RATIO = 200  # unpacked to packed; weights are random numbers, and shrink little
 _SLACK = 1 << 24  # bytes that may be unpacked whatever the ratio
@@ -35,10 +36,10 @@ _ZIP_END, _ZIP_END_SIZE, _ZIP_MAX_COMMENT = b"PK\x05\x06", 22, 1 << 16
 class Form(StrEnum):
     """The forms of a model that the converter reads."""
 
-    KERAS_ARCHIVE = ".keras archive"
-    KERAS_FOLDER = "unpacked .keras archive"
-    HDF5 = "HDF5 file"
-    SAVED_MODEL = "SavedModel folder"
+    KERAS_ARCHIVE = ".keras"
+    KERAS_FOLDER = ".keras, unpacked"
+    HDF5 = "HDF5"
+    SAVED_MODEL = "SavedModel"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class ModelFile:
 
     @property
     def is_keras_2(self) -> bool:
-        """Whether Keras 2, or the Keras before it, wrote the file."""
-        return self.keras.startswith(("1.", "2."))
+        """Whether Keras 2, or the Keras before it, wrote the file; of a file that does not say, by its input."""
+        return self.keras.startswith(("1.", "2.")) or (not self.keras and _has_key(self.config, "batch_input_shape"))
 
 
 def look_at(path: Path) -> ModelFile:
@@ -120,7 +121,7 @@ def _hdf5(path: Path) -> ModelFile:
     with open_hdf5(path) as file:
         config, version = (file.attrs.get(name) for name in ("model_config", "keras_version"))
         names = set(file)
-        weights = "layer_names" in file.attrs or {"layers", "vars"} <= names
+        weights = "layer_names" in file.attrs or {"layers", "_layer_checkpoint_dependencies"} & names
     if config is None and weights:
         raise ConversionError(
             f"{path}: holds weights alone{_by(_text(version))}, without the network; build the model in the code that "
@@ -134,10 +135,12 @@ def _hdf5(path: Path) -> ModelFile:
 
 def _keras(path: Path, form: Form, metadata: dict[str, Any], config: dict[str, Any]) -> ModelFile:
     version = str(metadata.get("keras_version", ""))
-    if not re.fullmatch(r"\d[\w.+-]{0,30}", version):
-        # Before 1.2 and 3.0 no other version left it out.
-        version = ""
-    return ModelFile(path, form, version, config)
+    return ModelFile(path, form, version if _VERSION.fullmatch(version) else "", config)
+
+
+def _has_key(config: Any, key: str) -> bool:
+    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    return (isinstance(config, dict) and key in config) or any(_has_key(part, key) for part in parts)
 
 
 def _by(version: str) -> str:

@@ -10,11 +10,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.image import SUFFIXES, ImageError
+from brain_tumor.image import ImageError
 from brain_tumor.metadata import ENERGY, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from converter.errors import ConversionError
 from converter.head import Head, softmax
+from converter.labelled import images_in
 from converter.network import Network
 from converter.scaling import network_input
 
@@ -59,7 +60,7 @@ def supplied_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
     Raises:
         ConversionError: There are none, or one cannot be used.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = images_in(folder)
     if not paths:
         raise ConversionError(f"{folder}: no images there to verify with")
     preprocessor = Preprocessor(metadata.image)
