@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +48,6 @@ def prepare_process() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served on CPUs, so they are compared on a CPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors arrive as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
 
 

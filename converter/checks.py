@@ -39,10 +39,12 @@ class Tried:
     Attributes:
         change: What differs from the description, as it would stand there; empty for the description itself.
         correct: Which images it labels rightly: (image,).
+        note: What the change alone does not say.
     """
 
     change: Mapping[str, Any]
     correct: NDArray[np.bool_]
+    note: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -106,8 +108,8 @@ class Comparison:
         rows = [self.given, *self.others]
         width = max(len(tried.text) for tried in rows)
         for tried in rows:
-            note = "  significantly better" if tried is marked else ""
-            yield f"  {tried.text:<{width}}  {tried.accuracy:6.1%}{note}"
+            notes = ", ".join(filter(None, (tried.note, "significantly better" if tried is marked else "")))
+            yield f"  {tried.text:<{width}}  {tried.accuracy:6.1%}  {notes}".rstrip()
         yield f"  {'chance (the most frequent class)':<{width}}  {self.chance:6.1%}"
 
 
@@ -173,12 +175,14 @@ def _orders(names: tuple[str, ...], predicted: NDArray[np.intp], labels: NDArray
     count = len(names)
     right = np.zeros((count, count), int)  # (output, label)
     np.add.at(right, (predicted, labels), 1)
-    orders = [tuple(range(count))[::-1]]
+    orders = {tuple(range(count))[::-1]: "reversed"}
     if count <= _MAX_ORDERED:
-        orders.append(max(itertools.permutations(range(count)), key=lambda order: right[range(count), order].sum()))
-    for order in dict.fromkeys(orders):
+        best = max(itertools.permutations(range(count)), key=lambda order: right[range(count), order].sum())
+        orders.setdefault(best, f"the best of {math.factorial(count)} orders")
+    for order, note in orders.items():
         if order != tuple(range(count)):
-            yield Tried({"class_names": [names[index] for index in order]}, np.asarray(order)[predicted] == labels)
+            change = {"class_names": [names[index] for index in order]}
+            yield Tried(change, np.asarray(order)[predicted] == labels, note)
 
 
 def _predicted(network: Network, head: Head, scaling: str, pixels: NDArray[np.uint8]) -> NDArray[np.intp]:

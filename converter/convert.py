@@ -15,9 +15,9 @@ from brain_tumor.metadata import ModelMetadata
 from converter.errors import ConversionError
 from converter.head import Head
 from converter.load import Source, load
+from converter.plausibility import check_on_labelled, description_warnings
 from converter.publish import check_free, new_version
 from converter.saved_model import write_saved_model
-from converter.plausibility import check_on_labelled, description_warnings
 from converter.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.warmup import write_warmup
 from serving_api.names import WARMUP_FILE

@@ -17,8 +17,7 @@ class SeveralError(ConversionError):
 
     def __init__(self, part: str, names: Sequence[str]) -> None:
         super().__init__(
-            f"the model has {len(names)} {part}s ({', '.join(names)}); name one in the description, such as "
-            f'{{"source": {{"{part}": "{names[0]}"}}}}'
+            f"the model has the {part}s {', '.join(names)}; name one under source.{part} in the description"
         )
         self.part = part
         self.names = tuple(names)

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 
 from converter.configuration import mended, own_layer
-from converter.errors import ConversionError, SeveralError
+from converter.errors import ConversionError
 from converter.float32 import in_float32
 from converter.foreign import one_line
 from converter.model_file import CONFIG, WEIGHTS, Form, ModelFile, check_member, open_archive, open_hdf5
-from converter.network import KerasNetwork, Selection
+from converter.network import KerasNetwork, Selection, choose
 
 
 def read(file: ModelFile, selection: Selection) -> KerasNetwork:
@@ -67,29 +67,6 @@ def selected(model: keras.Model, selection: Selection, origin: Mapping[str, str]
             ) from None
     _check_shapes(model, output)
     return KerasNetwork(model, origin, output)
-
-
-def choose(what: str, names: list[str], name: str | None, aliases: list[str] | None = None) -> int:
-    """Which of a model's inputs or outputs is meant.
-
-    Args:
-        what: "input" or "output".
-        names: The names of all of them.
-        name: The one that is named; None for the only one.
-        aliases: Other names for each, such as those of the layers that make them.
-
-    Raises:
-        ConversionError: There is no such one.
-        SeveralError: There are several, and none is named.
-    """
-    for known in (names, aliases or []):
-        if known.count(name or "") == 1:
-            return known.index(name or "")
-    if name is not None:
-        raise ConversionError(f"source.{what}: the model has no {what} {name!r}; it has {', '.join(names)}")
-    if len(names) > 1:
-        raise SeveralError(what, names)
-    return 0
 
 
 def _model(file: ModelFile, folder: Path) -> Any:

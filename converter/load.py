@@ -1,6 +1,6 @@
 """A model and its description, read and checked before anything is converted."""
 
-import importlib.util
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,12 @@ def read_network(file: ModelFile, selection: Selection) -> Network:
     Raises:
         ConversionError: It cannot be read, or is not of a kind that can be converted.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
+        return _read(file, selection)
+
+
+def _read(file: ModelFile, selection: Selection) -> Network:
     if file.form is Form.SAVED_MODEL:
         from converter import saved_model_folder
 
@@ -55,11 +61,6 @@ def read_network(file: ModelFile, selection: Selection) -> Network:
         raise ConversionError(f"{file.path}: {error}") from None
     if not file.is_keras_2:
         return keras3.read(file, selection)
-    if importlib.util.find_spec("tf_keras") is None:
-        raise ConversionError(
-            f"{file.path}: written by Keras {file.keras or 2}, which only tf-keras reads; run `make keras-2` once "
-            "(it installs tf-keras), and then this command again"
-        )
-    from converter import keras2
+    from converter import keras2  # with tf-keras, which only some have
 
-    return keras2.read(file.path, file.form, selection)
+    return keras2.read(file.path, selection)

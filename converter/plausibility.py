@@ -63,14 +63,15 @@ def check_on_labelled(
 
 def _verdict(path: Path, comparison: Comparison, publish_anyway: bool) -> Iterator[str]:
     given, better = comparison.given, comparison.better
-    against = f"{path}: {given.accuracy:.1%} of the labelled images are right"
+    count, right = len(given.correct), int(given.correct.sum())
+    against = f"{path}: {right} of {count} labelled images are right"
     if comparison.at_chance:
         against += f", no better than chance ({comparison.chance:.1%})"
     if better is None:
         if comparison.at_chance:
-            yield f"{against}, and so is no alternative that was tried; is it the right model, and are the images its?"
+            yield f"{against}, and nothing that was tried is clearly better; are these the right model and images?"
         return
-    instead = f"{better.accuracy:.1%} with {better.text}"
+    instead = f"{int(better.correct.sum())} with {better.text}"
     if comparison.at_chance and comparison.clearly_right and not publish_anyway:
         raise ConversionError(
             f"{against}, but {instead}; change the description so, or publish it as it is with --publish-anyway"

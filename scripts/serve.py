@@ -103,7 +103,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--grpc-port", type=_port, default=8500, help="of the model server's gRPC API")
     parser.add_argument("--rest-port", type=_port, default=8501, help="of the model server's REST API")
     parser.add_argument(
-        "--keras-model", type=Path, help="convert and serve this .keras file instead of the shipped model"
+        "--keras-model",
+        type=Path,
+        help="convert and serve this .keras or HDF5 file or SavedModel folder instead of the shipped model",
     )
     return parser.parse_args()
 
