@@ -20,6 +20,7 @@ _MAX_UNPACKED = 1 << 26  # bytes of an archive that are unpacked for its list of
 _MAX_NAMES = 2000  # of a folder or an archive
 _LISTED = 6  # names in a message
 _MODEL_NAME = re.compile(r"(.*\.(keras|h5|hdf5|hdf|onnx|tflite|pt|pth)|(.*/)?saved_model\.pb)", re.IGNORECASE)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # characters that no text has
 _LFS = b"version https://git-lfs.github.com/spec/"
 _TFLITE, _PICKLE = b"TFL3", re.compile(rb"\x80[\x02-\x05]")
 _TORCH_PICKLE = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # torch.serialization.MAGIC_NUMBER, pickled
@@ -198,14 +199,13 @@ def _text(path: Path, start: bytes) -> str | None:
         return f"a web page{shown}, not a model: the download went wrong; download the file itself"
     if text[:1] in (b"{", b"["):
         return _json(path)
-    try:
-        start.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(start) - 3:  # not just cut in the middle of a character
-            return None
     if start.startswith(b"model_checkpoint_path:"):
         return f"the list of a TensorFlow checkpoint: weights without the network; {_WEIGHTS}"
-    return None if b"\x00" in start else "a text file, not a model"
+    try:
+        start[:-3].decode("utf-8")  # the end may be in the middle of a character
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROL.search(start) else "a text file, not a model"
 
 
 def _json(path: Path) -> str:

@@ -104,18 +104,17 @@ def _from_legacy(config: dict[str, Any]) -> Any:
 
 def _reason(file: ModelFile, message: str) -> str:
     """Keras' message of many lines as one line."""
-    custom = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:?|Unknown object:?) '([^']*)'", message)
-    if custom:
-        return own_layer(custom[1])
     inner = re.findall(r"Exception encountered: (.*)", message)
     reason = one_line(inner[-1] if inner else message)
-    by = f"written by Keras {file.keras}, " if file.keras else ""
     if _numbers(file.keras) > _numbers(keras.__version__):
         return (
-            f"{by}which is newer than {keras.__version__}, the one here, and cannot be loaded ({reason}); "
-            "update this program, or save the model with an older Keras"
+            f"written by Keras {file.keras}, which is newer than {keras.__version__}, the one here, and cannot be "
+            f"loaded ({reason}); update this program, or save the model with an older Keras"
         )
-    return f"{by}cannot be loaded: {reason}"
+    custom = re.search(r"Could not locate (?:class|function) '([^']*)'", message)
+    if custom:
+        return own_layer(custom[1])
+    return f"{f'written by Keras {file.keras}, ' if file.keras else ''}cannot be loaded: {reason}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:
