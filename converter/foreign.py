@@ -179,7 +179,7 @@ def _compressed(path: Path, start: bytes) -> str | None:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that ends after ``_MAX_UNPACKED`` bytes."""
+    """A file that raises EOFError at its end, or after ``_MAX_UNPACKED`` bytes: tarfile seeks on and on behind it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
@@ -188,6 +188,8 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(data)
+        if not data:
+            raise EOFError
         return data
 
 
