@@ -45,14 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def prepare_process() -> None:
-    """Set what holds for the process and not for a conversion. Call it before TensorFlow is imported.
-
-    What TensorFlow's C++ code logs goes nowhere, unless ``--debug`` is given: some of it obeys no setting.
-    """
-    if _DEBUG not in sys.argv:
-        sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, errors="backslashreplace")
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+    """Set what holds for the process and not for a conversion. Call it before TensorFlow is imported."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served on CPUs, so they are compared on a CPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors arrive as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -140,9 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--publish-anyway", action="store_true", help="although labelled images say that the description is wrong"
     )
-    parser.add_argument(
-        _DEBUG, action="store_true", help="show what TensorFlow logs, and the trace of an error that is not known"
-    )
+    parser.add_argument(_DEBUG, action="store_true", help="show the trace of an error that is not known")
     return parser
 
 

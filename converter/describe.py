@@ -66,7 +66,8 @@ def describe(model: Path, path: Path, images: Path | None, tell: Callable[[str],
 
 def _network(file: ModelFile) -> tuple[Network, Selection, list[str]]:
     """The model; of several outputs the one with the most numbers, and what was chosen in that way."""
-    selection, chosen = Selection(), []
+    selection = Selection()
+    chosen: list[str] = []
     while True:
         try:
             return read_network(file, selection), selection, chosen

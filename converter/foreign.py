@@ -9,9 +9,9 @@ import re
 import tarfile
 import zlib
 from bz2 import BZ2File
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
 
 SAVE = "save the model with model.save('MODEL.keras') in the Keras that trained it"
 _BEGINNING = 4096  # bytes
@@ -36,7 +36,11 @@ _SIGNATURES = {
     b"Rar!": "a RAR archive; unpack it and give the model inside",
 }
 # Compressed files, and what unpacks them.
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": BZ2File, b"\xfd7zXZ\x00": lzma.open}
+_COMPRESSED: dict[bytes, Callable[[Path, Literal["rb"]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": BZ2File,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 
 
 def beginning(path: Path) -> bytes:
