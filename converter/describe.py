@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from converter.errors import ConversionError, SeveralError
 from converter.head import Head
 from converter.labelled import class_folders, labelled
 from converter.load import read_network
-from converter.model_file import ModelFile, look_at
+from converter.model_file import Form, ModelFile, look_at
 from converter.network import Network, Selection
 
 _ANY_SIZE = 224  # pixels, for a model that takes images of any size: what keras.applications' networks are made for
@@ -138,10 +138,19 @@ def _scaling(file: ModelFile, head: Head) -> tuple[str, str, bool]:
     """The scaling, why, and whether that is a guess."""
     if head.scales:
         return "none", "the model scales inside", False
-    family = backbone(layer_names(file.config))
+    family = backbone(_layer_names(file, head))
     if family and family.scaling != "none":
         return family.scaling, f"what {family.name} of keras.applications expects; check that it was trained so", True
     return _MOST_COMMON, "the most common where a model has none inside; check what its training did", True
+
+
+def _layer_names(file: ModelFile, head: Head) -> Iterable[str]:
+    if file.form is not Form.SAVED_MODEL:
+        return layer_names(file.config)
+    from converter.tf_graph import GraphHead
+
+    nodes = head.graph_def.node if isinstance(head, GraphHead) else ()
+    return {part for node in nodes for part in node.name.split("/")}
 
 
 def _improved(

@@ -11,7 +11,7 @@ import zlib
 from bz2 import BZ2File
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 SAVE = "save the model with model.save('MODEL.keras') in the Keras that trained it"
 _BEGINNING = 4096  # bytes
@@ -36,7 +36,7 @@ _SIGNATURES = {
     b"Rar!": "a RAR archive; unpack it and give the model inside",
 }
 # Compressed files, and what unpacks them.
-_COMPRESSED: dict[bytes, Callable[[Path, Literal["rb"]], Any]] = {
+_COMPRESSED: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": BZ2File,
     b"\xfd7zXZ\x00": lzma.open,

@@ -140,6 +140,8 @@ def test_a_damaged_file(tmp_path, capsys, damage, message):
         ('{"class_names": ["a", "b", "c", "d"], "metrics": {"loss": NaN}}', "not JSON compliant"),
         ('{"class_names": ["a", "b", "c", "\\ud800"]}', "surrogates not allowed"),
         (b"\xff\xfe", "not readable as JSON"),
+        ('{"class_names": ["a", "b", "c", "d"], "source": "tumour"}', "source must be an object"),
+        ('{"class_names": ["a", "b", "c", "d"], "source": {"output": 1}}', "source.output must be a name"),
     ],
 )
 def test_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
@@ -196,12 +198,23 @@ def test_a_model_whose_scaling_is_unknown_is_converted_with_a_warning(tmp_path, 
 
 
 def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):
-    source = write(tmp_path / "in", scalling="tf", image={"filter": "nearest"})
+    source = write(tmp_path / "in", scalling="tf", image={"filter": "nearest"}, source={"outputs": "a"})
     assert main([str(source), str(tmp_path / "models"), "--keep-variables"]) == 0
     error = capsys.readouterr().err
     assert "scalling is no field of model metadata" in error
     assert "image.filter is no field of model metadata" in error
+    assert "source.outputs is no field of model metadata" in error
     assert (tmp_path / "models" / "brain-tumor" / "1" / "variables").is_dir()
+
+
+def test_an_error_that_nobody_expected_is_one_line_unless_its_trace_is_wanted(tmp_path, capsys):
+    """A configuration as deep as this exhausts Python's stack where it is looked at."""
+    source = write(tmp_path / "in")
+    with zipfile.ZipFile(source, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("config.json", '{"config": ' * 900 + "{}" + "}" * 900)
+    assert "an error that the converter does not know, RecursionError" in convert(tmp_path, capsys, source)
+    with pytest.raises(RecursionError):
+        main([str(source), str(tmp_path / "out"), "--debug"])
 
 
 @pytest.mark.parametrize(
