@@ -18,7 +18,8 @@ from converter.layer_copy import copy_layer
 
 _PROBES = 4  # images that show whether an end without a named activation gives probabilities
 _PROBE_SIDE = 64  # pixels, where the model takes images of any size
-_SAME_VALUES = (
+_NO_SCALING = (
+    keras.layers.BatchNormalization,
     keras.layers.CenterCrop,
     keras.layers.Concatenate,
     keras.layers.Cropping2D,
@@ -72,13 +73,13 @@ class KerasHead(Head):
     def scales(self) -> bool | None:
         """Whether anything changes the pixels' values before the first layer with a kernel; None without such a layer.
 
-        Padding, cropping, pooling and a change of shape leave the values as they are.
+        Padding, cropping, pooling and a change of shape leave them as they are, and batch normalization takes any.
         """
         first = next((node for node in self.graph.nodes if _has_kernel(node.operation)), None)
         if first is None:
             return None
         before = self.graph.ancestors(*first.inputs.values())
-        return not all(isinstance(node.operation, _SAME_VALUES) for node in before)
+        return not all(isinstance(node.operation, _NO_SCALING) for node in before)
 
     def folded(self) -> tuple["KerasHead", int]:
         """The same head with batch normalizations merged into the layers before them, and the number of them."""

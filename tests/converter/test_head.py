@@ -6,6 +6,7 @@ from keras import layers
 
 from converter.errors import ConversionError
 from converter.keras_head import has_exact_activation_maps
+from converter.network import KerasNetwork
 
 
 def model(head, size=(16, 18)):
@@ -68,3 +69,29 @@ def test_the_model_is_saved_as_before(tmp_path):
 def test_a_model_with_another_end_is_an_error():
     with pytest.raises(ConversionError, match="must end in a softmax"):
         has_exact_activation_maps(model(lambda x: layers.Dense(3, activation="sigmoid")(layers.Flatten()(x))))
+
+
+@pytest.mark.parametrize(
+    "before, scales",
+    [
+        (layers.Identity(), False),
+        (layers.ZeroPadding2D(), False),
+        (layers.BatchNormalization(), False),
+        (layers.SeparableConv2D(3, 3), False),
+        (layers.SpectralNormalization(layers.Conv2D(3, 3)), False),
+        (layers.Rescaling(1 / 255), True),
+        (layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 2.0, 3.0]), True),
+        (lambda pixels: pixels / 127.5 - 1, True),
+        (lambda pixels: layers.Concatenate()([pixels, pixels]), False),
+    ],
+)
+def test_whether_a_model_scales_inside(before, scales):
+    pixels = keras.Input((16, 18, 3))
+    built = keras.Model(pixels, softmax(layers.Conv2D(4, 3)(before(pixels))))
+    assert KerasNetwork(built, {}).head(16, 18).scales is scales
+
+
+def test_a_model_without_kernels_says_nothing_about_scaling():
+    pixels = keras.Input((16, 18, 3))
+    model = keras.Model(pixels, layers.Softmax()(layers.GlobalAveragePooling2D()(pixels)))
+    assert KerasNetwork(model, {}).head(16, 18).scales is None
