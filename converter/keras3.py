@@ -72,9 +72,8 @@ def selected(model: keras.Model, selection: Selection, origin: Mapping[str, str]
 def _model(file: ModelFile, folder: Path) -> Any:
     config = mended(file.config)
     if file.form is Form.HDF5:
-        with open_hdf5(file.path):  # checks what it declares
-            link = folder / "model.h5"  # Keras goes by the suffix
-            link.symlink_to(file.path.resolve())
+        link = folder / "model.h5"  # Keras goes by the suffix
+        link.symlink_to(file.path.resolve())
         model = _from_legacy(config)
         model.load_weights(link)
         return model
@@ -89,7 +88,7 @@ def _model(file: ModelFile, folder: Path) -> Any:
             with archive.open(weights) as packed, (folder / weights).open("wb") as unpacked:
                 shutil.copyfileobj(packed, unpacked)
     if weights.endswith(".h5"):
-        with open_hdf5(folder / weights):
+        with open_hdf5(folder / weights):  # checks it
             pass
     return keras.saving.load_model(folder, compile=False, safe_mode=True)
 

@@ -5,6 +5,8 @@ Looking costs little whatever the file is: its beginning, an archive's list of n
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +30,7 @@ _MAX_CONFIG = 1 << 26  # bytes; a large model's configuration has a few hundred 
 _VERSION = re.compile(r"\d[\w.+-]{0,30}")
 _MAX_ENTRIES = 10_000  # of an archive, a folder, or an HDF5 file
 _MAX_RATIO = 200  # unpacked to packed; weights are random numbers, and shrink little
+_REHEARSAL_S, _REHEARSAL_RATE = 30.0, 2e7  # seconds, and bytes a second; a disk reads far more
 _SLACK = 1 << 24  # bytes that may be unpacked whatever the ratio
 # PKZIP's APPNOTE, 4.3.16: the end record's signature and size, the longest comment, and where the counts stand.
 _ZIP_END, _ZIP_END_SIZE, _ZIP_MAX_COMMENT = b"PK\x05\x06", 22, 1 << 16
@@ -201,12 +204,30 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     Raises:
         ConversionError: It does not, or is damaged, also where the block that reads it finds that out.
     """
+    _rehearse(path)
     try:
         with h5py.File(path, "r") as file:
             _check_hdf5(path, file)
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
-        raise ConversionError(f"{path}: {_damage(path, str(error))}") from None
+        raise ConversionError(f"{path}: {_damage(str(error))}") from None
+
+
+def _rehearse(path: Path) -> None:
+    script = Path(__file__).with_name("hdf5_rehearsal.py")
+    command = [sys.executable, "-I", str(script), str(path.resolve()), str(_most(path))]
+    limit = _REHEARSAL_S + path.stat().st_size / _REHEARSAL_RATE
+    try:
+        status = subprocess.run(command, capture_output=True, check=False, timeout=limit).returncode  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise ConversionError(f"{path}: {_damage('it cannot be read to its end')}") from None
+    if status < 0:  # a signal, and no exception
+        raise ConversionError(f"{path}: {_damage('HDF5 cannot read it')}")
+
+
+def _most(path: Path) -> int:
+    """The most bytes that a file of weights can hold."""
+    return _SLACK + _MAX_RATIO * path.stat().st_size
 
 
 def _check_hdf5(path: Path, file: h5py.File) -> None:
@@ -223,11 +244,11 @@ def _check_hdf5(path: Path, file: h5py.File) -> None:
             declared += part.nbytes
 
     file.visititems(check)
-    if declared > _SLACK + _MAX_RATIO * path.stat().st_size:
+    if declared > _most(path):
         raise ConversionError(f"{path}: declares {foreign.amount(declared)} of weights; no model of its size does")
 
 
-def _damage(path: Path, message: str) -> str:
+def _damage(message: str) -> str:
     truncated = re.search(r"truncated file: eof = (\d+).*stored_eof = (\d+)", message)
     if truncated:
         held, whole = (foreign.amount(int(number)) for number in truncated.groups())

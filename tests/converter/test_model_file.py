@@ -138,6 +138,16 @@ def test_a_folder_without_a_model_is_named(tmp_path, names, message):
         look_at(tmp_path)
 
 
+def test_an_hdf5_file_that_ends_the_process_that_reads_it(tmp_path):
+    """One byte makes the attribute's string a sequence of an unknown kind, on which HDF5 crashes."""
+    content = bytearray(hdf5(lambda file: file.attrs.update(model_config="{}", keras_version="3.3.3")))
+    content[content.index(b"keras_version\0\0\0\x19\x01") + 17] = 0xFA
+    path = tmp_path / "model.h5"
+    path.write_bytes(content)
+    with pytest.raises(ConversionError, match=r"an HDF5 file, but damaged \(HDF5 cannot read it\)"):
+        look_at(path)
+
+
 def test_a_path_that_leads_nowhere(tmp_path):
     with pytest.raises(ConversionError, match="no such file or folder"):
         look_at(tmp_path / "model.keras")
