@@ -172,7 +172,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ConversionError(
             f"{path}: begins like a .keras or other zip archive, but is damaged or incomplete "
-            f"({foreign.amount(size)}; {error}); copy or download it again"
+            f"({foreign.amount(size)}; {foreign.one_line(str(error), 80)}); copy or download it again"
         ) from None
 
 
