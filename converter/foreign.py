@@ -123,7 +123,7 @@ def describe_folder(path: Path, names: list[str]) -> str:
     return f"a folder without a model in it ({listed(names) or 'empty'})"
 
 
-_EXPORT = "train or export it there"
+_EXPORT = "train it in Keras, or export it as a SavedModel"
 _WEIGHTS = "build the model in the code that trained it, load the weights, and save it with model.save('MODEL.keras')"
 
 

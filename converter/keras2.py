@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import tensorflow as tf
 
+from converter.configuration import own_layer
 from converter.errors import ConversionError, SeveralError
 from converter.keras2_configuration import check, in_float32
 from converter.network import Network, Selection, choose
@@ -204,6 +205,6 @@ def _reason(message: str) -> str:
         r"(?:Unknown (?:layer|object|\w+ function|\w+)|Could not locate (?:class|function)):? '([^']+)'", message
     )
     if own:
-        return f"holds a custom layer or function, {own[1]}; build the model from Keras' own layers"
+        return own_layer(own[1])
     first = message.strip().splitlines()[0] if message.strip() else "unknown reason"
     return f"cannot be loaded: {first[:_MAX_REASON]}"

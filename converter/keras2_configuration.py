@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from converter.configuration import own_layer
 from converter.errors import ConversionError
 
 _LAMBDAS = ("Lambda", "__lambda__")
@@ -54,7 +55,7 @@ def check(config: Any) -> None:
 
 
 def _own(name: Any) -> ConversionError:
-    return ConversionError(f"holds a custom layer or function, {name}; build the model from Keras' own layers")
+    return ConversionError(own_layer(name))
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

@@ -113,7 +113,7 @@ def _reason(file: ModelFile, message: str) -> str:
     custom = re.search(r"Could not locate (?:class|function) '([^']*)'", message)
     if custom:
         return own_layer(custom[1])
-    return f"{f'written by Keras {file.keras}, ' if file.keras else ''}cannot be loaded: {reason}"
+    return f"cannot be loaded: {reason}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

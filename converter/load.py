@@ -45,9 +45,13 @@ def read_network(file: ModelFile, selection: Selection) -> Network:
     Raises:
         ConversionError: It cannot be read, or is not of a kind that can be converted.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
-        return _read(file, selection)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
+            return _read(file, selection)
+    except ConversionError as error:
+        error.args = (f"{file.path} ({file.kind}): {str(error).removeprefix(f'{file.path}: ')}",)
+        raise
 
 
 def _read(file: ModelFile, selection: Selection) -> Network:
@@ -55,10 +59,7 @@ def _read(file: ModelFile, selection: Selection) -> Network:
         from converter import saved_model_folder
 
         return saved_model_folder.read(file.path, selection)
-    try:
-        configuration.check(file.config)
-    except ConversionError as error:
-        raise ConversionError(f"{file.path}: {error}") from None
+    configuration.check(file.config)
     if not file.is_keras_2:
         return keras3.read(file, selection)
     from converter import keras2  # with tf-keras, which only some have

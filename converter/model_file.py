@@ -62,6 +62,11 @@ class ModelFile:
     config: dict[str, Any]
 
     @property
+    def kind(self) -> str:
+        """What it is and who wrote it, such as "HDF5 of Keras 2.15.0"."""
+        return f"{self.form}{_by(self.keras)}"
+
+    @property
     def is_keras_2(self) -> bool:
         """Whether Keras 2, or the Keras before it, wrote the file; of a file that does not say, by its input."""
         return self.keras.startswith(("1.", "2.")) or (not self.keras and _has_key(self.config, "batch_input_shape"))

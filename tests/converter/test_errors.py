@@ -66,7 +66,10 @@ def custom_model(tmp_path):
             lambda path: save(path, lambda x: pooled(x, my_activation)),
             "holds a custom layer or function, my_activation",
         ),
-        (custom_model, "is a subclassed model, MyModel, whose code"),
+        (
+            custom_model,
+            rf"model\.keras \(\.keras of Keras {re.escape(keras.__version__)}\): is a subclassed model, MyModel, whose code",
+        ),
         (lambda path: save(path, lambda x: pooled(x, "sigmoid")), r"ends in dense\w* \(sigmoid\); it must end in"),
         (lambda path: save(path, lambda x: pooled(x, "relu")), r"\(relu\)"),
         (lambda path: save(path, lambda x: layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1)(x))), "must end in"),
