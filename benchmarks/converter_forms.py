@@ -77,8 +77,8 @@ def convert(backbone: str, folder: str) -> None:
     import keras
 
     from brain_tumor.metadata import ImageSpec, ModelMetadata
-    from converter.network import KerasNetwork
-    from converter.saved_model import write_saved_model
+    from converter.read.network import KerasNetwork
+    from converter.write.saved_model import write_saved_model
     from tests.converter.small_models import classifier, randomise
 
     module, side = BACKBONES[backbone]

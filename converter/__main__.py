@@ -62,7 +62,7 @@ def _failed(message: str) -> int:
 
 def _convert(arguments: argparse.Namespace) -> None:
     from converter.convert import Job, convert
-    from converter.description import default_path
+    from converter.read.description import default_path
 
     job = Job(
         model=arguments.model,
@@ -88,7 +88,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 def _describe(arguments: argparse.Namespace) -> None:
     from converter.describe import describe, report
-    from converter.description import default_path
+    from converter.read.description import default_path
 
     path = arguments.metadata or default_path(arguments.model)
     draft = describe(arguments.model, path, arguments.verify_with, _tell)

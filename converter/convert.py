@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
+from converter.check.plausibility import check_on_labelled, description_warnings
+from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.errors import ConversionError
-from converter.head import Head
-from converter.load import Source, load
-from converter.plausibility import check_on_labelled, description_warnings
-from converter.publish import check_free, new_version
-from converter.saved_model import write_saved_model
-from converter.verify import expected_outputs, supplied_images, synthetic_images, verify
-from converter.warmup import write_warmup
+from converter.graph.head import Head
+from converter.read.load import Source, load
+from converter.write.publish import check_free, new_version
+from converter.write.saved_model import write_saved_model
+from converter.write.warmup import write_warmup
 from serving_api.names import WARMUP_FILE
 
 

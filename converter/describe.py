@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor.metadata import ModelMetadata
-from converter.backbones import backbone
-from converter.checks import compare
-from converter.configuration import layer_names
-from converter.description import SOURCE, Description, placeholders
+from converter.check.checks import compare
+from converter.check.labelled import class_folders, labelled
 from converter.errors import ConversionError, SeveralError
-from converter.head import Head
-from converter.labelled import class_folders, labelled
-from converter.load import read_network
-from converter.model_file import Form, ModelFile, look_at
-from converter.network import Network, Selection
+from converter.graph.head import Head
+from converter.read.backbones import backbone
+from converter.read.configuration import layer_names
+from converter.read.description import SOURCE, Description, placeholders
+from converter.read.load import read_network
+from converter.read.model_file import Form, ModelFile, look_at
+from converter.read.network import Network, Selection
 
 _ANY_SIZE = 224  # pixels, for a model that takes images of any size: what keras.applications' networks are made for
 _MOST_COMMON = "unit"  # scaling, where nothing says another
@@ -147,7 +147,7 @@ def _scaling(file: ModelFile, head: Head) -> tuple[str, str, bool]:
 def _layer_names(file: ModelFile, head: Head) -> Iterable[str]:
     if file.form is not Form.SAVED_MODEL:
         return layer_names(file.config)
-    from converter.tf_graph import GraphHead
+    from converter.graph.tf_graph import GraphHead
 
     nodes = head.graph_def.node if isinstance(head, GraphHead) else ()
     return {part for node in nodes for part in node.name.split("/")}

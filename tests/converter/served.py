@@ -8,11 +8,11 @@ import numpy as np
 
 from brain_tumor.contract import ACTIVATION_MAPS, PROBABILITIES
 from brain_tumor.metadata import ImageSpec, ModelMetadata
-from converter.head import Head
-from converter.network import Network
-from converter.saved_model import write_saved_model
-from converter.scaling import network_input
-from converter.verify import expected_outputs, synthetic_images, verify
+from converter.check.verify import expected_outputs, synthetic_images, verify
+from converter.graph.head import Head
+from converter.graph.scaling import network_input
+from converter.read.network import Network
+from converter.write.saved_model import write_saved_model
 from tests.converter.compare import TOLERANCE, by_openvino, by_tensorflow
 from tests.converter.compare import synthetic_images as other_images
 

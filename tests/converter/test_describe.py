@@ -7,8 +7,8 @@ import pytest
 from keras import layers
 
 from converter.__main__ import main
-from converter.backbones import backbone
-from converter.description import default_path
+from converter.read.backbones import backbone
+from converter.read.description import default_path
 from tests.converter.small_models import build_keras
 
 

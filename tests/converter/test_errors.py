@@ -68,7 +68,7 @@ def custom_model(tmp_path):
         ),
         (
             custom_model,
-            rf"model\.keras \(\.keras of Keras {re.escape(keras.__version__)}\): is a subclassed model, MyModel, whose code",
+            rf"\(\.keras of Keras {re.escape(keras.__version__)}\): is a subclassed model, MyModel, whose code",
         ),
         (lambda path: save(path, lambda x: pooled(x, "sigmoid")), r"ends in dense\w* \(sigmoid\); it must end in"),
         (lambda path: save(path, lambda x: pooled(x, "relu")), r"\(relu\)"),

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
+from converter.check.verify import synthetic_images
 from converter.convert import Job, convert
-from converter.verify import synthetic_images
 from tests.converter.compare import TOLERANCE, by_keras, softmax
 from tests.training.configurations import configuration
 from tests.training.pretrained import StandIn, stand_in

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.keras_head import has_exact_activation_maps
+from converter.graph.keras_head import has_exact_activation_maps
 
 
 def activation_maps(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:

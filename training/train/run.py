@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from brain_tumor.atomic import atomic_file, write_json
 from brain_tumor.metadata import MetadataError, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
-from converter.float32 import float32_copy
-from converter.keras_head import has_exact_activation_maps
+from converter.graph.float32 import float32_copy
+from converter.graph.keras_head import has_exact_activation_maps
 from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.data.reading import read

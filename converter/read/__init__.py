@@ -1,0 +1,1 @@
+"""A model as people have it, of any format, and its description."""

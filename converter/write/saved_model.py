@@ -1,0 +1,158 @@
+"""The SavedModel: one plain graph for both signatures, with the weights as constants or as variables.
+
+It is a graph in the style of TensorFlow 1, without functions or objects. TensorFlow Serving runs it as it is, OpenVINO
+reads it without TensorFlow, and the metadata can be found by parsing the protobuf.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from brain_tumor import contract
+from brain_tumor.metadata import ENERGY, ModelMetadata
+from converter.errors import ConversionError
+from converter.graph.head import Head
+from converter.graph.scaling import network_input
+
+_V1 = tf.compat.v1
+_SCHEMA_VERSION = 1  # of saved_model.pb; source: tensorflow/python/saved_model/constants.py
+
+
+def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep_variables: bool) -> None:
+    """Write ``saved_model.pb``, and the variables if they are kept, into an existing folder.
+
+    Args:
+        folder: The folder to write into.
+        head: The converted model.
+        metadata: The complete metadata: it goes into the graph, and its size and temperature are built in.
+        keep_variables: Leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
+            freezing them to constants, which runs faster.
+
+    Raises:
+        ConversionError: Weights are to be kept, and the model has them as constants.
+    """
+    weights = head.weights
+    if keep_variables and not weights:
+        raise ConversionError("--keep-variables is for Keras 3 models; this model's weights are constants of its graph")
+    traced = _trace(head, metadata, weights)
+    # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
+    arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
+    with tf.Graph().as_default() as graph:
+        images = _V1.placeholder(tf.uint8, (None, metadata.image.height, metadata.image.width, 3), name=contract.IMAGES)
+        saver, variables = None, []
+        if keep_variables:
+            variables = [
+                _V1.Variable(tf.zeros(array.shape, array.dtype), use_resource=True, name=name) for name, array in arrays
+            ]
+            saver = _V1.train.Saver(variables)
+            tensors = [variable.read_value() for variable in variables]
+        else:
+            tensors = [tf.constant(array, name=name) for name, array in arrays]
+        outputs = _imported(traced, [_guarded(images), *tensors])
+        describe = {contract.METADATA: tf.constant(metadata.to_json(), name=contract.METADATA)}
+        signatures = {
+            contract.PREDICT_SIGNATURE: _signature({contract.IMAGES: images}, outputs),
+            contract.DESCRIBE_SIGNATURE: _signature({}, describe),
+        }
+        meta_graph = _V1.train.export_meta_graph(
+            graph=graph,
+            saver_def=saver.as_saver_def() if saver else None,
+            clear_devices=True,
+            strip_default_attrs=True,  # an older server does not know a newer attribute, even at its default
+        )
+    meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
+    for name, signature in signatures.items():
+        meta_graph.signature_def[name].CopyFrom(signature)
+    saved_model = saved_model_pb2.SavedModel(saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[meta_graph])
+    (folder / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
+    if saver:
+        # The graph's own save operation would need a session that holds the values.
+        (folder / "variables").mkdir()
+        tf.raw_ops.SaveV2(
+            prefix=str(folder / "variables" / "variables"),
+            tensor_names=[variable.op.name for variable in variables],
+            shape_and_slices=[""] * len(variables),
+            tensors=[array for _, array in arrays],
+        )
+
+
+def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -> Any:
+    """The model as a concrete function.
+
+    It takes the images, uint8 (batch, height, width, 3), and the weights' values, and returns the outputs by name.
+    """
+
+    def predict(images: tf.Tensor, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        mapping = list(zip(weights, values, strict=True))
+        with tf.name_scope("model"), keras.StatelessScope(state_mapping=mapping):
+            return _outputs(head, metadata, images)
+
+    images = tf.TensorSpec((None, metadata.image.height, metadata.image.width, 3), tf.uint8)
+    values = [tf.TensorSpec(weight.shape, weight.dtype) for weight in weights]
+    return tf.function(predict, input_signature=[images, values], autograph=False).get_concrete_function()
+
+
+def _outputs(head: Head, metadata: ModelMetadata, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    logits, maps = head.run(network_input(images, head.channels, metadata.scaling, head.dtype))
+    highest = tf.reduce_max(logits, axis=-1)
+    score = -highest
+    if head.ood_score == ENERGY:
+        # -logsumexp(logits), without overflow (Liu et al. 2020, https://arxiv.org/abs/2010.03759).
+        score -= tf.math.log(tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=-1))
+    outputs = {
+        contract.PROBABILITIES: tf.nn.softmax(logits / metadata.temperature),
+        contract.OUT_OF_DISTRIBUTION: score,
+    }
+    return outputs if maps is None else outputs | {contract.ACTIVATION_MAPS: maps}
+
+
+def _guarded(images: tf.Tensor) -> tf.Tensor:
+    """The images, after operations that fail for a wrong shape.
+
+    TensorFlow Serving does not compare their shape with the signature's: a model that pools would predict for any size,
+    and an empty batch would fail with an error about something else.
+    """
+    shaped = tf.ensure_shape(images, images.shape, name="guard_shape")
+    message = tf.constant("images must hold at least one image")
+    some = tf.raw_ops.Assert(condition=tf.shape(images)[0] > 0, data=[message], name="guard_batch")
+    with tf.control_dependencies([some]):
+        return tf.identity(shaped)
+
+
+def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Put a traced function into the default graph, with only the nodes that its outputs need.
+
+    Args:
+        traced: A concrete function that returns a dictionary.
+        arguments: The tensors of the default graph that it is applied to.
+
+    Returns:
+        The outputs; each tensor has the name of its key.
+    """
+    outputs = traced.structured_outputs
+    nodes = [tensor.op.name for tensor in outputs.values()]
+    inputs = dict(zip((tensor.name for tensor in traced.inputs), arguments, strict=False))
+    for value, placeholder in traced.graph.captures:  # constants that a layer keeps outside its weights
+        inputs[placeholder.name] = tf.constant(value.numpy())
+    graph_def = _V1.graph_util.extract_sub_graph(traced.graph.as_graph_def(), nodes)
+    needed = {f"{node.name}:0" for node in graph_def.node}  # a layer may own a weight that it does not use
+    kept = [node for node in graph_def.node if f"{node.name}:0" not in inputs]
+    imported = tf.import_graph_def(
+        _V1.GraphDef(node=kept, versions=graph_def.versions, library=graph_def.library),
+        input_map={name: tensor for name, tensor in inputs.items() if name in needed},
+        return_elements=[tensor.name for tensor in outputs.values()],
+        name="",
+    )
+    return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, imported, strict=True)}
+
+
+def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Any:
+    information = _V1.saved_model.build_tensor_info
+    return _V1.saved_model.build_signature_def(
+        {name: information(tensor) for name, tensor in inputs.items()},
+        {name: information(tensor) for name, tensor in outputs.items()},
+        _V1.saved_model.signature_constants.PREDICT_METHOD_NAME,
+    )
