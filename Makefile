@@ -69,7 +69,7 @@ CODE := brain_tumor serving_api training converter gateway model-server/portable
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path.keras converts and serves your own
+run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path converts and serves your own
 	@exec .venv/bin/python -m scripts.serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
 	  $(if $(GRPC_PORT),--grpc-port $(GRPC_PORT)) $(if $(REST_PORT),--rest-port $(REST_PORT)) \
 	  $(if $(MODEL),--keras-model "$(MODEL)")
