@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brain_tumor.contract import MODEL_NAME
-from converter.errors import ConversionError
+from converter.errors import ConversionError, one_line
 
 _FAILED = 1
 _INTERRUPTED = 128 + signal.SIGINT  # the status that a shell gives
-_MAX_REASON = 200  # characters of an unexpected error's message
 _DEBUG = "--debug"
 
 
@@ -36,9 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last resort: whatever the file is, its owner gets a sentence
         if arguments.debug:
             raise
-        reason = " ".join(str(error).split())[:_MAX_REASON]
         return _failed(
-            f"{arguments.model}: an error that the converter does not know, {type(error).__name__}: {reason}; "
+            f"{arguments.model}: an error that the converter does not know, {type(error).__name__}: {one_line(error)}; "
             f"{_DEBUG} shows where it comes from"
         )
     return 0
@@ -78,7 +76,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     report = convert(job, tell=_tell)
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"folded {report.folded} batch normalizations")
+    if report.folded:
+        print(f"folded {report.folded} batch normalizations")
     print(
         f"activation maps: {'yes' if report.metadata.explains else 'no, the head is not pooling and one dense layer'}"
     )

@@ -14,7 +14,7 @@ from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
 from converter.check.plausibility import check_on_labelled, description_warnings
 from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
-from converter.errors import ConversionError
+from converter.errors import ConversionError, one_line
 from converter.graph.head import Head
 from converter.read.load import Source, load
 from converter.write.publish import check_free, new_version
@@ -64,7 +64,7 @@ class Report:
         warnings: What the user should look at, a sentence each.
         size: The size of the published version, in bytes.
         seconds: How long the conversion took.
-        difference: The largest difference in probability from the Keras model.
+        difference: The largest difference in probability from the model itself.
         images: The number of images that the two were compared on.
     """
 
@@ -106,7 +106,7 @@ def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report
             (folder / contract.METADATA_ASSET).write_text(metadata.to_json(), encoding="utf-8")
             write_warmup(folder / WARMUP_FILE, metadata)
         except tf.errors.OpError as error:
-            raise ConversionError(f"cannot write {job.target}: {error.message}") from error
+            raise ConversionError(f"cannot write {job.target}: {one_line(error)}") from error
         difference = verify(folder, expected, head, metadata, images)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Report(

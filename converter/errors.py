@@ -1,6 +1,9 @@
-"""The one error that ends a conversion when its input, and not the converter, is at fault."""
+"""The one error that ends a conversion when its input, and not the converter, is at fault, and its one line."""
 
 from collections.abc import Sequence
+
+_LONGEST = 200  # characters of another library's message
+_SAYS_NOTHING = ("", "Graph execution error:")  # TensorFlow's first line
 
 
 class ConversionError(Exception):
@@ -21,3 +24,10 @@ class SeveralError(ConversionError):
         )
         self.part = part
         self.names = tuple(names)
+
+
+def one_line(error: Exception | str, longest: int = _LONGEST) -> str:
+    """What another library's error says, as part of a line."""
+    message = str(getattr(error, "message", error))
+    lines = (" ".join(line.split()) for line in message.splitlines())
+    return next((line[:longest] for line in lines if line not in _SAYS_NOTHING), "unknown reason")

@@ -1,4 +1,4 @@
-"""The written SavedModel, loaded again and compared with the Keras model, before it may be served."""
+"""The written SavedModel, loaded again and compared with the model itself, before it may be served."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,7 @@ def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata
     ordered = np.sort(probabilities, -1)
     clear = ordered[:, -1] - ordered[:, -2] > PROBABILITY_TOLERANCE  # else rounding may decide the class
     if (outputs[contract.PROBABILITIES].argmax(-1) != probabilities.argmax(-1))[clear].any():
-        raise ConversionError("the SavedModel predicts another class than the Keras model; nothing was published")
+        raise ConversionError("the SavedModel predicts another class than the model itself; nothing was published")
     return difference
 
 
@@ -146,7 +146,7 @@ def _compare(what: str, actual: NDArray[np.float64], expected: NDArray[np.float6
     difference = float(np.abs(actual - expected).max())
     if difference > tolerance:
         raise ConversionError(
-            f"the SavedModel and the Keras model differ by {difference:.1e} in {what}, "
+            f"the SavedModel and the model itself differ by {difference:.1e} in {what}, "
             f"more than {tolerance:.1e}; nothing was published"
         )
     return difference

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, one_line
 from converter.graph.head import Head, Output, are_probabilities, unknown_end
 from converter.graph.tf_batch import for_any_batch
 from converter.graph.tf_freeze import node_of
@@ -23,7 +23,6 @@ _ADDITIONS = ("BiasAdd", "Add", "AddV2")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 _PADDINGS = ("Pad", "PadV2", "MirrorPad")
 _PROBES = 4  # images that show whether the graph takes any number of them, and whether it gives probabilities
-_MAX_REASON = 200  # characters of TensorFlow's message
 _IMAGE_AXES = {1, 2}  # of (batch, height, width, channel)
 
 
@@ -154,8 +153,7 @@ def _probe(end: Any, pixels: Any, batch: int) -> NDArray[np.float64]:
 def _cannot_compute(error: Exception, batch: int, height: int, width: int) -> str:
     if batch > 0:
         return f"the graph depends on its batch size of {batch}; save the model with a batch size of None"
-    reason = str(getattr(error, "message", error)).strip().splitlines()[0]
-    return f"the model cannot be computed for images of {height} x {width} pixels: {reason[:_MAX_REASON]}"
+    return f"the model cannot be computed for images of {height} x {width} pixels: {one_line(error)}"
 
 
 def _kind(end: Any, sample: NDArray[np.float64]) -> tuple[Output, Any]:

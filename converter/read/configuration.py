@@ -6,6 +6,7 @@ what another version of Keras wrote fails.
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,15 +14,23 @@ from converter.errors import ConversionError
 from converter.graph.inactive import INACTIVE
 from converter.read.backbones import backbone, of_module
 
-_KERAS = ("keras", "tf_keras", "builtins", "tensorflow")
+_KERAS = ("keras", "tf_keras", "builtins")
+_LAMBDAS = {"Lambda", "__lambda__"}
+_OUTSIDE = {
+    *("TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),  # their vocabulary may be a file's name
+}
+# Where Keras' own functions that compute are; others download and delete files.
+_FUNCTIONS = re.compile(r"builtins|(tf_)?keras(\.src)?\.(activations|initializers|ops|regularizers|constraints)(\..*)?")
 _MODELS = ("Functional", "Model", "Sequential")
+_BUILD = "build the model from Keras' own layers that compute"
 _EXPORT = "or export it where its code is, model.export('FOLDER'), and convert that folder"
 
 
 def layer_names(config: Any) -> Iterator[str]:
     """The names of all layers and models in a configuration."""
-    for part in _objects(config):
-        name = part["config"].get("name")
+    for part in objects(config):
+        name = part["config"].get("name") if isinstance(part.get("config"), dict) else None
         if isinstance(name, str):
             yield name
 
@@ -32,20 +41,34 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         ConversionError: A layer is of one of these kinds; the message names it.
     """
-    for part in _objects(config):
-        if "Lambda" in (part["class_name"], part.get("registered_name")) or part["class_name"] == "__lambda__":
+    for part in objects(config):
+        name = str(part["class_name"])
+        own_names = {known.rsplit(">", 1)[-1] for known in (name, str(part.get("registered_name")))}
+        if own_names & _LAMBDAS:
             raise ConversionError(_lambda_layer(part, config))
+        if own_names & _OUTSIDE:
+            raise ConversionError(f"holds a {name} layer, which reads other files or runs other code; {_BUILD}")
         if not _is_keras(part):
-            name = part["class_name"]
             if part is config:
                 raise ConversionError(
                     f"is a subclassed model, {name}, whose code is not in the file; build it from Keras' own layers "
                     f"(keras.Model(inputs, outputs)), {_EXPORT}"
                 )
-            raise ConversionError(own_layer(name))
+            raise ConversionError(own_layer(part["config"] if name == "function" else name))
 
 
-def own_layer(name: str) -> str:
+def objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a configuration that names a class, outermost first."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from objects(part)
+
+
+def own_layer(name: Any) -> str:
     """What to say about a layer, or a function, that is not Keras' own."""
     return (
         f"holds a custom layer or function, {name}, whose code is not in the file; build the model from Keras' own "
@@ -103,16 +126,19 @@ def _without_arguments(node: Any) -> Any:
 
 def _is_keras(part: dict[str, Any]) -> bool:
     """Whether a class is Keras' own; the oldest files do not say, and count as Keras' until loading fails."""
-    module, registered = part.get("module"), part.get("registered_name")
-    if isinstance(module, str) and module.split(".", 1)[0] not in _KERAS:
+    name, module, registered = str(part["class_name"]), part.get("module"), part.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
         return False
-    return not (isinstance(registered, str) and ">" in registered)
+    if name == "function":
+        return module is None or bool(_FUNCTIONS.fullmatch(str(module)))
+    # A class of a module is one of its own names; those of functions and of imported modules begin with a small letter.
+    return module is None or (str(module).split(".", 1)[0] in _KERAS and bool(re.fullmatch(r"[A-Z_]\w*", name)))
 
 
 def _lambda_layer(part: dict[str, Any], config: dict[str, Any]) -> str:
     refusal = "holds a Lambda layer, which is code and not loaded"
-    function = part["config"].get("function", part["config"])
-    module = str(part["config"].get("module", ""))
+    inner = part["config"] if isinstance(part.get("config"), dict) else {}
+    function, module = inner.get("function", inner), str(inner.get("module", ""))
     if "preprocess_input" not in _text_of(function):
         return f"{refusal}; build the model from Keras' own layers, {_EXPORT}"
     family = of_module(module) or backbone(layer_names(config))
@@ -141,12 +167,3 @@ def _text_of(function: Any) -> str:
 
 def _is_object(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("class_name"), str) and isinstance(part.get("config"), dict)
-
-
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Every serialised object in a configuration, outermost first."""
-    if _is_object(config):
-        yield config
-    parts = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
-    for part in parts:
-        yield from _objects(part)

@@ -64,11 +64,6 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(every[:_LISTED]) + (f" and {len(every) - _LISTED} more" if len(every) > _LISTED else "")
 
 
-def one_line(message: str, longest: int = 200) -> str:
-    """The first line of another library's message."""
-    return next((line.strip()[:longest] for line in message.splitlines() if line.strip()), "unknown reason")
-
-
 def names_in(folder: Path) -> list[str]:
     """The names in a folder, sorted; of very many, some."""
     names = []

@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import tensorflow as tf
 
-from converter.errors import ConversionError, SeveralError
+from converter.errors import ConversionError, one_line
 from converter.graph.tf_freeze import check_harmless, frozen_function
 from converter.graph.tf_graph import GraphHead, find_head
 from converter.quiet import quiet
 from converter.read.configuration import own_layer
 from converter.read.keras2_configuration import check, in_float32
-from converter.read.network import Network, Selection, choose
+from converter.read.model_file import CONFIG, METADATA, Form, ModelFile, unpacked_weights
+from converter.read.network import Network, Selection, check_shapes, choose, needs_all_inputs, refuse_signature
 
 TF_KERAS = "2.20.1"  # as in the Pipfile
-_MAX_REASON = 200  # characters of another library's message
-_CONFIG, _METADATA = "config.json", "metadata.json"  # in a .keras archive
 _DEFAULT_SIDE = 64  # pixels, where the model takes images of any size and is only looked at
 
 
@@ -88,59 +86,38 @@ class Keras2Network(Network):
         return tf.nest.flatten(self.model(pixels, training=False))[self.index]
 
 
-def read(path: Path, selection: Selection) -> Keras2Network:
+def read(file: ModelFile, selection: Selection) -> Keras2Network:
     """Load a Keras 2 model, after a look at its configuration for what would run code.
 
     Args:
-        path: An HDF5 file, a ``.keras`` archive, or such an archive unpacked into a folder; its name does not matter.
-        selection: Which output is meant.
+        file: A file of any form but ``SAVED_MODEL``.
+        selection: Which input and output are meant.
 
     Raises:
         ConversionError: It cannot be loaded, is not of a kind that can be converted, or tf-keras is not installed.
     """
+    check(file.config)
     try:
-        form, version, config = _configuration(path)
-        check(config)
         with quiet():
-            model = _load(path, form, version)
-            return _network(model, selection, {"format": form, "keras": version})
-    except SeveralError:
-        raise  # it lists what to choose from
-    except ConversionError as error:
-        raise ConversionError(f"{path}: {error}") from None
+            return _network(_load(file), selection, {"format": file.form.value, "keras": file.keras})
+    except (ConversionError, MemoryError, RecursionError):
+        raise
     except Exception as error:  # a broken or hostile file can raise anything in Keras
-        raise ConversionError(f"{path}: {_reason(str(error))}") from None
+        raise ConversionError(_reason(str(error))) from None
 
 
-def _configuration(path: Path) -> tuple[str, str, Any]:
-    """The form of a file, the version of Keras that wrote it, and its configuration."""
-    if path.is_file() and h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            config, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "2")
-        if config is None:
-            raise ConversionError("holds weights alone, without the network; save the whole model with model.save(...)")
-        return "HDF5", _text(version), json.loads(_text(config))
-    with _archived(path) as archive, zipfile.ZipFile(archive) as members:
-        version = json.loads(members.read(_METADATA)).get("keras_version", "2")
-        return ".keras", str(version), json.loads(members.read(_CONFIG))
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _load(path: Path, form: str, version: str) -> Any:
+def _load(file: ModelFile) -> Any:
     try:
         import tf_keras
     except ImportError:
         raise ConversionError(
-            f"{form} of Keras {version}; Keras 2 files are read by tf-keras: run make keras-2 once, "
-            f"or pip install tf-keras=={TF_KERAS} into this environment"
+            f"files of Keras 2 are read by tf-keras: run make keras-2 once, or pip install tf-keras=={TF_KERAS} into "
+            "this environment"
         ) from None
-    if form == "HDF5":
-        model = tf_keras.models.load_model(str(path), compile=False)
+    if file.form is Form.HDF5:
+        model = tf_keras.models.load_model(str(file.path.resolve()), compile=False)
     else:
-        with _archived(path) as archive:
+        with _archived(file) as archive:
             model = tf_keras.models.load_model(str(archive), compile=False, safe_mode=True)
     if not getattr(model, "inputs", None):
         raise ConversionError(
@@ -151,33 +128,27 @@ def _load(path: Path, form: str, version: str) -> Any:
 
 
 @contextlib.contextmanager
-def _archived(path: Path) -> Iterator[Path]:
-    """An archive as tf-keras takes it: by its name."""
-    with tempfile.TemporaryDirectory() as folder:
+def _archived(file: ModelFile) -> Iterator[Path]:
+    """An archive as tf-keras takes it, by its name, with what it needs of it."""
+    with tempfile.TemporaryDirectory(prefix="converter-") as folder:
         archive = Path(folder) / "model.keras"
-        if path.is_dir():
-            with zipfile.ZipFile(archive, "w") as members:
-                for member in path.rglob("*"):
-                    members.write(member, member.relative_to(path))
-        else:
-            archive.symlink_to(path.resolve())
+        weights = unpacked_weights(file, Path(folder))
+        with zipfile.ZipFile(archive, "w") as members:
+            members.writestr(CONFIG, json.dumps(file.config))
+            members.writestr(METADATA, json.dumps({"keras_version": file.keras}))
+            members.write(weights, weights.name)
         yield archive
 
 
 def _network(model: Any, selection: Selection, origin: Mapping[str, str]) -> Keras2Network:
-    if selection.signature is not None:
-        raise ConversionError("source.signature is for a SavedModel; a Keras model has none")
+    refuse_signature(selection)
     image = choose("input", model.input_names, selection.input)
     index = choose("output", model.output_names, selection.output)
     if len(model.inputs) > 1:
         model, index = _with_one_input(model, image, index), 0
-    image, output = model.inputs[0].shape, model.outputs[index].shape
-    if len(image) != 4 or image[3] not in (1, 3):
-        raise ConversionError(f"the model takes {_shape(image)}; it must take (None, height, width, 3)")
-    if len(output) != 2:
-        raise ConversionError(f"the model gives {_shape(output)}; it must give (None, classes)")
+    check_shapes(model.inputs[0].shape, model.outputs[index].shape)
     network = Keras2Network(model, index, origin)
-    function = network.traced(image[1] or _DEFAULT_SIDE, image[2] or _DEFAULT_SIDE)
+    function = network.traced(network.height or _DEFAULT_SIDE, network.width or _DEFAULT_SIDE)
     check_harmless(function.graph.as_graph_def(), function.outputs[0].name)  # before anything is computed
     return network
 
@@ -189,14 +160,7 @@ def _with_one_input(model: Any, image: int, output: int) -> Any:
     try:
         return Model(model.inputs[image], model.outputs[output])
     except ValueError:
-        raise ConversionError(
-            f"the model takes {len(model.inputs)} inputs ({', '.join(model.input_names)}), and one image is all that "
-            "it can be given"
-        ) from None
-
-
-def _shape(shape: Any) -> str:
-    return f"({', '.join(map(str, shape))})"
+        raise needs_all_inputs(model.input_names) from None
 
 
 def _reason(message: str) -> str:
@@ -206,5 +170,4 @@ def _reason(message: str) -> str:
     )
     if own:
         return own_layer(own[1])
-    first = message.strip().splitlines()[0] if message.strip() else "unknown reason"
-    return f"cannot be loaded: {first[:_MAX_REASON]}"
+    return f"cannot be loaded: {one_line(message)}"

@@ -1,17 +1,14 @@
 """What the configuration of a Keras 2 model may hold, looked at before tf-keras builds the model from it.
 
-tf-keras runs a Lambda's byte code, imports modules that a configuration names, and calls any function of TensorFlow's
-API that it names, while it loads a file.
+tf-keras calls any function of TensorFlow's API that a configuration names, while it loads a file.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from converter.errors import ConversionError
-from converter.read.configuration import own_layer
+from converter.read.configuration import objects, own_layer
 
-_LAMBDAS = ("Lambda", "__lambda__")
 _CALLS = ("TFOpLambda", "SlicingOpLambda")  # a function of TensorFlow's API by its name, such as math.multiply
 _METHODS = ("ClassMethod", "InstanceMethod", "InstanceProperty")
 # Functions that compute, of tensors. Others of the API delete files, or run Python.
@@ -24,50 +21,25 @@ _COMPUTES = re.compile(
     r"sqrt|square|squeeze|stack|stop_gradient|strided_slice|subtract|tanh|tensordot|tile|transpose|truediv|unstack|"
     r"where|zeros|zeros_like|reduce_\w+))"
 )
-_KERAS = re.compile(r"(tf_)?keras(\.|$)")
 _POLICIES = ("Policy", "PolicyV1", "DTypePolicy")
 _OTHER_FLOATS = ("float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16")
 
 
 def check(config: Any) -> None:
-    """Refuse a configuration that holds code, or names what is not Keras' own.
+    """Refuse what only Keras 2 would call; ``configuration.check`` has refused what Keras 3 would, too.
 
     Raises:
-        ConversionError: It does; the message names it.
+        ConversionError: A layer is of such a kind; the message names it.
     """
-    model = {key: value for key, value in config.items() if key != "compile_config"}  # not loaded
-    for part in _objects(model):
-        name, module = str(part["class_name"]), part.get("module")
-        if name.rsplit(">", 1)[-1] in _LAMBDAS:
-            raise ConversionError(
-                "holds a Lambda layer, which is code and not loaded; save the model without it, and where it scaled "
-                "the pixels, name that scaling in the description"
-            )
-        inner = part.get("config")
+    for part in objects(config):
+        name, inner = part["class_name"], part.get("config")
         if name == "function":  # Keras' own are plain strings
-            raise _own(inner)
-        named_otherwise = module not in (None, "builtins") and not _KERAS.match(str(module))
-        if named_otherwise or ">" in str(part.get("registered_name")) or name in _METHODS:
-            raise _own(name)
+            raise ConversionError(own_layer(inner))
+        if name in _METHODS:
+            raise ConversionError(own_layer(name))
         function = inner.get("function") if isinstance(inner, dict) else None
         if name in _CALLS and not _COMPUTES.fullmatch(str(function)):
             raise ConversionError(f"calls tf.{function} in a layer; only functions that compute are taken")
-
-
-def _own(name: Any) -> ConversionError:
-    return ConversionError(own_layer(name))
-
-
-def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a configuration that names a class, however deep it lies."""
-    if isinstance(config, dict):
-        if "class_name" in config:
-            yield config
-        for value in config.values():
-            yield from _objects(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _objects(value)
 
 
 def in_float32(model: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import keras
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, one_line
 from converter.graph.float32 import in_float32
 from converter.read.configuration import mended, own_layer
-from converter.read.foreign import one_line
-from converter.read.model_file import CONFIG, WEIGHTS, Form, ModelFile, check_member, open_archive, open_hdf5
-from converter.read.network import KerasNetwork, Selection, choose
+from converter.read.model_file import CONFIG, Form, ModelFile, unpacked_weights
+from converter.read.network import KerasNetwork, Selection, check_shapes, choose, needs_all_inputs, refuse_signature
 
 
 def read(file: ModelFile, selection: Selection) -> KerasNetwork:
@@ -31,12 +29,12 @@ def read(file: ModelFile, selection: Selection) -> KerasNetwork:
     try:
         with tempfile.TemporaryDirectory(prefix="converter-") as folder:
             model = _model(file, Path(folder))
-    except (ConversionError, MemoryError):
+    except (ConversionError, MemoryError, RecursionError):
         raise
     except Exception as error:  # a broken or hostile file can raise anything in Keras
-        raise ConversionError(f"{file.path}: {_reason(file, str(error))}") from None
+        raise ConversionError(_reason(file, str(error))) from None
     if not isinstance(model, keras.Model):
-        raise ConversionError(f"{file.path}: holds no model, but a {type(model).__name__}")
+        raise ConversionError(f"holds no model, but a {type(model).__name__}")
     return selected(in_float32(model), selection, {"format": file.form.value, "keras": file.keras})
 
 
@@ -46,8 +44,7 @@ def selected(model: keras.Model, selection: Selection, origin: Mapping[str, str]
     Raises:
         ConversionError: It has several and none is named, or not of a kind that can be converted.
     """
-    if selection.signature is not None:
-        raise ConversionError("source.signature is for a SavedModel; a Keras model has none")
+    refuse_signature(selection)
     if not getattr(model, "inputs", None):
         raise ConversionError(
             "the model has no fixed input, so its file does not say what images it takes; build it with "
@@ -62,10 +59,8 @@ def selected(model: keras.Model, selection: Selection, origin: Mapping[str, str]
         try:
             model, output = keras.Model(model.inputs[index], model.outputs[output]), 0
         except ValueError:
-            raise ConversionError(
-                f"the model takes {len(inputs)} inputs ({', '.join(inputs)}), and one image is all that it can be given"
-            ) from None
-    _check_shapes(model, output)
+            raise needs_all_inputs(inputs) from None
+    check_shapes(model.inputs[0].shape, model.outputs[output].shape)
     return KerasNetwork(model, origin, output)
 
 
@@ -78,18 +73,7 @@ def _model(file: ModelFile, folder: Path) -> Any:
         model.load_weights(link)
         return model
     (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
-    if file.form is Form.KERAS_FOLDER:
-        weights = next(name for name in WEIGHTS if (file.path / name).exists())
-        (folder / weights).symlink_to((file.path / weights).resolve())
-    else:
-        with open_archive(file.path) as archive:
-            weights = next(name for name in WEIGHTS if name in archive.namelist())
-            check_member(archive, weights)
-            with archive.open(weights) as packed, (folder / weights).open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-    if weights.endswith(".h5"):
-        with open_hdf5(folder / weights):  # checks it
-            pass
+    unpacked_weights(file, folder)
     return keras.saving.load_model(folder, compile=False, safe_mode=True)
 
 
@@ -118,15 +102,3 @@ def _reason(file: ModelFile, message: str) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-
-
-def _check_shapes(model: keras.Model, output: int) -> None:
-    taken, given = model.inputs[0].shape, model.outputs[output].shape
-    if len(taken) != 4 or taken[3] not in (1, 3):
-        raise ConversionError(f"the model takes {_shape(taken)}; it must take (None, height, width, 3)")
-    if len(given) != 2:
-        raise ConversionError(f"the model gives {_shape(given)}; it must give (None, classes)")
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return f"({', '.join(map(str, shape))})"

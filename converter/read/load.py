@@ -50,8 +50,10 @@ def read_network(file: ModelFile, selection: Selection) -> Network:
             warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
             return _read(file, selection)
     except ConversionError as error:
-        error.args = (f"{file.path} ({file.kind}): {str(error).removeprefix(f'{file.path}: ')}",)
+        error.args = (f"{file.path} ({file.kind}): {error}",)
         raise
+    except RecursionError:
+        raise ConversionError(f"{file.path} ({file.kind}): its configuration is nested too deeply") from None
 
 
 def _read(file: ModelFile, selection: Selection) -> Network:
@@ -64,4 +66,4 @@ def _read(file: ModelFile, selection: Selection) -> Network:
         return keras3.read(file, selection)
     from converter.read import keras2  # with tf-keras, which only some have
 
-    return keras2.read(file.path, selection)
+    return keras2.read(file, selection)

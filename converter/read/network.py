@@ -1,7 +1,7 @@
 """A model as it was read: whoever wrote it, it takes images of one shape and gives its own output."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,43 @@ def choose(what: str, names: Iterable[str], named: str | None, makers: Iterable[
         raise SeveralError(what, listed)
     has = f"the model has the {what}s {', '.join(listed)}" if len(listed) > 1 else f"its only {what} is {listed[0]}"
     raise ConversionError(f"no {what} {named}: {has}; name one under source.{what} in the description")
+
+
+def refuse_signature(selection: Selection) -> None:
+    """Refuse a signature's name for a Keras model.
+
+    Raises:
+        ConversionError: One is named.
+    """
+    if selection.signature is not None:
+        raise ConversionError("source.signature is for a SavedModel; a Keras model has none")
+
+
+def needs_all_inputs(names: Sequence[str]) -> ConversionError:
+    """The error for a Keras model whose output needs more than one of its inputs."""
+    return ConversionError(
+        f"the model takes {len(names)} inputs ({', '.join(names)}), and one image is all that it can be given"
+    )
+
+
+def check_shapes(taken: Sequence[int | None], given: Sequence[int | None]) -> None:
+    """Refuse a Keras model that takes no images, or gives no classes.
+
+    Args:
+        taken: The shape of its input.
+        given: The shape of its output.
+
+    Raises:
+        ConversionError: It does not.
+    """
+    if len(taken) != 4 or taken[3] not in (1, 3):
+        raise ConversionError(f"the model takes {_shape(taken)}; it must take (None, height, width, 3)")
+    if len(given) != 2:
+        raise ConversionError(f"the model gives {_shape(given)}; it must give (None, classes)")
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return f"({', '.join(map(str, shape))})"
 
 
 class Network(ABC):

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
-from converter.errors import ConversionError, SeveralError
+from converter.errors import ConversionError, one_line
 from converter.graph.tf_freeze import frozen_session
 from converter.graph.tf_graph import GraphHead, find_head
 from converter.quiet import quiet
@@ -30,7 +30,6 @@ _INITIALISER = "__saved_model_init_op"  # a signature by name, but none for call
 _DEFAULT = "serving_default"
 _KERAS_VERSION = re.compile(rb'"keras_version": "([0-9a-z.]+)"')
 _DEFAULT_SIDE = 64  # pixels, where the model takes images of any size and does not say how many numbers it gives
-_MAX_REASON = 200  # characters of TensorFlow's message
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +96,10 @@ def read(folder: Path, selection: Selection) -> SavedModelNetwork:
         output = _output(signature, name, selection)
         with quiet():
             return _network(folder, meta_graph, signature, image, output)
-    except SeveralError:
-        raise  # it lists what to choose from
-    except ConversionError as error:
-        raise ConversionError(f"{folder}: {error}") from None
+    except (ConversionError, MemoryError):
+        raise
     except Exception as error:  # a broken or hostile file can raise anything in TensorFlow
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ConversionError(f"{folder}: cannot be loaded: {reason[:_MAX_REASON]}") from None
+        raise ConversionError(f"cannot be loaded: {one_line(error)}") from None
 
 
 def _serving_graph(folder: Path) -> Any:

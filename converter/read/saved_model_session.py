@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from converter.errors import ConversionError
+from converter.errors import ConversionError, one_line
 from converter.graph.tf_float32 import as_float32, in_float32
 from converter.graph.tf_freeze import check_harmless, check_inputs, node_of, reachable, set_constant, use_default
 
@@ -27,7 +27,6 @@ _RESTORES = frozenset(
     )
 )
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # source: tensorflow/python/trackable/base.py, OBJECT_GRAPH_PROTO_KEY
-_MAX_REASON = 200  # characters of TensorFlow's message
 LFS_POINTER = b"version https://git-lfs"  # how such a file begins
 
 
@@ -66,14 +65,9 @@ def session_of(folder: Path, meta_graph: Any, signature: Any, image: Any, output
                 _restore_others(session, [node.name for node in handles], prefix)
             except tf.errors.OpError as error:
                 raise ConversionError(
-                    f"the variables cannot be read: {_reason(error)}; copy or save the whole folder again"
+                    f"the variables cannot be read: {one_line(error)}; copy or save the whole folder again"
                 ) from None
     return session
-
-
-def _reason(error: Any) -> str:
-    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
-    return next((line for line in lines if line != "Graph execution error:"), "unknown reason")[:_MAX_REASON]
 
 
 def _runnable(graph_def: Any, image: Any, kept: list[str]) -> Any:

@@ -216,7 +216,7 @@ def test_an_error_that_nobody_expected_is_one_line_unless_its_trace_is_wanted(tm
 
     monkeypatch.setattr("converter.convert.convert", fail)
     error = convert(tmp_path, capsys, tmp_path / "model.keras")
-    assert "an error that the converter does not know, IndexError: list index out of range; --debug shows" in error
+    assert "an error that the converter does not know, IndexError: list index; --debug shows" in error
     with pytest.raises(IndexError):
         main([str(tmp_path / "model.keras"), str(tmp_path / "out"), "--debug"])
 
@@ -225,7 +225,9 @@ def test_a_configuration_that_is_nested_too_deeply(tmp_path, capsys):
     source = write(tmp_path / "in")
     with zipfile.ZipFile(source, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("config.json", '{"config": ' * 900 + "{}" + "}" * 900)
-    assert str(source) in convert(tmp_path, capsys, source)
+    assert f"{source} (.keras of Keras {keras.__version__}): its configuration is nested too deeply" in convert(
+        tmp_path, capsys, source
+    )
 
 
 @pytest.mark.parametrize(

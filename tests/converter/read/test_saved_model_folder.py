@@ -377,7 +377,6 @@ def test_a_damaged_folder(tmp_path, damage, message):
     damage(folder)
     with pytest.raises(ConversionError, match=message) as error:
         read(folder, Selection())
-    assert str(error.value).startswith(str(folder))
     assert "\n" not in str(error.value)
 
 
