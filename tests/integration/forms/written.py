@@ -1,0 +1,98 @@
+"""Lets every Keras version write its forms: the model, its description, and what the notebook itself predicts."""
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tests.integration.forms.catalogue import FORMS, Form
+from tests.integration.forms.environments import environment, versions
+from tests.integration.forms.strangers import STRANGERS
+
+_HERE = Path(__file__).parent
+_TIMEOUT = 600.0  # seconds for the forms of one Keras version; they take about 20
+_AT_ONCE = 2  # Keras versions
+
+
+@dataclass(frozen=True)
+class Written:
+    """A model as its author hands it over.
+
+    Attributes:
+        form: What it is.
+        version: The Keras version that wrote it; empty if none did.
+        path: The file or folder. Its description lies beside it, with the suffix .json.
+    """
+
+    form: Form
+    version: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """A name that no other form of another version has."""
+        return f"{self.form.name}-{self.version}"
+
+    @property
+    def description(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    @property
+    def probabilities(self) -> "np.ndarray":
+        """What the notebook predicts for the images: (image, class)."""
+        return np.load(self.path.with_suffix(".npy"))
+
+    @property
+    def file(self) -> str:
+        """The suffix and the content of the file, as a reader calls them."""
+        suffix = f"`{''.join(self.path.suffixes)}`"
+        if self.path.is_dir():
+            return "folder"
+        if self.path.suffix not in (".keras", ".h5"):
+            return suffix
+        if zipfile.is_zipfile(self.path):
+            return f"{suffix}, zip inside"
+        return f"{suffix}, HDF5 inside" if self.path.read_bytes()[:4] == b"\x89HDF" else suffix
+
+
+def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[Written]:
+    """Write the forms of all versions of this run into a folder; in the order of the catalogue.
+
+    Args:
+        folder: Gets a folder for each Keras version.
+        images: A folder with image files, which the notebooks predict.
+        say: Called with lines about what takes long.
+    """
+    chosen = versions()
+    environments = {version: environment(version, say) for version in chosen}
+
+    def write(version: str) -> None:
+        forms = [form for form in FORMS if form.written_by(version)]
+        orders = [f"{form.notebook}:{form.name}{form.suffix}" for form in forms]
+        environments[version].run("notebooks", images, folder / version, *orders, folder=_HERE, timeout=_TIMEOUT)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(write, chosen))
+    return list(_all_written(folder, chosen))
+
+
+def _all_written(folder: Path, chosen: Sequence[str]) -> Iterator[Written]:
+    for form in FORMS:
+        if form.notebook in STRANGERS:
+            yield _stranger(form, folder / "strangers")
+        for version in filter(form.written_by, chosen):
+            path = folder / version / f"{form.name}{form.suffix}"
+            if form.renamed:
+                path = path.rename(path.with_suffix(form.renamed))
+            yield Written(form, version, path)
+
+
+def _stranger(form: Form, folder: Path) -> Written:
+    folder.mkdir(exist_ok=True)
+    written = Written(form, "", folder / f"{form.name}{form.suffix}")
+    written.path.write_bytes(STRANGERS[form.notebook]())
+    written.description.write_text('{"class_names": ["no", "yes"]}')
+    return written
