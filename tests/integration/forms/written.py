@@ -1,5 +1,7 @@
 """Lets every Keras version write its forms: the model, its description, and what the notebook itself predicts."""
 
+import dataclasses
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +72,7 @@ def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[
     environments = {version: environment(version, say) for version in chosen}
 
     def write(version: str) -> None:
-        forms = [form for form in FORMS if form.written_by(version)]
+        forms = [form for form in FORMS if form.written_by(version) and not form.renamed]
         orders = [f"{form.notebook}:{form.name}{form.suffix}" for form in forms]
         environments[version].run("notebooks", images, folder / version, *orders, folder=_HERE, timeout=_TIMEOUT)
 
@@ -84,10 +86,16 @@ def _all_written(folder: Path, chosen: Sequence[str]) -> Iterator[Written]:
         if form.notebook in STRANGERS:
             yield _stranger(form, folder / "strangers")
         for version in filter(form.written_by, chosen):
-            path = folder / version / f"{form.name}{form.suffix}"
+            path = folder / version / f"{form.name}{form.renamed or form.suffix}"
             if form.renamed:
-                path = path.rename(path.with_suffix(form.renamed))
+                _copy(folder / version / f"{dataclasses.replace(form, renamed='').name}{form.suffix}", path)
             yield Written(form, version, path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copy(source, target)
+    for beside in (".json", ".npy"):
+        shutil.copy(source.with_suffix(beside), target.with_suffix(beside))
 
 
 def _stranger(form: Form, folder: Path) -> Written:
