@@ -9,9 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests import processes
+from tests.integration.forms.catalogue import TOLERANCE, Form
+from tests.integration.forms.environments import NoPython
+from tests.integration.forms.images import write_images
+from tests.integration.forms.outcomes import probabilities
+from tests.integration.forms.written import write_form
 from tests.processes import ROOT, free_port, listens, wait_until
 
 
@@ -80,6 +86,23 @@ def test_a_model_that_cannot_be_converted(tmp_path: Path, ports: tuple[int, int,
     assert "broken.keras" in ended.stderr
     assert "nothing is served" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_network_that_this_project_started_from(tmp_path: Path, ports: tuple[int, int, int]) -> None:
+    """At its full size, saved by the Keras that TensorFlow 2.16 came with, to an answer over HTTP."""
+    images = write_images(tmp_path / "images")
+    form = Form("the network this project started from", "started_from_at_full_size", ".keras")
+    try:
+        written = write_form(form, "3.3.3", tmp_path / "notebook", tmp_path / "images", print)
+    except NoPython as missing:
+        pytest.skip(str(missing))
+    log = tmp_path / "log"
+    with processes.process([*command(*ports), "--keras-model", str(written.path)], log) as serve:
+        wait_until(lambda: "Ready on" in log.read_text() or serve.poll() is not None, "ready", log, timeout=240)
+        assert serve.poll() is None, log.read_text()
+        answered = probabilities(f"http://127.0.0.1:{ports[0]}", images)
+    assert np.abs(answered - written.probabilities).max() < TOLERANCE
+    assert np.ptp(written.probabilities, axis=0).min() > 0.1, "the network tells no images apart"
 
 
 @pytest.mark.parametrize("ports", [(70000, 8500, 8501), (0, 8500, 8501)])

@@ -1,16 +1,19 @@
 """What becomes of each form: converted and served, with how far the response is from the notebook, or refused."""
 
 import contextlib
+import json
+import math
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import requests
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from converter.convert import Job, convert
 from converter.errors import ConversionError
@@ -33,33 +36,21 @@ class Outcome:
         form: The form.
         version: The Keras version; empty for a file that no Keras wrote.
         file: What kind of file it is.
+        description: What its author says about it.
         refusal: The converter's sentence; empty if it converted the model.
         failure: The trace of an error that the converter must not end in; empty if there was none.
         difference: The largest difference in probability between the service's response and the notebook.
+        difference_without_limit: The same without the form's limit; not a number where that cannot be shown.
     """
 
     form: Form
     version: str
     file: str
+    description: dict[str, Any]
     refusal: str = ""
     failure: str = ""
-    difference: float = float("nan")
-
-    @property
-    def kind(self) -> str:
-        """Equal for outcomes that differ in nothing but numbers."""
-        return self.failure or self.refusal or "served"
-
-    @property
-    def result(self) -> str:
-        """The outcome as the table says it."""
-        if self.failure:
-            return f"error: {self.failure.splitlines()[-1]}"
-        if self.refusal:
-            return f"refused: {self.refusal}"
-        if self.form.limit:
-            return f"served, but {self.difference:.0e} apart: {self.form.limit}"
-        return f"served, {self.difference:.0e}"
+    difference: float = math.nan
+    difference_without_limit: float = math.nan
 
 
 def find_outcomes(folder: Path, say: Callable[[str], None]) -> list[Outcome]:
@@ -74,9 +65,16 @@ def find_outcomes(folder: Path, say: Callable[[str], None]) -> list[Outcome]:
     refusals = {each.name: _refusal(each, folder / "models") for each in written}
     served = [each for each in written if not any(refusals[each.name])]
     with _gateways(served, folder) as url:
-        differences = {each.name: _difference(f"{url}/{each.name}", each, images) for each in served}
+        differences = {each.name: _differences(f"{url}/{each.name}", each, images) for each in served}
     return [
-        Outcome(each.form, each.version, each.file, *refusals[each.name], differences.get(each.name, float("nan")))
+        Outcome(
+            each.form,
+            each.version,
+            each.file,
+            json.loads(each.description.read_text()),
+            *refusals[each.name],
+            *differences.get(each.name, ()),
+        )
         for each in written
     ]
 
@@ -93,12 +91,22 @@ def _refusal(written: Written, models: Path) -> tuple[str, str]:
     return "", ""
 
 
-def _difference(url: str, written: Written, images: Sequence[Path]) -> float:
+def _differences(url: str, written: Written, images: Sequence[Path]) -> tuple[float, float]:
+    """How far the service's response is from the notebook, and from the notebook without the form's limit."""
+    predicted = probabilities(url, images)
+    without = written.probabilities_without_limit
+    return (
+        float(np.abs(predicted - written.probabilities).max()),
+        math.nan if without is None else float(np.abs(predicted - without).max()),
+    )
+
+
+def probabilities(url: str, images: Sequence[Path]) -> np.ndarray:
+    """What a service says about images: (image, class)."""
     files = [("image", (path.name, path.read_bytes())) for path in images]
     response = requests.post(f"{url}/predict", files=files, timeout=2 * _DEADLINE)
-    assert response.status_code == 200, f"{written.name}: {response.text}"
-    responses = [list(prediction["probabilities"].values()) for prediction in response.json()["predictions"]]
-    return float(np.abs(np.array(responses) - written.probabilities).max())
+    assert response.status_code == 200, f"{url}: {response.text}"
+    return np.array([list(prediction["probabilities"].values()) for prediction in response.json()["predictions"]])
 
 
 @contextlib.contextmanager
@@ -123,13 +131,21 @@ def _gateways(served: Sequence[Written], folder: Path) -> Iterator[str]:
         yield stack.enter_context(_http_server(apps))
 
 
+class _Silent(WSGIRequestHandler):
+    """Logs no requests."""
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        pass
+
+
 @contextlib.contextmanager
 def _http_server(apps: dict[str, Callable[..., object]]) -> Iterator[str]:
     def nothing(environ: object, start_response: Callable[..., object]) -> list[bytes]:
         start_response("404 Not Found", [])
         return []
 
-    server = make_server("127.0.0.1", 0, DispatcherMiddleware(nothing, apps), threaded=True)
+    dispatcher = DispatcherMiddleware(nothing, apps)
+    server = make_server("127.0.0.1", 0, dispatcher, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

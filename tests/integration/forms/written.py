@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.integration.forms.catalogue import FORMS, Form
-from tests.integration.forms.environments import environment, versions
+from tests.integration.forms.environments import Environment, environment, versions
 from tests.integration.forms.strangers import STRANGERS
 
 _HERE = Path(__file__).parent
@@ -43,21 +43,27 @@ class Written:
         return self.path.with_suffix(".json")
 
     @property
-    def probabilities(self) -> "np.ndarray":
+    def probabilities(self) -> np.ndarray:
         """What the notebook predicts for the images: (image, class)."""
         return np.load(self.path.with_suffix(".npy"))
 
     @property
+    def probabilities_without_limit(self) -> np.ndarray | None:
+        """The same without the form's limit, where that can be shown."""
+        path = self.path.with_suffix(".without.npy")
+        return np.load(path) if path.exists() else None
+
+    @property
     def file(self) -> str:
-        """The suffix and the content of the file, as a reader calls them."""
-        suffix = f"`{''.join(self.path.suffixes)}`"
+        """The file as a reader calls it: its suffix, and its content if that is another's."""
         if self.path.is_dir():
             return "folder"
-        if self.path.suffix not in (".keras", ".h5"):
-            return suffix
-        if zipfile.is_zipfile(self.path):
-            return f"{suffix}, zip inside"
-        return f"{suffix}, HDF5 inside" if self.path.read_bytes()[:4] == b"\x89HDF" else suffix
+        suffix = "".join(self.path.suffixes)
+        if suffix == ".h5" and zipfile.is_zipfile(self.path):
+            return "`.h5` with `.keras` content"
+        if suffix == ".keras" and self.path.read_bytes()[:4] == b"\x89HDF":
+            return "`.keras` with HDF5 content"
+        return f"`{suffix}`"
 
 
 def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[Written]:
@@ -73,12 +79,22 @@ def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[
 
     def write(version: str) -> None:
         forms = [form for form in FORMS if form.written_by(version) and not form.renamed]
-        orders = [f"{form.notebook}:{form.name}{form.suffix}" for form in forms]
-        environments[version].run("notebooks", images, folder / version, *orders, folder=_HERE, timeout=_TIMEOUT)
+        _run(environments[version], images, folder / version, *forms)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(write, chosen))
     return list(_all_written(folder, chosen))
+
+
+def write_form(form: Form, version: str, folder: Path, images: Path, say: Callable[[str], None]) -> Written:
+    """Write one form of one version, of the catalogue or not, into a folder."""
+    _run(environment(version, say), images, folder, form)
+    return Written(form, version, folder / f"{form.name}{form.suffix}")
+
+
+def _run(keras: Environment, images: Path, folder: Path, *forms: Form) -> None:
+    orders = (f"{form.notebook}:{form.name}{form.suffix}" for form in forms)
+    keras.run("notebooks", images, folder, *orders, folder=_HERE, timeout=_TIMEOUT)
 
 
 def _all_written(folder: Path, chosen: Sequence[str]) -> Iterator[Written]:

@@ -25,6 +25,8 @@ def _write(notebook: str, target: Path, paths: list[Path]) -> None:
     run = next(getattr(module, notebook) for module in _MODULES if hasattr(module, notebook))
     left = run(paths)
     np.save(target.with_suffix(".npy"), np.asarray(left.predict(left.model, left.pixels), np.float64))
+    if left.without is not None:
+        np.save(target.with_suffix(".without.npy"), np.asarray(left.without, np.float64))
     target.with_suffix(".json").write_text(json.dumps(left.description))
     left.save(left.model, target)
 

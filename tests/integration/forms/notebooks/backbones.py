@@ -29,8 +29,12 @@ def started_from(paths, side=71):
         ]
     )
     model.build((None, side, side, 3))
-    description = described(image={"resampling": "nearest"}, scaling="tf")
+    description = described(images.LOAD_IMG_XCEPTION)
     return Notebook(randomise(model, pixels), pixels, description)
+
+
+def started_from_at_full_size(paths):
+    return started_from(paths, side=299)
 
 
 def preprocess_input_inside(paths):
@@ -41,7 +45,7 @@ def preprocess_input_inside(paths):
     x = base(applications.mobilenet_v2.preprocess_input(inputs), training=False)
     x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, layers.Dense(4, activation="softmax")(x))
-    return Notebook(randomise(model, pixels), pixels, described(image={"resampling": "nearest"}))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_IMG))
 
 
 def transfer(paths):
@@ -49,7 +53,7 @@ def transfer(paths):
     base = applications.MobileNet(SHAPE, alpha=0.25, include_top=False, weights=None)
     model = keras.Sequential([base, layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax")])
     model.build((None, *SHAPE))
-    return Notebook(randomise(model, pixels), pixels, described(scaling="unit"))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_BILINEAR_255))
 
 
 def efficientnet(paths):
@@ -58,7 +62,7 @@ def efficientnet(paths):
     base = _as_imagenet_builds_it(applications.EfficientNetB0, input_shape=SHAPE)
     x = layers.GlobalAveragePooling2D()(base.output)
     model = keras.Model(base.input, layers.Dense(4, activation="softmax")(layers.Dropout(0.3)(x)))
-    return Notebook(randomise(model, pixels), pixels, described(image={"resampling": "nearest"}))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_IMG))
 
 
 def _as_imagenet_builds_it(application, **options):

@@ -13,7 +13,7 @@ def adapted_normalization(paths):
     normalization = layers.Normalization()
     normalization.adapt(pixels)
     first = [normalization, layers.Conv2D(6, 3, padding="same", activation="relu")]
-    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(image={"resampling": "nearest"}))
+    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(images.LOAD_IMG))
 
 
 def spectral_normalization(paths):
@@ -21,7 +21,7 @@ def spectral_normalization(paths):
     model = randomise(plain.network(first=[layers.SpectralNormalization(layers.Conv2D(6, 3))]), pixels)
     model(pixels, training=True)  # divides the kernel
     spread(model, pixels)
-    return Notebook(model, pixels, described(image={"resampling": "nearest"}, scaling="unit"))
+    return Notebook(model, pixels, described(images.LOAD_IMG_255))
 
 
 def augmentation(paths):
@@ -37,13 +37,13 @@ def augmentation(paths):
         layers.GaussianNoise(0.1),
         layers.Rescaling(1 / 255),
     ]
-    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(image={"resampling": "nearest"}))
+    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(images.LOAD_IMG))
 
 
 def preprocess_input_as_lambda(paths):
     pixels = images.by_load_img(paths)
     first = [layers.Lambda(applications.mobilenet_v2.preprocess_input)]
-    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(image={"resampling": "nearest"}))
+    return Notebook(randomise(plain.network(first=first), pixels), pixels, described(images.LOAD_IMG))
 
 
 class Brighter(layers.Layer):
@@ -53,7 +53,7 @@ class Brighter(layers.Layer):
 
 def own_layer(paths):
     pixels = images.by_load_img(paths) / 255
-    return Notebook(randomise(plain.network(first=[Brighter()]), pixels), pixels, described(scaling="unit"))
+    return Notebook(randomise(plain.network(first=[Brighter()]), pixels), pixels, described(images.LOAD_IMG_255))
 
 
 class OwnModel(keras.Model):
@@ -71,11 +71,11 @@ def own_model(paths):
     pixels = images.by_load_img(paths) / 255
     model = OwnModel()
     model(pixels[:1])
-    return Notebook(randomise(model, pixels), pixels, described(image={"resampling": "nearest"}, scaling="unit"))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_IMG_255))
 
 
 def int8(paths):
     pixels = images.by_load_img(paths) / 255
     model = randomise(plain.network(), pixels)
     model.quantize("int8")
-    return Notebook(model, pixels, described(scaling="unit"))
+    return Notebook(model, pixels, described(images.LOAD_IMG_255))

@@ -14,7 +14,7 @@ def average_of_softmaxes(paths):
     members = [randomise(_named(plain.network(), f"member_{seed}"), pixels, seed) for seed in range(3)]
     inputs = keras.Input(plain.SHAPE)
     model = keras.Model(inputs, layers.Average()([member(inputs) for member in members]))
-    return Notebook(model, pixels, described(image={"resampling": "nearest"}, scaling="unit"))
+    return Notebook(model, pixels, described(images.LOAD_IMG_255))
 
 
 def _named(model, name):
@@ -32,7 +32,7 @@ def concatenated_features(paths):
     ]
     features = layers.Concatenate()([base(inputs) for base in bases])
     model = keras.Model(inputs, layers.Dense(4, activation="softmax")(features))
-    return Notebook(randomise(model, pixels), pixels, described(image={"resampling": "nearest"}, scaling="tf"))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_IMG_127))
 
 
 def two_heads(paths):
@@ -45,7 +45,7 @@ def two_heads(paths):
     left = layers.Dense(1, activation="sigmoid", name="left")
     model = randomise(keras.Model(inputs, [left(x), tumour(x)]), pixels)
     spread(model, pixels, tumour)
-    description = described(image={"resampling": "nearest"}, scaling="unit", source={"output": "tumour"})
+    description = described(images.LOAD_IMG_255, source={"output": "tumour"})
     return Notebook(model, pixels, description, predict=lambda model, pixels: model.predict(pixels, verbose=0)[1])
 
 
@@ -56,4 +56,4 @@ def two_heads_unnamed(paths):
 
 def four_sigmoids(paths):
     pixels = images.by_load_img(paths) / 255
-    return Notebook(randomise(plain.network(activation="sigmoid"), pixels), pixels, described(scaling="unit"))
+    return Notebook(randomise(plain.network(activation="sigmoid"), pixels), pixels, described(images.LOAD_IMG_255))

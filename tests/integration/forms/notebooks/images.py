@@ -6,6 +6,34 @@ import numpy as np
 from tensorflow import keras
 
 
+def _way(words, scaling="none", **image):
+    """What a description says about images that are prepared in a way."""
+    fields = {"image": image} if image else {}
+    return fields | ({} if scaling == "none" else {"scaling": scaling}) | {"documentation": {"images": words}}
+
+
+LOAD_IMG = _way("`load_img`", resampling="nearest")
+LOAD_IMG_255 = _way("`load_img`, `/ 255`", "unit", resampling="nearest")
+LOAD_IMG_127 = _way("`load_img`, `/ 127.5 - 1`", "tf", resampling="nearest")
+LOAD_IMG_XCEPTION = _way("`load_img`, `xception.preprocess_input`", "tf", resampling="nearest")
+LOAD_GREY_255 = _way(
+    '`load_img(color_mode="grayscale")`, `/ 255`', "unit", resampling="nearest", color_mode="grayscale"
+)
+LOAD_BILINEAR_255 = _way('`load_img(interpolation="bilinear")`, `/ 255`', "unit")
+DATASET = _way("`image_dataset_from_directory`", resampling="bilinear-no-antialias")
+DATASET_PADDED = _way(
+    "`image_dataset_from_directory(pad_to_aspect_ratio=True)`",
+    resampling="bilinear-no-antialias",
+    pad_to_aspect_ratio=True,
+)
+_CV2 = {"resampling": "bilinear-no-antialias", "color_mode": "bgr"}
+CV2_255 = _way("`cv2.imread`, `cv2.resize`, `/ 255`", "unit", **_CV2)
+CV2_CROPPED_255 = _way(
+    "`cv2.imread`, cropped to the head's contour, `cv2.resize`, `/ 255`", "unit", **_CV2, crop_to_head=True
+)
+BONE_255 = _way("`cv2.imread`, `cv2.resize`, `cv2.applyColorMap(..., COLORMAP_BONE)`, `/ 255`", "unit", **_CV2)
+
+
 def by_load_img(paths, size=(64, 64), interpolation="nearest", **options):
     """As ``flow_from_directory`` and ``load_img`` do; nearest neighbour is their default. float32 0..255."""
     images = [

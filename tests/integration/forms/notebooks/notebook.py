@@ -30,6 +30,7 @@ class Notebook:
         description: What its author writes into the JSON file beside the model.
         save: Saves the model under a path.
         predict: The class probabilities as the notebook gets them, (batch, class).
+        without: The same without what the service is known not to do; none where that cannot be shown.
     """
 
     model: Any
@@ -37,7 +38,9 @@ class Notebook:
     description: dict[str, Any] = field(default_factory=dict)
     save: Callable[[Any, Path], None] = _save
     predict: Callable[[Any, Any], Any] = _predict
+    without: Any = None
 
 
-def described(class_names: tuple[str, ...] = FOUR, **fields: Any) -> dict[str, Any]:
-    return {"class_names": list(class_names), **fields}
+def described(way: dict[str, Any], class_names: tuple[str, ...] = FOUR, **fields: Any) -> dict[str, Any]:
+    """The description: ``way`` says how the images are prepared, and is one of ``images``' constants."""
+    return {"class_names": list(class_names), **way, **fields}

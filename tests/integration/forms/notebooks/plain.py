@@ -1,5 +1,7 @@
 """Networks built from a few layers, in the ways in which people prepare their images."""
 
+import dataclasses
+
 import numpy as np
 from notebooks import images
 from notebooks.notebook import SIDE, TWO, Notebook, described
@@ -34,7 +36,7 @@ def cnn(paths):
     model = network()
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     model.train_on_batch(pixels, np.eye(4)[np.arange(len(pixels)) % 4])
-    return Notebook(randomise(model, pixels), pixels, described(image={"resampling": "nearest"}, scaling="unit"))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_IMG_255))
 
 
 def separable(paths):
@@ -52,14 +54,14 @@ def separable(paths):
             layers.Dense(4, activation="softmax"),
         ]
     )
-    return Notebook(randomise(model, pixels), pixels, described(scaling="unit"))
+    return Notebook(randomise(model, pixels), pixels, described(images.LOAD_BILINEAR_255))
 
 
 def one_sigmoid(paths):
     """Two classes, and the probability of the second alone."""
     pixels = images.by_load_img(paths) / 255
     model = randomise(network(classes=1, activation="sigmoid"), pixels)
-    description = described(TWO, image={"resampling": "nearest"}, scaling="unit")
+    description = described(images.LOAD_IMG_255, TWO)
     return Notebook(model, pixels, description, predict=_both_classes)
 
 
@@ -69,23 +71,28 @@ def _both_classes(model, pixels):
 
 
 def logits(paths):
-    """``image_dataset_from_directory``, scaling inside, ``from_logits=True``."""
-    pixels = images.by_image_dataset(paths)
+    """Scaling inside, and ``from_logits=True`` in the loss."""
+    pixels = images.by_load_img(paths)
     model = randomise(network(activation=None, first=[layers.Rescaling(1 / 255)]), pixels)
-    description = described(image={"resampling": "bilinear-no-antialias"})
-    return Notebook(model, pixels, description, predict=_softmax_of)
+    return Notebook(model, pixels, described(images.LOAD_IMG), predict=_softmax_of)
 
 
 def _softmax_of(model, pixels):
     return keras.activations.softmax(model(pixels)).numpy()
 
 
+def dataset(paths):
+    """``image_dataset_from_directory`` does not round the pixels that it has interpolated."""
+    return _of_dataset(images.by_image_dataset(paths), images.DATASET)
+
+
 def padded(paths):
-    pixels = images.by_image_dataset(paths, pad_to_aspect_ratio=True)
+    return _of_dataset(images.by_image_dataset(paths, pad_to_aspect_ratio=True), images.DATASET_PADDED)
+
+
+def _of_dataset(pixels, way):
     model = randomise(network(first=[layers.Rescaling(1 / 255)]), pixels)
-    return Notebook(
-        model, pixels, described(image={"resampling": "bilinear-no-antialias", "pad_to_aspect_ratio": True})
-    )
+    return Notebook(model, pixels, described(way), without=model.predict(pixels.round(), verbose=0))
 
 
 def fixed_batch(paths):
@@ -94,40 +101,40 @@ def fixed_batch(paths):
     model = keras.Sequential(body())
     model(pixels)
     randomise(model, pixels)
-    return Notebook(model, pixels, described(image={"resampling": "nearest"}, scaling="unit"))
+    return Notebook(model, pixels, described(images.LOAD_IMG_255))
 
 
 def grey(paths):
     pixels = images.by_load_img(paths, color_mode="grayscale") / 255
-    description = described(image={"resampling": "nearest", "color_mode": "grayscale"}, scaling="unit")
+    description = described(images.LOAD_GREY_255)
     return Notebook(randomise(network((SIDE, SIDE, 1)), pixels), pixels, description)
 
 
 def by_cv2(paths):
-    image = {"resampling": "bilinear-no-antialias", "color_mode": "bgr"}
-    return _scaled(images.by_cv2(paths), image)
+    return _scaled(images.by_cv2(paths), images.CV2_255)
 
 
 def cropped(paths):
-    image = {"resampling": "bilinear-no-antialias", "color_mode": "bgr", "crop_to_head": True}
-    return _scaled(images.cropped_to_head(paths), image)
+    return _scaled(images.cropped_to_head(paths), images.CV2_CROPPED_255)
 
 
 def bone_colours(paths):
     """No field of the description says it; this is the nearest that an author can write."""
-    image = {"resampling": "bilinear-no-antialias", "color_mode": "bgr"}
-    return _scaled(images.in_bone_colours(paths), image)
+    return _scaled(images.in_bone_colours(paths), images.BONE_255)
 
 
-def _scaled(pixels, image):
+def _scaled(pixels, way):
     pixels = pixels / 255
-    return Notebook(randomise(network(), pixels), pixels, described(image=image, scaling="unit"))
+    return Notebook(randomise(network(), pixels), pixels, described(way))
 
 
 def half_precision(paths):
     """``mixed_float16``."""
     keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        return cnn(paths)
+        left = cnn(paths)
     finally:
         keras.mixed_precision.set_global_policy("float32")
+    same = network()
+    same.set_weights(left.model.get_weights())
+    return dataclasses.replace(left, without=same.predict(left.pixels, verbose=0))

@@ -54,7 +54,8 @@ def of_tensorflow_1(paths):
             )
             builder.save()
 
-    return Notebook(None, pixels, described(scaling="unit"), save, lambda _, given: session.run(scores, {scans: given}))
+    description = described(images.LOAD_BILINEAR_255)
+    return Notebook(None, pixels, description, save, lambda _, given: session.run(scores, {scans: given}))
 
 
 def _normal(random, shape):
