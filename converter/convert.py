@@ -90,7 +90,8 @@ def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report
     started = time.monotonic()
     source = load(job.model, job.metadata)
     check_free(job.target)
-    original = source.network.head(source.metadata.image.height, source.metadata.image.width)
+    with source.file.named_in_errors():
+        original = source.network.head(source.metadata.image.height, source.metadata.image.width)
     head, folded = original.folded()
     metadata = _completed(source, head, job.name)
     warnings = [*description_warnings(source, original)]

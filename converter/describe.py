@@ -100,7 +100,8 @@ def _draft(
     tell: Callable[[str], None],
 ) -> Draft:
     height, width = network.height or _ANY_SIZE, network.width or _ANY_SIZE
-    head = network.head(height, width)
+    with file.named_in_errors():
+        head = network.head(height, width)
     version = f" of Keras {file.keras}" if file.keras else ""
     certain = [f"format: {file.form}{version}", f"outputs: {network.outputs}, as {head.output}"]
     folders = class_folders(images) if images else []

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brain_tumor.metadata import ModelMetadata
-from converter.errors import ConversionError
 from converter.read import configuration, keras3
 from converter.read.description import Description, read_description
 from converter.read.model_file import Form, ModelFile, look_at
@@ -17,11 +16,13 @@ class Source:
     """A model and its description.
 
     Attributes:
+        file: The model's file.
         network: The model.
         description: What the user says about it.
         metadata: The same, complete: it holds the size of the model's images, too.
     """
 
+    file: ModelFile
     network: Network
     description: Description
     metadata: ModelMetadata
@@ -36,7 +37,7 @@ def load(model_path: Path, description_path: Path) -> Source:
     file = look_at(model_path)
     description = read_description(description_path)
     network = read_network(file, description.selection)
-    return Source(network, description, description.metadata(network))
+    return Source(file, network, description, description.metadata(network))
 
 
 def read_network(file: ModelFile, selection: Selection) -> Network:
@@ -45,15 +46,9 @@ def read_network(file: ModelFile, selection: Selection) -> Network:
     Raises:
         ConversionError: It cannot be read, or is not of a kind that can be converted.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
-            return _read(file, selection)
-    except ConversionError as error:
-        error.args = (f"{file.path} ({file.kind}): {error}",)
-        raise
-    except RecursionError:
-        raise ConversionError(f"{file.path} ({file.kind}): its configuration is nested too deeply") from None
+    with file.named_in_errors(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the libraries' own, about what older versions of them wrote
+        return _read(file, selection)
 
 
 def _read(file: ModelFile, selection: Selection) -> Network:

@@ -6,6 +6,8 @@ Looking costs little whatever the file is: its beginning, an archive's list of n
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +55,17 @@ class ModelFile:
     def kind(self) -> str:
         """What it is and who wrote it, such as "HDF5 of Keras 2.15.0"."""
         return f"{self.form}{_by(self.keras)}"
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Let a refusal of the model begin with the file, its form, and the Keras that wrote it."""
+        try:
+            yield
+        except ConversionError as error:
+            error.args = (f"{self.path} ({self.kind}): {error}",)
+            raise
+        except RecursionError:
+            raise ConversionError(f"{self.path} ({self.kind}): its configuration is nested too deeply") from None
 
     @property
     def is_keras_2(self) -> bool:
