@@ -1,11 +1,22 @@
 """Image files as people have them: heads on black, of different sizes and shapes, grey and coloured."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from brain_tumor.metadata import BGR, NO_ANTIALIAS, ImageSpec
+from brain_tumor.preprocess import Preprocessor
+
 _SIZES = ((120, 100), (150, 150), (96, 130), (200, 170), (64, 64), (90, 140))  # height, width
+_SIDE = 64  # of the images that the notebooks' networks take
+_DESCRIBED: dict[str, dict[str, Any]] = {
+    "dataset": {},
+    "padded": {"pad_to_aspect_ratio": True},
+    "cv2": {"color_mode": BGR},
+}
 _CLASSES = ("glioma", "meningioma", "notumor", "pituitary")
 
 
@@ -24,6 +35,15 @@ def write_images(folder: Path, seed: int = 3) -> list[Path]:
         image.save(path)
         paths.append(path)
     return sorted(paths)
+
+
+def write_served(folder: Path, paths: Sequence[Path]) -> None:
+    """Write what the service makes of the images by some descriptions, for notebooks that do something else."""
+    folder.mkdir()
+    for name, options in _DESCRIBED.items():
+        preprocessor = Preprocessor(ImageSpec(_SIDE, _SIDE, NO_ANTIALIAS, **options))
+        images = np.concatenate([preprocessor.from_path(path) for path in paths])
+        np.save(folder / f"{name}.npy", images.astype(np.float32))
 
 
 def _head(random, height, width):

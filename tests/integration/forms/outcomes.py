@@ -22,7 +22,7 @@ from gateway.model.client import ModelClient
 from gateway.settings import Settings
 from tests import processes
 from tests.integration.forms.catalogue import Form
-from tests.integration.forms.images import write_images
+from tests.integration.forms.images import write_images, write_served
 from tests.integration.forms.written import Written, write_forms
 
 _DEADLINE = 30.0  # seconds for one response
@@ -40,7 +40,7 @@ class Outcome:
         refusal: The converter's sentence; empty if it converted the model.
         failure: The trace of an error that the converter must not end in; empty if there was none.
         difference: The largest difference in probability between the service's response and the notebook.
-        difference_without_limit: The same without the form's limit; not a number where that cannot be shown.
+        difference_without_limit: The same without the form's limit; not a number where it has none.
     """
 
     form: Form
@@ -61,6 +61,7 @@ def find_outcomes(folder: Path, say: Callable[[str], None]) -> list[Outcome]:
         say: Called with lines about what takes long.
     """
     images = write_images(folder / "images")
+    write_served(folder / "served", images)
     written = write_forms(folder, folder / "images", say)
     refusals = {each.name: _refusal(each, folder / "models") for each in written}
     served = [each for each in written if not any(refusals[each.name])]

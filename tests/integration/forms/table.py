@@ -61,10 +61,9 @@ def _served(group: list[Outcome]) -> str:
     said = {name: value for name, value in first.description.items() if name not in ("class_names", "documentation")}
     described = f"`{json.dumps(said)[1:-1]}`" if said else ""
     difference = f"{max(outcome.difference for outcome in group):.0e}"
-    if first.form.limit:
-        difference += f": {first.form.limit}"
+    if limit := first.form.limit:
         without = max(outcome.difference_without_limit for outcome in group)
-        difference += f"; {without:.0e} without this" if without == without else ""
+        difference += f": {limit.text}; {without:.0e} {limit.without}"
     images = first.description["documentation"]["images"]
     return f"| {first.form.text} | {images} | {described} | {_files(group)} | {difference} |"
 

@@ -1,6 +1,5 @@
 """Every form in which people keep their models is served as its notebook predicts, or refused in a clear sentence."""
 
-import math
 import os
 
 import pytest
@@ -36,11 +35,11 @@ def test_a_form(outcomes: list[Outcome], form: Form) -> None:
     for outcome in found:
         assert not outcome.failure, outcome.failure
         assert bool(outcome.refusal) == form.refused, outcome.refusal
-        if not form.refused:
-            assert outcome.difference < form.tolerance
         if form.limit:
-            assert outcome.difference > TOLERANCE, "it is no limit any more"
-            assert math.isnan(outcome.difference_without_limit) or outcome.difference_without_limit < TOLERANCE
+            assert TOLERANCE < outcome.difference < form.limit.tolerance
+            assert outcome.difference_without_limit < TOLERANCE
+        elif not form.refused:
+            assert outcome.difference < TOLERANCE
 
 
 @pytest.mark.skipif(os.environ.get(ALL) == "all", reason="the document has the versions of the ordinary run")

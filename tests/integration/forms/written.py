@@ -49,7 +49,7 @@ class Written:
 
     @property
     def probabilities_without_limit(self) -> np.ndarray | None:
-        """The same without the form's limit, where that can be shown."""
+        """The same without the form's limit; none if it has no limit."""
         path = self.path.with_suffix(".without.npy")
         return np.load(path) if path.exists() else None
 

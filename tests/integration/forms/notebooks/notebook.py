@@ -30,7 +30,7 @@ class Notebook:
         description: What its author writes into the JSON file beside the model.
         save: Saves the model under a path.
         predict: The class probabilities as the notebook gets them, (batch, class).
-        without: The same without what the service is known not to do; none where that cannot be shown.
+        without: The same without what the service is known not to do; none where there is nothing of that kind.
     """
 
     model: Any

@@ -82,17 +82,17 @@ def _softmax_of(model, pixels):
 
 
 def dataset(paths):
-    """``image_dataset_from_directory`` does not round the pixels that it has interpolated."""
-    return _of_dataset(images.by_image_dataset(paths), images.DATASET)
+    return _of_dataset(images.by_image_dataset(paths), images.DATASET, images.as_served(paths, "dataset"))
 
 
 def padded(paths):
-    return _of_dataset(images.by_image_dataset(paths, pad_to_aspect_ratio=True), images.DATASET_PADDED)
+    pixels = images.by_image_dataset(paths, pad_to_aspect_ratio=True)
+    return _of_dataset(pixels, images.DATASET_PADDED, images.as_served(paths, "padded"))
 
 
-def _of_dataset(pixels, way):
+def _of_dataset(pixels, way, served):
     model = randomise(network(first=[layers.Rescaling(1 / 255)]), pixels)
-    return Notebook(model, pixels, described(way), without=model.predict(pixels.round(), verbose=0))
+    return Notebook(model, pixels, described(way), without=model.predict(served, verbose=0))
 
 
 def fixed_batch(paths):
@@ -120,7 +120,8 @@ def cropped(paths):
 
 def bone_colours(paths):
     """No field of the description says it; this is the nearest that an author can write."""
-    return _scaled(images.in_bone_colours(paths), images.BONE_255)
+    left = _scaled(images.in_bone_colours(paths), images.BONE_255)
+    return dataclasses.replace(left, without=left.predict(left.model, images.as_served(paths, "cv2") / 255))
 
 
 def _scaled(pixels, way):
