@@ -113,7 +113,8 @@ def _draft(
     else:
         found = f" ({len(names)} folders: {', '.join(names)})" if names else ""
         names = placeholders(count)
-        guesses.append(f"class_names: placeholders{found}; write the names in the order of the outputs")
+        single = ": the output is the probability of the second" if network.outputs == 1 else ""
+        guesses.append(f"class_names: placeholders{found}; write the names in the order of the outputs{single}")
     scaling, why, guessed = _scaling(file, head)
     (guesses if guessed else certain).append(f"scaling: {scaling}, {why}")
     document: dict[str, Any] = {"class_names": names, "scaling": scaling}
@@ -128,6 +129,10 @@ def _draft(
     guesses.append(
         "image.resampling: bilinear; nearest for images of Keras' load_img or ImageDataGenerator, "
         "bilinear-no-antialias for cv2.resize or image_dataset_from_directory"
+    )
+    guesses.append(
+        "image.color_mode, crop_to_head, pad_to_aspect_ratio: left out; bgr for cv2.imread without cvtColor, "
+        "true where training cropped to the head or padded"
     )
     if folders and names == [folder.name for folder in folders]:
         document, changes = _improved(network, head, document, folders, tell)

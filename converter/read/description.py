@@ -99,7 +99,8 @@ def read_description(path: Path) -> Description:
     except FileNotFoundError:
         raise ConversionError(
             f'{path}: no such file; describe the model there, at least {{"class_names": ["...", "..."]}} in the order '
-            "of its outputs (--describe writes a first one), or name another file with --metadata"
+            "of its outputs (python -m converter MODEL --describe writes a first one), or name another file with "
+            "--metadata"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConversionError(f"{path}: not readable as JSON: {error}") from None
