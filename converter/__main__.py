@@ -1,6 +1,7 @@
 """The command: python -m converter MODEL OUT --name brain-tumor --version 1."""
 
 import argparse
+import io
 import logging
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from brain_tumor.contract import MODEL_NAME
 from converter.errors import ConversionError, one_line
@@ -28,13 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConversionError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
-        print("interrupted; nothing was published", file=sys.stderr)
+        _tell("interrupted; nothing was published", sys.stderr)
         return _INTERRUPTED
     except MemoryError:
-        return _failed(f"{arguments.model}: the memory is not enough for this model")
+        return _failed(_out_of_memory(arguments.model))
     except Exception as error:  # the last resort: whatever the file is, its owner gets a sentence
         if arguments.debug:
             raise
+        if type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's MemoryError
+            return _failed(_out_of_memory(arguments.model))
         return _failed(
             f"{arguments.model}: an error that the converter does not know, {type(error).__name__}: {one_line(error)}; "
             f"{_DEBUG} shows where it comes from"
@@ -47,11 +51,18 @@ def prepare_process() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # models are served on CPUs, so they are compared on a CPU
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors arrive as exceptions
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
 
 
+def _out_of_memory(model: Path) -> str:
+    return f"{model}: the memory is not enough for this model"
+
+
 def _failed(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    _tell(f"error: {message}", sys.stderr)
     return _FAILED
 
 
@@ -72,17 +83,17 @@ def _convert(arguments: argparse.Namespace) -> None:
         verify_with=arguments.verify_with,
         publish_anyway=arguments.publish_anyway,
     )
-    print(f"converting {job.model} ...", flush=True)
+    _tell(f"converting {job.model} ...")
     report = convert(job, tell=_tell)
     for warning in report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _tell(f"warning: {warning}", sys.stderr)
     if report.folded:
-        print(f"folded {report.folded} batch normalizations")
-    print(
+        _tell(f"folded {report.folded} batch normalizations")
+    _tell(
         f"activation maps: {'yes' if report.metadata.explains else 'no, the head is not pooling and one dense layer'}"
     )
-    print(f"largest difference in probability {report.difference:.1e} over {report.images} images")
-    print(f"published {job.target}, {report.size / 1e6:.1f} MB, in {report.seconds:.1f} s")
+    _tell(f"largest difference in probability {report.difference:.1e} over {report.images} images")
+    _tell(f"published {job.target}, {report.size / 1e6:.1f} MB, in {report.seconds:.1f} s")
 
 
 def _describe(arguments: argparse.Namespace) -> None:
@@ -92,11 +103,12 @@ def _describe(arguments: argparse.Namespace) -> None:
     path = arguments.metadata or default_path(arguments.model)
     draft = describe(arguments.model, path, arguments.verify_with, _tell)
     for line in report(path, draft):
-        print(line)
+        _tell(line)
 
 
-def _tell(line: str) -> None:
-    print(line, flush=True)
+def _tell(line: str, file: TextIO | None = None) -> None:
+    """Print one line, whatever the names in a file hold: no character that moves the cursor, or ends the line."""
+    print("".join(character if character.isprintable() else "?" for character in line), file=file, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

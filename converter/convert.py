@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
-from converter.check.plausibility import check_on_labelled, description_warnings
+from converter.check.plausibility import check_on_labelled, description_warnings, other_score
 from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.errors import ConversionError, one_line
 from converter.graph.head import Head
@@ -131,5 +131,8 @@ def _completed(source: Source, head: Head, name: str) -> ModelMetadata:
         name=name,
         explains=head.explains,
         out_of_distribution_score=head.ood_score,
+        out_of_distribution_threshold=None
+        if other_score(source, head)
+        else source.metadata.out_of_distribution_threshold,
         versions=versions,
     )

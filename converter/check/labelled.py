@@ -36,7 +36,7 @@ class Labelled:
 
 def images_in(folder: Path) -> list[Path]:
     """The images in a folder and its subfolders, in order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(_some_images(folder))
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -88,4 +88,4 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _some_images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

@@ -23,8 +23,19 @@ def description_warnings(source: Source, head: Head) -> Iterator[str]:
         )
     if has_placeholders(metadata):
         yield f"{path}: class_names are placeholders; give the classes' names in the order of the model's outputs"
+    if other_score(source, head):
+        yield (
+            f"{path}: out_of_distribution.threshold is of the score {metadata.out_of_distribution_score}, but this "
+            f"model's is {head.ood_score}; it is left out, and no image is flagged"
+        )
     for field in source.description.unknown_fields(metadata):
         yield f"{path}: {field} is no field of model metadata and was ignored"
+
+
+def other_score(source: Source, head: Head) -> bool:
+    """Whether the description's threshold is one of another OOD score than the model's."""
+    metadata = source.metadata
+    return metadata.out_of_distribution_threshold is not None and metadata.out_of_distribution_score != head.ood_score
 
 
 def check_on_labelled(

@@ -21,7 +21,11 @@ from converter.graph.tf_tensors import import_graph, is_constant, name_of, sourc
 _V1 = tf.compat.v1
 _ADDITIONS = ("BiasAdd", "Add", "AddV2")
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-_PADDINGS = ("Pad", "PadV2", "MirrorPad")
+# As keras_head: what leaves the pixels' values as they are, or normalises any.
+_NO_SCALING = (
+    *("Pad", "PadV2", "MirrorPad", "MaxPool", "MaxPoolV2", "Reshape", "Transpose", "StridedSlice", "Slice"),
+    *("ResizeBilinear", "ResizeNearestNeighbor", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
+)
 _PROBES = 4  # images that show whether the graph takes any number of them, and whether it gives probabilities
 _IMAGE_AXES = {1, 2}  # of (batch, height, width, channel)
 
@@ -39,7 +43,7 @@ class GraphHead(Head):
         output: What the model's own output is.
         channels: Channels of the images.
         dtype: The dtype of the images.
-        scales: Whether anything but padding stands before the first convolution; None where there is none.
+        scales: Whether anything changes the pixels' values before the first convolution; None where there is none.
         features: What is averaged and then weighted, (batch, h, w, channel); None where maps would not be exact.
         kernel: The weights, (channel, output); None likewise.
         bias_of_maps: What the maps' means lack of the logits, (output,); None likewise.
@@ -207,11 +211,11 @@ def _maps(logits: Any) -> dict[str, Any]:
 
 
 def _scales(graph: Any, pixels: Any) -> bool | None:
-    """Whether anything but padding stands between the image and the first convolution; None where there is none."""
+    """Whether anything changes the pixels' values before the first convolution; None where there is none."""
     first = next((operation for operation in graph.get_operations() if operation.type in _CONVOLUTIONS), None)
     if first is None:
         return None
     tensor = source_of(first.inputs[0])
-    while tensor.op.type in _PADDINGS:
+    while tensor.op.type in _NO_SCALING:
         tensor = source_of(tensor.op.inputs[0])
     return tensor is not pixels

@@ -1,5 +1,6 @@
 """Zip archives and HDF5 files, opened only if they hold about as much as they weigh."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -21,6 +22,21 @@ _SLACK = 1 << 24  # bytes that may be unpacked whatever the ratio
 _REHEARSAL_S, _REHEARSAL_RATE = 30.0, 2e7  # seconds, and bytes a second; a disk reads far more
 # PKZIP's APPNOTE, 4.3.16: the end record's signature and size, the longest comment, and where the counts stand.
 _ZIP_END, _ZIP_END_SIZE, _ZIP_MAX_COMMENT = b"PK\x05\x06", 22, 1 << 16
+
+
+def read_small(path: Path) -> bytes:
+    """The content of a file of JSON.
+
+    Raises:
+        OSError: It cannot be read, is no file, such as a pipe, which may never end, or is not small.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no file", str(path))
+    with path.open("rb") as file:
+        content = file.read(MAX_CONFIG + 1)
+    if len(content) > MAX_CONFIG:
+        raise OSError(errno.EFBIG, f"larger than {amount(MAX_CONFIG)}", str(path))
+    return content
 
 
 @contextmanager
@@ -116,6 +132,9 @@ def _check_hdf5(path: Path, file: h5py.File) -> None:
                 raise ConversionError(f"{name} is kept in another file; save the model with model.save(...)")
             declared += part.nbytes
 
+    elsewhere = file.visititems_links(lambda name, link: None if isinstance(link, h5py.HardLink) else name)
+    if elsewhere is not None:
+        raise ConversionError(f"{elsewhere} is a link to what is elsewhere; save the model with model.save(...)")
     file.visititems(check)
     if declared > _most(path):
         raise ConversionError(f"declares {amount(declared)} of weights; no model of its size does")

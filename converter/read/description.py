@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import BGR, ModelMetadata
 from converter.errors import ConversionError
+from converter.graph.scaling import IMAGENET_SCALINGS
+from converter.read.containers import read_small
 from converter.read.network import Network, Selection
 
 SOURCE = "source"  # the field that is the converter's alone, and no metadata
@@ -70,6 +72,12 @@ class Description:
                 raise ConversionError(
                     f"{self.path}: image.{side} is {described}, but the model takes {of_model} pixels"
                 )
+        if network.channels == 1 and image.color_mode == BGR:
+            raise ConversionError(f'{self.path}: image.color_mode is "bgr", but the model takes grey levels')
+        if network.channels == 1 and metadata.scaling in IMAGENET_SCALINGS:
+            raise ConversionError(
+                f'{self.path}: scaling is "{metadata.scaling}", which is of colours, but the model takes grey levels'
+            )
         if max(network.outputs, 2) != len(metadata.class_names):  # one output stands for two classes
             raise ConversionError(
                 f"{self.path}: {len(metadata.class_names)} class_names, but the model has {network.outputs} outputs"
@@ -95,7 +103,7 @@ def read_description(path: Path) -> Description:
         ConversionError: There is none, or it is no JSON object.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_small(path))
     except FileNotFoundError:
         raise ConversionError(
             f'{path}: no such file; describe the model there, at least {{"class_names": ["...", "..."]}} in the order '

@@ -15,7 +15,7 @@ from typing import Any
 
 from converter.errors import ConversionError
 from converter.read import foreign
-from converter.read.containers import MAX_CONFIG, check_member, open_archive, open_hdf5, read_member
+from converter.read.containers import MAX_CONFIG, check_member, open_archive, open_hdf5, read_member, read_small
 
 CONFIG, METADATA = "config.json", "metadata.json"  # in a .keras archive
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
@@ -102,7 +102,9 @@ def unpacked_weights(file: ModelFile, folder: Path) -> Path:
         ConversionError: They are damaged, or larger than such an archive can hold.
     """
     if file.form is Form.KERAS_FOLDER:
-        name = next(name for name in WEIGHTS if (file.path / name).exists())
+        name = next((name for name in WEIGHTS if (file.path / name).is_file()), None)
+        if name is None:
+            raise ConversionError("its weights are no file; copy or download it again")
         (folder / name).symlink_to((file.path / name).resolve())
     else:
         with open_archive(file.path) as archive:
@@ -145,7 +147,7 @@ def _folder(path: Path) -> ModelFile:
             raise ConversionError("has been converted already; give the folder above it to the model server")
         return ModelFile(path, Form.SAVED_MODEL, "", {})
     if CONFIG in names and any(name in names for name in WEIGHTS):
-        texts = {name: (path / name).read_bytes()[: MAX_CONFIG + 1] for name in (CONFIG, METADATA) if name in names}
+        texts = {name: read_small(path / name) for name in (CONFIG, METADATA) if name in names}
         metadata = _json(texts[METADATA]) if METADATA in texts else {}
         return _keras(path, Form.KERAS_FOLDER, metadata, _json(texts[CONFIG]))
     raise ConversionError(foreign.describe_folder(path, names))

@@ -1,6 +1,7 @@
 """Any error in the input gives one line that names it and status 1, and leaves nothing behind."""
 
 import json
+import os
 import re
 import zipfile
 
@@ -32,6 +33,11 @@ def save(tmp_path, build, size=(32, 40, 3)):
 
 def pooled(x, activation="softmax"):
     return layers.Dense(4, activation=activation)(layers.GlobalAveragePooling2D()(x))
+
+
+def grey(tmp_path, **metadata):
+    pixels = keras.Input((32, 40, 1))
+    return write(tmp_path, keras.Model(pixels, pooled(layers.Conv2D(4, 3)(pixels))), **metadata)
 
 
 class Mine(layers.Layer):
@@ -93,6 +99,8 @@ def custom_model(tmp_path):
         (lambda path: write(path, class_names=["a", "a", "b", "c"], model=build_keras()), "class_names must be"),
         (lambda path: write(path, image={"height": 32, "width": 32}), "image.width is 32, but the model takes 40"),
         (lambda path: write(path, scaling="imagenet"), "scaling must be one of"),
+        (lambda path: grey(path, scaling="caffe"), "which is of colours, but the model takes grey levels"),
+        (lambda path: grey(path, image={"color_mode": "bgr"}), 'is "bgr", but the model takes grey levels'),
         (lambda path: write(path, temperature=0), "temperature must be"),
     ],
 )
@@ -158,6 +166,18 @@ def test_metadata_that_is_missing_or_wrong(tmp_path, capsys, text, message):
     assert str(metadata) in error
 
 
+def test_a_description_that_is_a_pipe(tmp_path, capsys):
+    source = write(tmp_path / "in")
+    source.with_suffix(".json").unlink()
+    os.mkfifo(source.with_suffix(".json"))
+    assert "no file" in convert(tmp_path, capsys, source)
+
+
+def test_names_in_a_file_move_no_cursor(tmp_path, capsys):
+    source = write(tmp_path / "in", source={"output": "a\nb\x1b[31m"})
+    assert "no output a?b?[31m: its only output is dense" in convert(tmp_path, capsys, source)
+
+
 def test_another_metadata_file_can_be_named(tmp_path, capsys):
     source = write(tmp_path / "in")
     metadata = source.with_suffix(".json").rename(tmp_path / "elsewhere.json")
@@ -198,6 +218,20 @@ def test_a_model_whose_scaling_is_unknown_is_converted_with_a_warning(tmp_path, 
     source.with_suffix(".json").write_text(json.dumps({"class_names": list("abcd")}))
     assert main([str(source), str(tmp_path / "models"), "--version", "2"]) == 0
     assert 'has no "scaling"' in capsys.readouterr().err
+
+
+def test_a_threshold_of_another_score_is_left_out(tmp_path, capsys):
+    """An average of two softmaxes has no energy, and no image should be flagged by a number that means another one."""
+    pixels = keras.Input((32, 40, 3))
+    ends = [layers.Dense(4, "softmax")(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(pixels))) for _ in "ab"]
+    model = keras.Model(pixels, layers.Average()(ends))
+    for version, scored in enumerate(({}, {"score": "max-probability"}), 1):
+        source = write(tmp_path / "in", model, out_of_distribution={"threshold": 1.5} | scored)
+        assert main([str(source), str(tmp_path / "models"), "--version", str(version)]) == 0
+        published = tmp_path / "models" / "brain-tumor" / str(version) / "assets.extra" / "metadata.json"
+        kept = json.loads(published.read_text())["out_of_distribution"]
+        assert kept == {"score": "max-probability", "threshold": 1.5 if scored else None}
+        assert ("threshold is of the score energy" in capsys.readouterr().err) is not bool(scored)
 
 
 def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):

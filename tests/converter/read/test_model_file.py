@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import pickle
 import tarfile
 import zipfile
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from converter.errors import ConversionError
+from converter.read.load import read_network
 from converter.read.model_file import Form, look_at
+from converter.read.network import Selection
 from tests.converter.small_models import write
 
 
@@ -46,6 +49,11 @@ def weights_alone(file):
 def hidden_elsewhere(file):
     file.attrs.update(keras_version="3.3.3", model_config="{}")
     file.create_dataset("kernel", (4,), "f4", external=[("/etc/passwd", 0, 16)])
+
+
+def linked_elsewhere(file):
+    file.attrs.update(keras_version="2.15.0", model_config="{}")
+    file["model_weights"] = h5py.ExternalLink("/etc/passwd", "/")
 
 
 def too_large(file):
@@ -92,6 +100,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 84966954
         (hdf5(lambda file: file.create_group("vars").parent.create_group("layers")), "holds weights alone, without"),
         (hdf5(lambda file: file.create_group("cjdata")), r"an HDF5 file, but no Keras model \(it holds cjdata\)"),
         (hdf5(hidden_elsewhere), "kernel is kept in another file"),
+        (hdf5(linked_elsewhere), "model_weights is a link to what is elsewhere"),
         (hdf5(too_large), "declares .* of weights; no model of its size does"),
         (hdf5(weights_alone)[:600], r"an HDF5 file that ends after 600 bytes of \d"),
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "an image, not a model"),
@@ -151,6 +160,15 @@ def test_an_hdf5_file_that_ends_the_process_that_reads_it(tmp_path):
 def test_a_path_that_leads_nowhere(tmp_path):
     with pytest.raises(ConversionError, match="no such file or folder"):
         look_at(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_a_pipe_is_not_waited_for(tmp_path, member):
+    zipfile.ZipFile(write(tmp_path)).extractall(tmp_path / "unpacked")
+    (tmp_path / "unpacked" / member).unlink()
+    os.mkfifo(tmp_path / "unpacked" / member)
+    with pytest.raises(ConversionError, match="no file"):
+        read_network(look_at(tmp_path / "unpacked"), Selection())
 
 
 def test_a_saved_model_is_a_folder_with_a_graph(tmp_path):
