@@ -111,7 +111,7 @@ def read_description(path: Path) -> Description:
             "--metadata"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ConversionError(f"{path}: not readable as JSON: {error}") from None
+        raise ConversionError(f"{path}: not readable as JSON: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(document, dict):
         raise ConversionError(f"{path}: must hold a JSON object")
     return Description(path, document, _selection(path, document))

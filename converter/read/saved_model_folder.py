@@ -119,6 +119,8 @@ def _protobuf(folder: Path) -> Any:
     binary, text = folder / "saved_model.pb", folder / "saved_model.pbtxt"
     path = binary if binary.exists() else text
     saved_model = saved_model_pb2.SavedModel()
+    if path.exists() and not path.is_file():  # such as a pipe, which may never end
+        raise ConversionError(f"{path.name} is no file")
     try:
         data = path.read_bytes()
         if data.startswith(LFS_POINTER):

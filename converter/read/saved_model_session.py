@@ -99,6 +99,8 @@ def _check_files(variables: Path) -> None:
     if not (variables / "variables.index").is_file():
         raise ConversionError("variables/variables.index is missing; copy or save the whole folder again")
     for path in variables.iterdir():
+        if not path.is_file():
+            raise ConversionError(f"variables/{path.name} is no file")
         with path.open("rb") as file:
             if file.read(len(LFS_POINTER)) == LFS_POINTER:
                 raise ConversionError(

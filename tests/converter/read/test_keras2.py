@@ -109,6 +109,13 @@ def test_it_is_served_as_it_computes(tmp_path, model):
     serve(tmp_path / "served", read(save(tmp_path / "model.h5", model)))
 
 
+def test_batch_normalization_first_is_no_scaling(tmp_path):
+    pixels = tf_keras.Input((16, 20, 3))
+    x = layers.Conv2D(4, 3)(layers.ZeroPadding2D()(layers.BatchNormalization()(pixels)))
+    model = tf_keras.Model(pixels, layers.Dense(4, "softmax")(layers.GlobalAveragePooling2D()(x)))
+    assert read(save(tmp_path / "model.h5", model)).head(16, 20).scales is False
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
 def test_half_precision_becomes_float32(tmp_path, policy):
     before = tf_keras.mixed_precision.global_policy()

@@ -1,5 +1,6 @@
 """SavedModel folders of every origin are served as they compute, and none runs more than that."""
 
+import os
 import shutil
 
 import numpy as np
@@ -354,6 +355,11 @@ def test_a_model_that_cannot_be_converted(tmp_path, make, message):
         read(make(tmp_path / "model"), Selection())
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
 GRAPH, INDEX, DATA = "saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"
 
@@ -368,6 +374,8 @@ GRAPH, INDEX, DATA = "saved_model.pb", "variables/variables.index", "variables/v
         (lambda folder: shutil.rmtree(folder / "variables"), "variables/variables.index is missing"),
         (lambda folder: (folder / INDEX).write_bytes(b"hello" * 20), "variables cannot be read"),
         (lambda folder: (folder / DATA).unlink(), "variables cannot be read"),
+        (lambda folder: pipe(folder / DATA), "variables/variables.data-00000-of-00001 is no file"),
+        (lambda folder: pipe(folder / GRAPH), "saved_model.pb is no file"),
         (lambda folder: (folder / DATA).write_bytes(b"hello"), "variables cannot be read"),
         (lambda folder: (folder / DATA).write_bytes(POINTER), "data-00000-of-00001 is a Git LFS pointer"),
     ],
