@@ -84,9 +84,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         publish_anyway=arguments.publish_anyway,
     )
     _tell(f"converting {job.model} ...")
-    report = convert(job, tell=_tell)
-    for warning in report.warnings:
-        _tell(f"warning: {warning}", sys.stderr)
+    report = convert(job, tell=_tell, warn=lambda sentence: _tell(f"warning: {sentence}", sys.stderr))
     if report.folded:
         _tell(f"folded {report.folded} batch normalizations")
     _tell(

@@ -61,7 +61,6 @@ class Report:
     Attributes:
         metadata: The metadata of the published model.
         folded: The number of batch normalizations that were folded.
-        warnings: What the user should look at, a sentence each.
         size: The size of the published version, in bytes.
         seconds: How long the conversion took.
         difference: The largest difference in probability from the model itself.
@@ -70,19 +69,21 @@ class Report:
 
     metadata: ModelMetadata
     folded: int
-    warnings: tuple[str, ...]
     size: int
     seconds: float
     difference: float
     images: int
 
 
-def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report:
+def convert(
+    job: Job, tell: Callable[[str], None] = lambda line: None, warn: Callable[[str], None] = lambda line: None
+) -> Report:
     """Convert, verify and publish a model.
 
     Args:
         job: What to convert.
         tell: Called with every line for people that comes before the end.
+        warn: Called with what the user should look at, a sentence each, as soon as it is known.
 
     Raises:
         ConversionError: Nothing was published; the message says why.
@@ -94,10 +95,13 @@ def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report
         original = source.network.head(source.metadata.image.height, source.metadata.image.width)
     head, folded = original.folded()
     metadata = _completed(source, head, job.name)
-    warnings = [*description_warnings(source, original)]
+    for warning in description_warnings(source, original):
+        warn(warning)
     images = synthetic_images(metadata.image.height, metadata.image.width)
     if job.verify_with:
-        warnings += check_on_labelled(source, original, job.verify_with, publish_anyway=job.publish_anyway, tell=tell)
+        checked = check_on_labelled(source, original, job.verify_with, publish_anyway=job.publish_anyway, tell=tell)
+        for warning in checked:
+            warn(warning)
         images = np.concatenate([images, supplied_images(job.verify_with, metadata)])
     expected = expected_outputs(source.network, original, metadata.scaling, images)
     with new_version(job.target) as folder:
@@ -113,7 +117,6 @@ def convert(job: Job, tell: Callable[[str], None] = lambda line: None) -> Report
     return Report(
         metadata=metadata,
         folded=folded,
-        warnings=tuple(warnings),
         size=size,
         seconds=time.monotonic() - started,
         difference=difference,

@@ -111,6 +111,8 @@ class Comparison:
             notes = ", ".join(filter(None, (tried.note, "significantly better" if tried is marked else "")))
             yield f"  {tried.text:<{width}}  {tried.accuracy:6.1%}  {notes}".rstrip()
         yield f"  {'chance (the most frequent class)':<{width}}  {self.chance:6.1%}"
+        if marked is None:
+            yield "  no alternative is significantly better"
 
 
 def compare(

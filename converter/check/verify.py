@@ -23,6 +23,7 @@ from converter.read.network import Network
 PROBABILITY_TOLERANCE = 1e-4
 # Of a logit or the energy, relative to the largest of them (or to 1): it moves a probability by at most a quarter.
 LOGIT_TOLERANCE = 4 * PROBABILITY_TOLERANCE
+_USUAL_LOGIT = 100.0  # float32 rounds far larger ones too coarsely for a probability
 SYNTHETIC_IMAGES = 16
 MAX_SUPPLIED_IMAGES = 256
 _BATCH = 4  # images at once; it bounds the memory for the activations of a large model
@@ -92,7 +93,8 @@ def expected_outputs(network: Network, head: Head, scaling: str, images: NDArray
         logit_batches.append(head.run(network_input(batch, head.channels, scaling, head.dtype))[0])
     logits = _numbers(logit_batches)
     probabilities = head.probabilities(_numbers(output_batches))
-    _compare("probability of the split-off softmax", softmax(logits), probabilities, PROBABILITY_TOLERANCE)
+    what = f"probability of the split-off softmax{_hint(logits)}"
+    _compare(what, softmax(logits), probabilities, PROBABILITY_TOLERANCE)
     return Expected(logits, probabilities)
 
 
@@ -119,7 +121,8 @@ def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata
     logits = expected.logits
     probabilities = softmax(logits / metadata.temperature)
     tolerance = LOGIT_TOLERANCE * max(1.0, np.abs(logits).max())
-    difference = _compare("probability", outputs[contract.PROBABILITIES], probabilities, PROBABILITY_TOLERANCE)
+    what = f"probability{_hint(logits)}"
+    difference = _compare(what, outputs[contract.PROBABILITIES], probabilities, PROBABILITY_TOLERANCE)
     score = -np.logaddexp.reduce(logits, axis=-1) if head.ood_score == ENERGY else -logits.max(-1)
     _compare(head.ood_score, outputs[contract.OUT_OF_DISTRIBUTION], score, tolerance)
     if head.explains:
@@ -140,6 +143,11 @@ def _numbers(tensors: list[Any]) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         raise ConversionError("the model's outputs are not finite numbers; its weights are damaged")
     return numbers
+
+
+def _hint(logits: NDArray[np.float64]) -> str:
+    largest = np.abs(logits).max()
+    return f" (the logits reach {largest:.0f}: is the scaling right?)" if largest > _USUAL_LOGIT else ""
 
 
 def _compare(what: str, actual: NDArray[np.float64], expected: NDArray[np.float64], tolerance: float) -> float:

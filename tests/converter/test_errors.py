@@ -264,6 +264,15 @@ def test_a_configuration_that_is_nested_too_deeply(tmp_path, capsys):
     )
 
 
+def test_a_warning_comes_although_the_conversion_then_fails(tmp_path, capsys):
+    source = write(tmp_path / "in", scalling="tf")
+    (tmp_path / "empty").mkdir()
+    assert main([str(source), str(tmp_path / "out"), "--verify-with", str(tmp_path / "empty")]) == 1
+    warning, error = capsys.readouterr().err.splitlines()
+    assert "scalling is no field of model metadata" in warning
+    assert error.startswith("error: ")
+
+
 @pytest.mark.parametrize(
     "options",
     [["--version", "0"], ["--version", "x"], ["--version", "-1"], ["--name", "../up"], ["--name", ""], ["--no"]],

@@ -118,7 +118,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     model = as_served(model)
     logits = model.predict(validation.pixels, PREDICTION_BATCH, verbose=0)
     seconds = sum(epoch.seconds for epoch in checkpoint.history)
-    log.info("trained in %.0f s, %.0f of them in this call", seconds, time.monotonic() - started)
+    log.info("epochs: %.0f s in all; this call: %.0f s", seconds, time.monotonic() - started)
     temperature = round(calibrate.temperature(logits, validation.labels), 4)
     metadata = ModelMetadata(
         data_set.class_names,

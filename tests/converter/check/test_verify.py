@@ -90,6 +90,17 @@ def test_the_wrong_scaling_is_noticed(tmp_path, images):
         verify(tmp_path, outputs_of(model, images, "unit"), head, METADATA, images)
 
 
+def test_logits_too_large_for_float32_point_to_the_scaling(tmp_path, images):
+    model = build_keras()
+    expected = outputs_of(model, images)
+    model.layers[-1].kernel.assign(model.layers[-1].kernel * 1e4)
+    head = head_of(model)
+    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    far_off = dataclasses.replace(expected, logits=expected.logits * 1e4)
+    with pytest.raises(ConversionError, match=r"logits reach \d+: is the scaling right\?"):
+        verify(tmp_path, far_off, head, METADATA, images)
+
+
 def test_synthetic_images_use_the_whole_range_and_differ():
     images = synthetic_images(20, 30)
     assert images.shape == (16, 20, 30, 3)
