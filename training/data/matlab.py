@@ -7,6 +7,7 @@ text as the numbers of its characters.
 """
 
 import io
+import math
 from dataclasses import dataclass
 
 import h5py  # type: ignore[import-untyped]
@@ -52,15 +53,21 @@ def read_scan(data: bytes) -> Scan:
             return Scan(
                 _class_name(_field(file, "label")), _patient(_field(file, "PID")), _pixels(_field(file, "image"))
             )
-    except (OSError, RuntimeError, KeyError) as error:  # h5py's errors about what it cannot read
+    except MatlabError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, OverflowError) as error:  # h5py's, of any damage
         raise MatlabError("it is damaged or incomplete, or no MATLAB file of version 7.3") from error
 
 
 def _field(file: h5py.File, name: str) -> h5py.Dataset:
     structure = file.get("cjdata")
     field = structure.get(name) if isinstance(structure, h5py.Group) else None
-    if not isinstance(field, h5py.Dataset):
+    if not isinstance(field, h5py.Dataset) or field.shape is None:  # HDF5 has a value that is none
         raise MatlabError(f"it has no cjdata.{name}")
+    if field.external or field.is_virtual:
+        raise MatlabError(f"its cjdata.{name} lies in another file")  # which may be any file of this machine
+    if math.prod(field.chunks or ()) > MAX_PIXELS:  # HDF5 unpacks whole chunks
+        raise MatlabError(f"its cjdata.{name} is packed in pieces of {math.prod(field.chunks):,} numbers")
     return field
 
 

@@ -53,6 +53,21 @@ def without_a_structure() -> bytes:
     return stream.getvalue()
 
 
+def with_another(name: str, **options: object) -> bytes:
+    """A scan with a field made by ``create_dataset``."""
+    stream = io.BytesIO(mat_file(scan(0), changes={name: None}))
+    with h5py.File(stream, "r+") as file:
+        file["cjdata"].create_dataset(name, **options)
+    return stream.getvalue()
+
+
+def of_an_impossible_size() -> bytes:
+    """The symbol table of the root group says that its names are at the end of memory."""
+    content = bytearray(mat_file(scan(0)))
+    content[560:568] = b"\xff" * 7 + b"\x50"
+    return bytes(content)
+
+
 def damaged_inside() -> bytes:
     content = bytearray(mat_file(scan(0)))
     start = content.index(b"\x78\x5e")  # of the image, which zlib packed
@@ -68,7 +83,17 @@ def damaged_inside() -> bytes:
         (damaged_inside(), "damaged or incomplete, or no MATLAB file of version"),
         (b"", "damaged or incomplete, or no MATLAB file of version"),
         (b"%PDF-1.4", "damaged or incomplete, or no MATLAB file of version"),
+        (of_an_impossible_size(), "damaged or incomplete, or no MATLAB file of version"),
         (without_a_structure(), r"has no cjdata\.label"),
+        (with_another("PID", data=h5py.Empty("u2")), r"has no cjdata\.PID"),
+        (
+            with_another("image", shape=(20, 20), dtype="u2", external=[(__file__, 0, 800)]),
+            r"its cjdata\.image lies in another file",
+        ),
+        (
+            with_another("image", shape=(20, 20), dtype="u2", chunks=(9000, 9000), maxshape=(None, None)),
+            r"its cjdata\.image is packed in pieces of 81,000,000 numbers",
+        ),
     ],
 )
 def test_a_file_that_is_no_scan_is_explained(content: bytes, message: str) -> None:
