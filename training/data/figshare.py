@@ -6,6 +6,7 @@ gateway, and there the brightest half percent of the pixels does not darken all 
 """
 
 import hashlib
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +30,9 @@ _NAME = "figshare 1512427"
 _FOLDS = "cvind"  # another file of the set, which divides the scans for a cross-validation
 _COMPRESSION = 1  # of the PNGs: half the time of the usual 6, and 4 % more bytes
 _MAX_BYTES = 64 << 20  # of a MATLAB file; the set's own have up to 2 MB
+
+# What zipfile raises for a damaged or encrypted ZIP, or one of an unknown kind.
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,9 @@ def _convert(out: Path, file: _File) -> dict[str, Any]:
     from training.data.matlab import MatlabError, read_scan  # imports h5py, which no other source needs
 
     try:
-        scan = read_scan(file.content())
-    except (MatlabError, OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        reason = error if isinstance(error, MatlabError) else "it is damaged; fetch it again"
-        raise DataError(f"cannot read {file.place}: {reason}") from error
+        scan = read_scan(_content(file))
+    except MatlabError as error:
+        raise DataError(f"cannot read {file.place}: {error}") from error
     name = f"{scan.class_name}/{file.name}.png"
     (out / scan.class_name).mkdir(exist_ok=True)
     Image.fromarray(scan.pixels).save(out / name, compress_level=_COMPRESSION)
@@ -110,11 +113,19 @@ def _files(folder: Path) -> list[_File]:
                 continue
             if file.size > _MAX_BYTES:
                 raise DataError(f"{file.place} has {file.size / 1e6:,.0f} MB, and no scan of this set has so many")
-            if files.setdefault(file.name, file).size != file.size:
-                raise DataError(f"{files[file.name].place} and {file.place} have one name: keep one")
+            first = files.setdefault(file.name, file)
+            if first is not file and (first.size != file.size or _content(first) != _content(file)):
+                raise DataError(f"{first.place} and {file.place} have one name: keep one")
     if not files:
         raise DataError(f"{folder} holds no MATLAB file of a scan")
     return [files[name] for name in sorted(files)]
+
+
+def _content(file: _File) -> bytes:
+    try:
+        return file.content()
+    except _DAMAGED as error:
+        raise DataError(f"cannot read {file.place}: it is damaged; fetch it again") from error
 
 
 def _alone(path: Path) -> _File:
@@ -125,7 +136,7 @@ def _in_zip(path: Path) -> Iterator[_File]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise DataError(f"cannot read {path}: it is damaged or incomplete; fetch it again") from error
     for member in members:
         name = PurePosixPath(member.filename)
