@@ -94,7 +94,8 @@ def matlab_files(folder: Path) -> Iterator[Path]:
 def _root(folder: Path) -> Path:
     """The data set's folder: this one, or the only one in it."""
     above = folder.resolve().parent
-    if _meaning(folder.resolve().name) and len(_split_folders(above)) > 1:
+    beside = {_meaning(path.name) for path in _folders(above)} - {None}
+    if _meaning(folder.resolve().name) and len(beside) > 1 and not _split_folders(folder):
         raise DataError(f"{folder} is inside the data set: name the folder above it, {above}")
     if is_data_set(folder):
         return folder

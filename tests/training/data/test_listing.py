@@ -219,3 +219,9 @@ def test_a_split_is_not_taken_for_the_data_set(folder: Path, monkeypatch: pytest
     monkeypatch.chdir(folder / "Training")
     with pytest.raises(DataError, match=message):
         find(Path())
+
+
+def test_a_data_set_may_be_called_like_a_split_of_its_own(folder: Path) -> None:
+    data_set = folder.rename(folder.with_name("training"))
+    (data_set.parent / "test").mkdir()
+    assert find(data_set).name == "training"
