@@ -112,6 +112,7 @@ def find(folder: Path, healthy: str | None = None) -> DataSet:
     listing = list_images(folder)
     manifest = _manifest_beside(listing)
     classes, splits = listing.classes | manifest.stated("class"), listing.splits | manifest.stated("split")
+    _require_utf8((*classes, *classes.values()))
     drawn = manifest.drawn
     if not splits:
         splits, drawn = _drawn(listing.folder, classes, manifest.patients()), True
@@ -119,11 +120,13 @@ def find(folder: Path, healthy: str | None = None) -> DataSet:
         path = listing.folder / MANIFEST
         raise DataError(f"{path} says of some images in which split they are, and of others not: {lacking[0]}")
     class_names = tuple(sorted(set(classes.values())))
+    if len(class_names) < 2:
+        raise DataError(f"{listing.folder / MANIFEST} puts all images into class {class_names[0]}: name two or more")
     files = {split: tuple(sorted(file for file in classes if splits[file] == split)) for split in SPLITS}
     for split in SPLITS:
         if lacking := sorted(set(class_names) - {classes[file] for file in files[split]}):
             raise DataError(f"{listing.folder / MANIFEST} leaves class {lacking[0]} without an image in {split}")
-    named = healthy or manifest.healthy
+    named = healthy if healthy is not None else manifest.healthy
     if named is not None:
         healthy_class(class_names, named)
     return DataSet(
@@ -151,6 +154,18 @@ def _manifest_beside(listing: Listing) -> Manifest:
             f"python -m training.data {listing.folder} --check lists them all"
         )
     return manifest
+
+
+def _require_utf8(names: Iterable[str]) -> None:
+    """Make sure that every name can be written: fingerprints, reports and the model's metadata are UTF-8.
+
+    A file's name is bytes, and a JSON text can hold halves of characters.
+    """
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"the name {name!a} is not UTF-8: rename it") from None
 
 
 def _drawn(folder: Path, classes: Mapping[str, str], patients: Mapping[str, Any]) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Manifest:
         changed = (
             file
             for file, entry in self.entries.items()
-            if file in hashes and entry.get("sha256", hashes[file]) != hashes[file]
+            if file in hashes and entry.get("sha256") not in (None, hashes[file])
         )
         named = self.entries.keys()
         return Differences(
@@ -128,9 +128,11 @@ def read(path: Path) -> Manifest:
     if document.get(_HEALTHY) is not None and not isinstance(document[_HEALTHY], str):
         raise DataError(f"{path} names the class without tumour by something other than a text")
     for file, entry in entries.items():
-        if entry.get("split") not in (None, *SPLITS) or not isinstance(entry.get("class"), str | None):
-            raise DataError(f"{path}: the split of {file} must be {' or '.join(SPLITS)}, and its class a text")
-    if not all(isinstance(entry.get("patient"), str | int | None) for entry in entries.values()):
+        split, class_name = entry.get("split"), entry.get("class")
+        if split not in (None, *SPLITS) or not isinstance(class_name, str | None) or class_name == "":
+            raise DataError(f"{path}: the split of {file} must be {' or '.join(SPLITS)}, and its class a name")
+    patients = [entry.get("patient") for entry in entries.values()]
+    if not all(isinstance(patient, str | int | None) and not isinstance(patient, bool) for patient in patients):
         raise DataError(f"{path} names a patient by something other than a text or a number")
     if len(entries) < len(images):
         raise DataError(f"{path} names an image twice: remove it, and python -m training.data makes a new one")

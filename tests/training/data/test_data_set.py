@@ -108,7 +108,10 @@ def test_an_older_fingerprint_of_the_usual_layout_is_still_right(folder: Path) -
     ("changes", "message"),
     [
         ({"split": "Test"}, r"manifest\.json: the split of .* must be Training or Testing"),
-        ({"class": 3}, r"manifest\.json: the split of .* and its class a text"),
+        ({"class": 3}, r"manifest\.json: the split of .* and its class a name"),
+        ({"class": ""}, r"manifest\.json: the split of .* and its class a name"),
+        ({"class": "half \ud800"}, r"the name 'half \\ud800' is not UTF-8: rename it"),
+        ({"patient": True}, r"manifest\.json names a patient by something other than a text or a number"),
         ({"split": "Training"}, "says of some images in which split they are, and of others not"),
     ],
 )
@@ -127,6 +130,13 @@ def test_a_manifest_that_leaves_a_class_out_of_a_split_is_refused(folder: Path) 
     images = [{"file": file, "split": "Training" if "/dark/" in file else "Testing"} for file in files]
     (folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": images}))
     with pytest.raises(DataError, match="leaves class bright without an image in Training"):
+        find(folder)
+
+
+def test_a_manifest_that_leaves_one_class_is_refused(folder: Path) -> None:
+    images = [{"file": file, "class": "scan"} for file in find(folder).classes]
+    (folder / "manifest.json").write_text(json.dumps({"data": "mine", "images": images}))
+    with pytest.raises(DataError, match=r"manifest\.json puts all images into class scan: name two or more"):
         find(folder)
 
 
