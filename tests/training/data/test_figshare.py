@@ -79,7 +79,9 @@ def test_zips_give_the_same_images_and_an_unpacked_file_counts_once(
     assert contents(tmp_path / "of zips") == contents(tmp_path / "made")
     for another in (b"another", bytes(len(files[0].read_bytes()))):
         (zips / "some" / files[0].name).write_bytes(another)
-        assert_refused("data", main, [str(zips), "--out", str(tmp_path / "third")], "have one name: keep one", capsys)
+        with pytest.raises(SystemExit):
+            main([str(zips), "--out", str(tmp_path / "third")])
+        assert "have one name: keep one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
