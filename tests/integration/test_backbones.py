@@ -1,7 +1,5 @@
 """Backbones with weights in ImageNet's place go the whole way: they are fetched, trained, converted and served."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
@@ -17,6 +14,7 @@ from converter.check.verify import synthetic_images
 from converter.convert import Job, convert
 from tests.converter.compare import TOLERANCE, by_keras, softmax
 from tests.training.configurations import configuration
+from tests.training.eagerly import eagerly
 from tests.training.pretrained import StandIn, stand_in
 from tests.training.scans import phantom
 from training.data.data_set import DataSet, find
@@ -31,17 +29,6 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return find(phantom(tmp_path_factory.mktemp("backbones") / "phantom"))
 
 
-@contextmanager
-def eagerly() -> Iterator[None]:
-    """A few steps of a deep network are not worth a graph."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
-@pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly:UserWarning")
 @pytest.mark.parametrize(
     ("name", "side", "frozen_epochs", "precision", "folded", "megabytes"),
     [

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.processes import ROOT
 from tests.training.configurations import configuration
+from tests.training.eagerly import eagerly
 from training.compare.__main__ import main
 from training.compare.comparison import COMPARISON, compare
 from training.compare.plan import Plan
@@ -40,9 +41,12 @@ def unreadable(phantom_data: DataSet, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def compared(unreadable: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("compared")
-    candidates = [configuration(name, epochs=1) for name in MODELS]
-    compare(unreadable, by_patient(unreadable), Plan(candidates, range(2), trials=1, trial_epochs=1), out)
+    """The small network as the command compares it, and then, beside it, one that is as deep as a real one."""
+    out, groups = tmp_path_factory.mktemp("compared"), by_patient(unreadable)
+    small, deep = ([configuration(name, epochs=1) for name in names] for names in (MODELS[:1], MODELS))
+    compare(unreadable, groups, Plan(small, range(2), trials=1, trial_epochs=1), out)
+    with eagerly():
+        compare(unreadable, groups, Plan(deep, range(2), trials=1, trial_epochs=1), out)
     return out
 
 
