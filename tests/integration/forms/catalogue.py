@@ -63,6 +63,7 @@ def _number(version: str) -> tuple[int, ...]:
 
 K2_OLD, K2, K3_FIRST, K3, K3_LAST = "2.12.0", "2.15.0", "3.0.5", "3.3.3", "3.10.0"
 EACH = (K2, K3, K3_LAST)
+PAIR = (K2, K3_LAST)  # where plain networks show what is between them
 H5, KERAS, FOLDER = ".h5", ".keras", ""
 _TENSORFLOW_RESIZES = Limit(
     "the service resizes with OpenCV, and TensorFlow's pixels are up to a grey level apart", "on the same pixels", 3e-2
@@ -81,11 +82,11 @@ FORMS = (
     Form("plain network", "cnn", H5, EACH),
     Form("plain network", "by_cv2", H5, (K2,)),
     Form("plain network", "cropped", H5, (K2,)),
-    Form("plain network", "dataset", KERAS, EACH, limit=_TENSORFLOW_RESIZES),
+    Form("plain network", "dataset", KERAS, PAIR, limit=_TENSORFLOW_RESIZES),
     Form("plain network", "padded", KERAS, (K3_LAST,), limit=_TENSORFLOW_RESIZES),
     Form("plain network", "bone_colours", H5, (K2,), limit=_COLOURS),
-    Form("the wrong suffix", "cnn", KERAS, (K2, K3), renamed=H5),
-    Form("the wrong suffix", "cnn", H5, (K2, K3), renamed=KERAS),
+    Form("the wrong suffix", "cnn", KERAS, PAIR, renamed=H5),
+    Form("the wrong suffix", "cnn", H5, PAIR, renamed=KERAS),
     Form("separable and depthwise convolutions", "separable", KERAS, (K2_OLD, K3_LAST)),
     Form("separable and depthwise convolutions", "separable", H5, EACH),
     Form("`Sequential` around MobileNet", "transfer", KERAS, (K2_OLD, K2, K3_LAST)),
@@ -99,17 +100,17 @@ FORMS = (
     Form("fixed batch size", "fixed_batch", H5, EACH),
     Form("fixed batch size", "fixed_batch", KERAS, (K3, K3_LAST)),
     Form("logits", "logits", KERAS, EACH),
-    Form("grey images", "grey", H5, EACH),
-    Form("one sigmoid for two classes", "one_sigmoid", H5, EACH),
-    Form("ensemble: the average of softmaxes", "average_of_softmaxes", KERAS, EACH),
-    Form("ensemble: the features of two backbones side by side", "concatenated_features", KERAS, EACH),
-    Form("two heads, one named in the description", "two_heads", KERAS, EACH),
-    Form("SavedModel of `model.export`", "exported", FOLDER, EACH),
-    Form("SavedModel of `tf.saved_model.save`", "saved_by_tensorflow", FOLDER, EACH),
+    Form("grey images", "grey", H5, PAIR),
+    Form("one sigmoid for two classes", "one_sigmoid", H5, PAIR),
+    Form("ensemble: the average of softmaxes", "average_of_softmaxes", KERAS, PAIR),
+    Form("ensemble: the features of two backbones side by side", "concatenated_features", KERAS, PAIR),
+    Form("two heads, one named in the description", "two_heads", KERAS, PAIR),
+    Form("SavedModel of `model.export`", "exported", FOLDER, PAIR),
+    Form("SavedModel of `tf.saved_model.save`", "saved_by_tensorflow", FOLDER, PAIR),
     Form("SavedModel of `model.save`", "keras_2_folder", FOLDER, (K2_OLD, K2)),
     Form("SavedModel of `model.save`, the author's own class", "own_model_folder", FOLDER, (K2,)),
     Form("SavedModel of TensorFlow 1, names chosen by its author", "of_tensorflow_1", FOLDER, (K2,)),
-    Form("`mixed_float16`", "half_precision", KERAS, EACH, limit=_HALF_PRECISION),
+    Form("`mixed_float16`", "half_precision", KERAS, PAIR, limit=_HALF_PRECISION),
     Form("two heads, none named", "two_heads_unnamed", KERAS, (K3_LAST,), refused=True),
     Form("four sigmoids", "four_sigmoids", KERAS, (K3_LAST,), refused=True),
     Form("`Lambda(preprocess_input)`", "preprocess_input_as_lambda", H5, (K2,), refused=True),
