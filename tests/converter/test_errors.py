@@ -245,7 +245,7 @@ def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):
 
 
 def test_an_error_that_nobody_expected_is_one_line_unless_its_trace_is_wanted(tmp_path, capsys, monkeypatch):
-    def fail(job, tell):
+    def fail(job, tell, warn):
         raise IndexError("list index\nout of range")
 
     monkeypatch.setattr("converter.convert.convert", fail)
