@@ -87,8 +87,13 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     }
     if (folder / METADATA).exists():
         require_same(_read_identity(folder), identity, folder)
-        log.info("%s is trained already", folder)
-        return read_metadata(folder)
+        finished = read_metadata(folder)
+        log.info(
+            "%s is trained already; its class without tumour: %s (python -m training.evaluate --healthy names another)",
+            folder,
+            finished.training.get(HEALTHY_CLASS) or "not known",
+        )
+        return finished
     checkpoint = Checkpoint(folder / "checkpoint", identity)
 
     started = time.monotonic()
