@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from brain_tumor.contract import MODEL_NAME
+from converter import interrupt
 from converter.errors import ConversionError, one_line
 
 _FAILED = 1
@@ -26,7 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if bool(arguments.out) == arguments.describe:
         parser.error("give OUT, or --describe without it")
     try:
-        (_describe if arguments.describe else _convert)(arguments)
+        try:
+            (_describe if arguments.describe else _convert)(arguments)
+        except Exception:
+            interrupt.check()
+            raise
     except ConversionError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
@@ -54,7 +59,7 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as Ctrl-C does
+    interrupt.install()
 
 
 def _out_of_memory(model: Path) -> str:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
+from converter import interrupt
 from converter.check.plausibility import check_on_labelled, description_warnings, other_score
 from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
 from converter.errors import ConversionError, one_line
@@ -114,6 +115,7 @@ def convert(
             raise ConversionError(f"cannot write {job.target}: {one_line(error)}") from error
         difference = verify(folder, expected, head, metadata, images)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        interrupt.check()
     return Report(
         metadata=metadata,
         folded=folded,

@@ -41,10 +41,7 @@ def images() -> np.ndarray:
 
 
 def test_the_metadata_is_equal(converted: Path) -> None:
-    shipped, again = (
-        ModelMetadata.from_json((folder / METADATA_ASSET).read_text()) for folder in (SHIPPED_MODEL / "1", converted)
-    )
-    assert shipped == again
+    assert (converted / METADATA_ASSET).read_text() == (SHIPPED_MODEL / "1" / METADATA_ASSET).read_text()
 
 
 def test_the_predictions_are_equal(converted: Path, images: np.ndarray) -> None:
