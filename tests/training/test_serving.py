@@ -33,6 +33,6 @@ def test_a_version_that_exists_is_not_converted_again(converted: Path, documente
 def test_the_converters_refusal_is_quoted(documented_run: Path, tmp_path: Path) -> None:
     (tmp_path / run.MODEL).write_bytes(b"no model")
     (tmp_path / run.METADATA).write_bytes((documented_run / run.METADATA).read_bytes())
-    with pytest.raises(serving.ServingError, match=r"model\.keras cannot be converted: .*damaged or incomplete"):
+    with pytest.raises(serving.ServingError, match=r"model\.keras cannot be converted: .*a text file, not a model"):
         serving.convert(tmp_path / run.MODEL, tmp_path / "models")
     assert not (tmp_path / "models" / MODEL_NAME / "1").exists()
