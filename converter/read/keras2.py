@@ -23,44 +23,19 @@ from converter.quiet import quiet
 from converter.read.configuration import own_layer
 from converter.read.keras2_configuration import check, in_float32
 from converter.read.model_file import CONFIG, METADATA, Form, ModelFile, unpacked_weights
-from converter.read.network import Network, Selection, check_shapes, choose, needs_all_inputs, refuse_signature
+from converter.read.network import LayeredNetwork, Selection, check_shapes, choose, needs_all_inputs, refuse_signature
 
 TF_KERAS = "2.20.1"  # as in the Pipfile
 _DEFAULT_SIDE = 64  # pixels, where the model takes images of any size and is only looked at
 
 
 @dataclass(frozen=True, eq=False)
-class Keras2Network(Network):
-    """A Keras 2 model in float32.
-
-    Attributes:
-        model: It has one input, (batch, height, width, channels).
-        index: Which of its outputs is meant.
-    """
+class Keras2Network(LayeredNetwork):
+    """A Keras 2 model in float32."""
 
     model: Any
     index: int
     origin: Mapping[str, str]
-
-    @property
-    def height(self) -> int | None:  # type: ignore[override]
-        """Height of the images it takes, in pixels."""
-        return self._input.shape[1]
-
-    @property
-    def width(self) -> int | None:  # type: ignore[override]
-        """Width of the images it takes, in pixels."""
-        return self._input.shape[2]
-
-    @property
-    def channels(self) -> int:  # type: ignore[override]
-        """Channels of the images it takes."""
-        return int(self._input.shape[3])
-
-    @property
-    def outputs(self) -> int:  # type: ignore[override]
-        """How many numbers it gives for an image."""
-        return int(self.model.outputs[self.index].shape[-1])
 
     def predict(self, pixels: Any) -> Any:
         """The model's own output, (batch, output)."""

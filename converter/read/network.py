@@ -125,18 +125,16 @@ class Network(ABC):
         """
 
 
-@dataclass(frozen=True)
-class KerasNetwork(Network):
-    """A Keras 3 model in float32.
+class LayeredNetwork(Network):
+    """A model of Keras 2 or 3, which say in the same way what they take and give.
 
     Attributes:
         model: It has one input, (batch, height, width, channels).
         index: Which of its outputs is meant.
     """
 
-    model: keras.Model
-    origin: Mapping[str, str]
-    index: int = 0
+    model: Any
+    index: int
 
     @property
     def height(self) -> int | None:  # type: ignore[override]
@@ -157,6 +155,15 @@ class KerasNetwork(Network):
     def outputs(self) -> int:  # type: ignore[override]
         """How many numbers it gives for an image."""
         return int(self.model.outputs[self.index].shape[-1])
+
+
+@dataclass(frozen=True)
+class KerasNetwork(LayeredNetwork):
+    """A Keras 3 model in float32."""
+
+    model: keras.Model
+    origin: Mapping[str, str]
+    index: int = 0
 
     def predict(self, pixels: Any) -> Any:
         """The model's own output, (batch, output)."""
