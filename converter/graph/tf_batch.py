@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from converter.graph.tf_freeze import node_of, set_constant
+from converter.graph.tf_freeze import set_constant
+from converter.graph.tf_names import node_of
 from converter.graph.tf_tensors import import_graph, is_constant, name_of
 
 _V1 = tf.compat.v1

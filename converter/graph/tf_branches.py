@@ -8,6 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from converter.graph.tf_names import node_of
+
 _COPIES = ("Identity", "RefIdentity", "GuaranteeConst", "StopGradient")
 
 
@@ -33,7 +35,7 @@ def _unchosen(nodes: dict[str, Any], chosen: dict[str, str]) -> set[str]:
         for name, node in nodes.items():
             if name in dead:
                 continue
-            lost = [_output(tensor) in never or _node(tensor) in dead for tensor in node.input]
+            lost = [_output(tensor) in never or node_of(tensor) in dead for tensor in node.input]
             if node.op == "Merge":
                 data = [tensor for tensor in node.input if not tensor.startswith("^")]
                 left = [tensor for tensor, gone in zip(data, lost, strict=False) if not gone]
@@ -52,7 +54,7 @@ def _unchosen(nodes: dict[str, Any], chosen: dict[str, str]) -> set[str]:
 
 def _constant(nodes: dict[str, Any], chosen: dict[str, str], tensor: str) -> bool | None:
     """The value of a truth value that is constant; None where it is not."""
-    node = nodes[_node(_followed(chosen, tensor))]
+    node = nodes[node_of(_followed(chosen, tensor))]
     if node.op == "Const":
         return bool(tf.make_ndarray(node.attr["value"].tensor))
     if node.op in _COPIES:
@@ -71,7 +73,3 @@ def _followed(chosen: dict[str, str], tensor: str) -> str:
 
 def _output(tensor: str) -> str:
     return tensor if ":" in tensor else f"{tensor}:0"
-
-
-def _node(tensor: str) -> str:
-    return tensor.lstrip("^").split(":")[0]

@@ -15,6 +15,7 @@ from tensorflow.python.grappler import tf_optimizer
 
 from converter.errors import ConversionError
 from converter.graph.tf_branches import take_constant_branches
+from converter.graph.tf_names import node_of
 
 _V1 = tf.compat.v1
 # TensorFlow calls these stateful, too: variables become constants, calls are looked into, and checks only fail.
@@ -172,11 +173,6 @@ def reachable(graph_def: Any, *outputs: str) -> Iterator[Any]:
 def functions_of(graph_def: Any) -> Mapping[str, Any]:
     """The functions of a graph, by name."""
     return {function.signature.name: function for function in graph_def.library.function}
-
-
-def node_of(tensor: str) -> str:
-    """The name of the node that makes a tensor, or that an edge starts from."""
-    return tensor.lstrip("^").split(":")[0]
 
 
 def set_constant(node: Any, value: Any) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from converter.errors import ConversionError, one_line
 from converter.graph.head import Head, Output, are_probabilities, unknown_end
 from converter.graph.tf_batch import for_any_batch
-from converter.graph.tf_freeze import node_of
+from converter.graph.tf_names import node_of
 from converter.graph.tf_tensors import import_graph, is_constant, name_of, source_of, value_of
 
 _V1 = tf.compat.v1

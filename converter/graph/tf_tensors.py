@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from converter.graph.tf_freeze import node_of
+from converter.graph.tf_names import node_of
 
 _V1 = tf.compat.v1
 _COPIES = ("Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "GuaranteeConst")

@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from converter.errors import ConversionError, one_line
 from converter.graph.tf_float32 import as_float32, in_float32
-from converter.graph.tf_freeze import check_harmless, check_inputs, node_of, reachable, set_constant, use_default
+from converter.graph.tf_freeze import check_harmless, check_inputs, reachable, set_constant, use_default
+from converter.graph.tf_names import node_of
 
 _V1 = tf.compat.v1
 _LEARNING_PHASE = re.compile(r"(^|/)keras_learning_phase(_\d+)?$")  # of Keras 1 and 2: whether the model trains
