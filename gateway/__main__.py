@@ -7,9 +7,9 @@ import argparse
 import os
 import sys
 from functools import partial
-from wsgiref.types import WSGIApplication
 
-from gateway.http.server import Server
+from gateway.edge.crowd import Crowd
+from gateway.edge.server import Server
 from gateway.settings import Settings, SettingsError, markdown_table
 
 
@@ -26,15 +26,27 @@ def main() -> None:
         sys.exit(f"The gateway does not start: {error}")
     # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
     sys.argv[:] = ["-m", "gateway"]
-    Server(settings, partial(load_app, settings)).run()
+    Server(settings, lambda: partial(load_crowd, settings)).run()
 
 
-def load_app(settings: Settings) -> WSGIApplication:
-    """Make the application. It is imported here, in the worker: gunicorn's master stays small without it."""
+def load_crowd(settings: Settings) -> Crowd:
+    """Make everything that serves, in the worker's event loop.
+
+    The application is imported here, in the worker: gunicorn's master stays small without it.
+    """
     from gateway.app import create_app
+    from gateway.edge.handler import Handler, Slots
+    from gateway.http.refusals import Refusals
+    from gateway.metrics import Metrics
     from gateway.model.client import ModelClient
 
-    return create_app(settings, ModelClient(settings.model_server, settings.model_name))
+    metrics = Metrics()
+    slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
+    model_client = ModelClient(settings.model_server, settings.model_name)
+    application = create_app(settings, model_client, metrics)
+    crowd = Crowd(settings, Handler(application, slots, settings.deadline), Refusals(metrics))
+    metrics.connections.set_function(lambda: len(crowd))
+    return crowd
 
 
 if __name__ == "__main__":

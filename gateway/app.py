@@ -5,7 +5,6 @@ from flask.json.provider import DefaultJSONProvider
 
 from gateway.classify.classifier import Classifier
 from gateway.http import access_log, errors
-from gateway.http.admission import Admission
 from gateway.http.predict import predict_routes
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
@@ -18,24 +17,24 @@ from gateway.settings import Settings
 _OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and tools add
 
 
-def create_app(settings: Settings, model_client: ModelClient) -> Flask:
+def create_app(settings: Settings, model_client: ModelClient, metrics: Metrics | None = None) -> Flask:
     """Make the gateway as a WSGI application; it opens no connection before its first request."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ImageRequest
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    # Larger bodies never come here.
+    app.config["MAX_CONTENT_LENGTH"] = None
     app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
     # Bytes of form fields that are not files, and of werkzeug's buffer, which takes files 64 KiB at a time.
     app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
     json_provider.sort_keys = False  # classes stay in the model's order
     app.json = json_provider
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     access_log.register(app, metrics)
     errors.register(app, metrics)
-    source = ImageSource(_create_fetcher(settings), settings.max_images, settings.upload_timeout)
+    source = ImageSource(_create_fetcher(settings), settings.max_images)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
-    admission = Admission(settings.max_in_flight, metrics)
-    app.register_blueprint(predict_routes(source, classifier, admission, metrics, settings.deadline))
+    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline))
     app.register_blueprint(status_routes(model_client, metrics))
     return app
 

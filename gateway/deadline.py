@@ -30,7 +30,12 @@ class Deadline:
     @property
     def passed(self) -> bool:
         """Whether no time is left."""
-        return time.monotonic() >= self._end
+        return self.left <= 0
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left; 0 or less when it has passed."""
+        return self._end - time.monotonic()
 
     @property
     def cancelled(self) -> bool:
@@ -46,7 +51,7 @@ class Deadline:
         """
         if self._cancelled:
             raise ClientLeft
-        seconds = self._end - time.monotonic()
+        seconds = self.left
         if seconds <= 0:
             raise DeadlineExceeded
         return seconds

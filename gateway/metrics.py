@@ -1,6 +1,6 @@
 """The gateway's metrics for Prometheus. No label ever holds anything that a client sent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -38,18 +38,33 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._wait_seconds = Histogram(
+            "gateway_wait_seconds",
+            "Time that requests waited for a slot to work, or to fetch by URL.",
+            ["slot"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
         self.in_flight = Gauge(
             "gateway_in_flight", "Requests for predictions being worked on.", registry=self._registry
         )
+        self.waiting = Gauge(
+            "gateway_waiting", "Requests for predictions that wait for a slot.", registry=self._registry
+        )
+        self.connections = Gauge("gateway_connections", "Open connections of clients.", registry=self._registry)
         self.model_errors = Counter(
             "gateway_model_errors", "Failed calls of the model server.", ["code"], registry=self._registry
         )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Take the time of one stage: receive, source, preprocess, predict or postprocess."""
+        """Take the time of one stage: source, preprocess, predict or postprocess."""
         with self.stage_seconds.labels(name).time():
             yield
+
+    def waited(self, slot: str) -> Callable[[float], object]:
+        """A function that takes how many seconds a request waited for this kind of slot: work or fetch."""
+        return self._wait_seconds.labels(slot).observe
 
     def render(self) -> bytes:
         """Write all metrics in Prometheus' text format."""

@@ -49,15 +49,48 @@ class Settings:
     deadline: float = setting(
         "GATEWAY_DEADLINE_SECONDS", seconds, "10", "seconds for one response, from the moment its request is received"
     )
-    upload_timeout: float = setting("GATEWAY_UPLOAD_SECONDS", seconds, "30", "seconds for a client to send its request")
-    threads: int = setting(
-        "GATEWAY_THREADS", integer(2, 1000), "24", "threads for requests; above `GATEWAY_MAX_IN_FLIGHT`, for the probes"
+    header_timeout: float = setting(
+        "GATEWAY_HEADER_SECONDS", seconds, "10", "seconds for a client to send a request's headers"
+    )
+    upload_timeout: float = setting(
+        "GATEWAY_UPLOAD_SECONDS", seconds, "30", "seconds for a client to send a request's body"
+    )
+    write_timeout: float = setting("GATEWAY_WRITE_SECONDS", seconds, "30", "seconds for a client to take a response")
+    idle_timeout: float = setting(
+        "GATEWAY_IDLE_SECONDS",
+        seconds,
+        "75",
+        "seconds that a connection is kept without a request; above a load balancer's idle timeout (60)",
     )
     connection_age: float = setting(
         "GATEWAY_CONNECTION_SECONDS", seconds, "30", "seconds before a client must connect anew, to find new replicas"
     )
+    linger_timeout: float = setting(
+        "GATEWAY_LINGER_SECONDS",
+        seconds,
+        "10",
+        "seconds for a client to close after the last response; what it still sends is read and dropped",
+    )
+    max_connections: int = setting(
+        "GATEWAY_MAX_CONNECTIONS",
+        integer(2, 60000),
+        "2000",
+        "open connections; for one more, the one that is silent for longest is closed",
+    )
+    max_held: int = setting(
+        "GATEWAY_MAX_HELD_BYTES",
+        integer(1 << 20, 1 << 36),
+        "134217728",
+        "bytes of requests and responses in memory; above, who sends most slowly gets status 503",
+    )
     max_in_flight: int = setting(
-        "GATEWAY_MAX_IN_FLIGHT", integer(1, 999), "16", "requests worked on at a time; one more gets status 503 at once"
+        "GATEWAY_MAX_IN_FLIGHT",
+        integer(1, 1000),
+        "16",
+        "requests worked on at a time; others wait while their deadline leaves room, then get status 503",
+    )
+    max_fetches: int = setting(
+        "GATEWAY_MAX_FETCHES", integer(1, 100), "4", "requests that fetch images by URL at a time"
     )
     decoders: int = setting(
         "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 18 bytes of memory a pixel"
@@ -98,13 +131,7 @@ class Settings:
                     values[declared.name] = declared.metadata["parse"](text)
                 except ValueError as error:
                     raise SettingsError(f"{variable}={text!r}: {error}") from None
-        settings = cls(**values)
-        if settings.threads <= settings.max_in_flight:
-            raise SettingsError(
-                f"{VARIABLES['threads']} is {settings.threads}: it must be more than "
-                f"{VARIABLES['max_in_flight']} ({settings.max_in_flight}), or probes wait behind predictions"
-            )
-        return settings
+        return cls(**values)
 
 
 VARIABLES = {declared.name: str(declared.metadata["variable"]) for declared in fields(Settings)}  # by field

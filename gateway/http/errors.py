@@ -9,18 +9,18 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, UnusableImage
 from gateway.classify.classifier import CannotExplain
-from gateway.deadline import DeadlineExceeded
-from gateway.http.admission import Overloaded
+from gateway.deadline import ClientLeft, DeadlineExceeded
+from gateway.edge.admission import Overloaded
 from gateway.http.logs import REQUEST_ID
-from gateway.images.from_request import InvalidRequest, TooManyImages, UnsupportedMediaType, UploadTooSlow
+from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
+from gateway.images.from_request import InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.from_url import FetchError, SourceTooLarge
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelError, ModelOverloaded, ModelServerProblem, ModelTooSlow, ModelUnavailable
 
-RETRY_AFTER = 2  # seconds, with every 503: about what a replica takes to come back into use
+_CLIENT_LEFT = 499  # as nginx calls it; seen in logs and metrics alone
 _log = logging.getLogger(__name__)
 
-_TELL_THE_OPERATOR = "Tell the operator of this service the request id."
 # The first row that an exception is an instance of counts. Where a text is given the client sees that instead of
 # the exception's own message.
 TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
@@ -29,7 +29,6 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (UnusableImage, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (ImageError, HTTPStatus.BAD_REQUEST, None),
     (InvalidRequest, HTTPStatus.BAD_REQUEST, None),
-    (UploadTooSlow, HTTPStatus.REQUEST_TIMEOUT, None),
     (TooManyImages, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
     (SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
@@ -40,9 +39,8 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (ModelOverloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The model server is busy. Try again shortly."),
     (ModelTooSlow, HTTPStatus.GATEWAY_TIMEOUT, "The model did not respond in time. Try again."),
     (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again."),
-    (ModelError, HTTPStatus.BAD_GATEWAY, f"The model server's response cannot be used. {_TELL_THE_OPERATOR}"),
+    (ModelError, HTTPStatus.BAD_GATEWAY, f"The model server's response cannot be used. {TELL_THE_OPERATOR}"),
 )
-_UNEXPECTED = f"Something went wrong here. {_TELL_THE_OPERATOR}"
 _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for programmers
     HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete.",
     HTTPStatus.NOT_FOUND: "There is nothing at this path. GET / lists what there is.",
@@ -54,28 +52,24 @@ _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for p
 def problem(error: Exception, request_id: str) -> dict[str, Any]:
     """Describe an exception that is in the table, or any other as status 500, as problem details."""
     status, detail = _status_and_detail(error)
-    return {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": detail,
-        "request_id": request_id,
-    }
+    return problem_document(status, detail, request_id)
 
 
 def register(app: Flask, metrics: Metrics) -> None:
     """Respond to every exception with its problem; count the model server's, and log what operators must see."""
 
     def handle(error: Exception) -> Response:
+        if isinstance(error, ClientLeft):
+            return Response(status=_CLIENT_LEFT)
         document = problem(error, REQUEST_ID.get())
         if isinstance(error, ModelServerProblem):
             metrics.model_errors.labels(error.code).inc()
             _log.warning("model server: %s", error)
         elif document["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("unexpected", exc_info=error)
-        response = Response(json.dumps(document), document["status"], mimetype="application/problem+json")
+        response = Response(json.dumps(document), document["status"], mimetype=MEDIA_TYPE)
         if document["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
-            response.headers["Retry-After"] = str(RETRY_AFTER)
+            response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
         return response
@@ -90,4 +84,4 @@ def _status_and_detail(error: Exception) -> tuple[HTTPStatus, str]:
     if isinstance(error, HTTPException) and error.code is not None:
         status = HTTPStatus(error.code)
         return status, _HTTP_DETAILS.get(status, status.phrase)
-    return HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED
+    return HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED

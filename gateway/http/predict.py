@@ -7,7 +7,6 @@ from flask import Blueprint, request
 from brain_tumor.image import ImageError
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
-from gateway.http.admission import Admission
 from gateway.http.errors import problem
 from gateway.http.logs import REQUEST_ID
 from gateway.http.response import response_document
@@ -15,9 +14,7 @@ from gateway.images.from_request import ImageSource, InvalidRequest
 from gateway.metrics import Metrics
 
 
-def predict_routes(
-    source: ImageSource, classifier: Classifier, admission: Admission, metrics: Metrics, seconds: float
-) -> Blueprint:
+def predict_routes(source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float) -> Blueprint:
     """Make the route of predictions.
 
     Args:
@@ -31,14 +28,13 @@ def predict_routes(
 
     @routes.post("/predict")
     def predict() -> dict[str, Any]:
+        if refusal := request.environ.get("gateway.refused"):
+            raise refusal
         explain = _flag("explain")
-        with admission.slot():
-            with metrics.stage("receive"):
-                source.receive(request)
-            deadline = Deadline(seconds)
-            with metrics.stage("source"):
-                images = source.images(request, deadline)
-            outcomes = classifier.classify(images, explain=explain, deadline=deadline)
+        deadline = request.environ.get("gateway.deadline") or Deadline(seconds)
+        with metrics.stage("source"):
+            images = source.images(request, deadline)
+        outcomes = classifier.classify(images, explain=explain, deadline=deadline)
         if len(outcomes) == 1 and isinstance(outcomes[0], ImageError):
             raise outcomes[0]
         documents = [_document(outcome) for outcome in outcomes]

@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
 from gateway.deadline import Deadline, DeadlineExceeded
-from gateway.http.errors import RETRY_AFTER
+from gateway.http.problem import RETRY_AFTER
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem, ServedModel

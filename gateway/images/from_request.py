@@ -4,15 +4,13 @@ import base64
 import binascii
 import io
 import json
-import socket
 import string
 from dataclasses import dataclass
 from typing import IO
 
 from flask import Request
-from werkzeug.exceptions import ClientDisconnected
 
-from gateway.deadline import Deadline, SocketDeadline
+from gateway.deadline import Deadline
 from gateway.images.from_url import Fetcher, UrlRefused
 
 FIELD = "image"
@@ -64,27 +62,6 @@ class ImageSource:
 
     fetcher: Fetcher | None
     max_images: int
-    upload_timeout: float
-
-    def receive(self, request: Request) -> None:
-        """Read the whole body, which ``images`` then takes apart.
-
-        Raises:
-            UploadTooSlow: The body did not arrive in time.
-            RequestEntityTooLarge: The body is larger than the limit.
-            ClientDisconnected: The body ended early.
-        """
-        with SocketDeadline(self.upload_timeout, socket.SHUT_RD) as deadline:
-            # gunicorn's key; the test client of Flask has no socket.
-            if connection := request.environ.get("gunicorn.socket"):
-                deadline.watch(connection)
-            try:
-                _read_body(request)
-            except ClientDisconnected:
-                if not deadline.passed:
-                    raise
-        if deadline.passed:
-            raise UploadTooSlow(f"The request did not arrive within {self.upload_timeout:g} s.")
 
     def images(self, request: Request, deadline: Deadline) -> list[bytes]:
         """Take the encoded images, one or more, in order, from a request that was received.
@@ -128,16 +105,6 @@ class ImageSource:
         if self.fetcher is None:
             raise UrlRefused("This service does not fetch images by URL. Send the image itself.")
         return self.fetcher.fetch(value, deadline.remaining())
-
-
-def _read_body(request: Request) -> None:
-    if request.mimetype == "multipart/form-data":
-        request.files  # noqa: B018 - parses the body
-        return
-    request.get_data()
-    if request.content_length is None:
-        # A body in chunks that reached the limit has only been cut there so far: reading on refuses it.
-        request.stream.read(1)
 
 
 def _decode_base64(text: str) -> bytes:

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from brain_tumor.image import FORMATS
 from gateway import VERSION
-from gateway.deadline import SocketDeadline
+from gateway.deadline import Deadline as SocketDeadline
 from gateway.images.addresses import Resolver
 
 # It logs hosts and paths, and a URL can identify a patient.

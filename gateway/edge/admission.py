@@ -1,0 +1,226 @@
+"""Slots for work, and the queue of those who wait for one: first come first served, as long as it can still help.
+
+Under overload a request that is served too late is worse than one that is refused at once: its client has gone, and its
+work delays the others. So the time that work usually takes is learned, and who cannot have a response before its
+deadline is told so as soon as that is known.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.deadline import ClientLeft, Deadline
+
+# Weights of the newest time in the moving mean and deviation, and how many deviations above the mean still count as
+# usual: Jacobson's estimate of round trips (RFC 6298), with fewer deviations, since a slot's time varies by itself.
+_MEAN_WEIGHT = 1 / 8
+_DEVIATION_WEIGHT = 1 / 4
+_DEVIATIONS = 2
+_WAIT_MARGIN = 1.1  # of an expected wait: who is let in and then refused has waited for nothing
+
+
+class Overloaded(Exception):
+    """No slot will be free in time.
+
+    Args:
+        retry_after: Whole seconds after which the queue will probably have room.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"no slot in time; again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class Slot:
+    """The right to work; given back at the end of the block, or by ``release``."""
+
+    def __init__(self, admission: "Admission") -> None:
+        self._admission = admission
+        self.started = time.monotonic()
+
+    def __enter__(self) -> "Slot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Give the slot to the next request; a second call does nothing."""
+        self._admission._release(self)
+
+
+@dataclass(frozen=True)
+class _Waiter:
+    deadline: Deadline
+    since: float  # monotonic seconds
+    future: Future[Slot]
+
+
+class _Usual(NamedTuple):
+    """Times that are usual now, in seconds.
+
+    Attributes:
+        held: How long a slot is held, at most.
+        interval: The mean time from one slot that becomes free to the next.
+    """
+
+    held: float
+    interval: float
+
+    def with_wait(self, ahead: int) -> float:
+        """How long a request takes that has so many others before it."""
+        return _WAIT_MARGIN * self.interval * (ahead + 1) + self.held
+
+
+class Admission:
+    """A fixed number of slots; safe to share between threads and the event loop.
+
+    Args:
+        slots: How many hold one at a time.
+        waited: Told how many seconds each request waited that got a slot.
+        began_waiting: Called when a request joins the queue; ``review`` must then be called now and then while
+            ``waiting`` is above 0.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        waited: Callable[[float], object] = lambda seconds: None,
+        began_waiting: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._slots = slots
+        self._waited = waited
+        self._began_waiting = began_waiting
+        self._lock = threading.Lock()
+        self._running: set[Slot] = set()
+        self._queue: deque[_Waiter] = deque()
+        self._mean: float | None = None  # seconds that a slot is held; None until one was given back
+        self._deviation = 0.0
+
+    @property
+    def running(self) -> int:
+        """How many slots are taken."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
+    def enter(self, deadline: Deadline) -> Future[Slot]:
+        """Ask for a slot; cancelling the future gives up the place in the queue.
+
+        Returns:
+            A future of the slot. It fails with ``Overloaded`` when the deadline no longer leaves room.
+
+        Raises:
+            Overloaded: The deadline leaves no room.
+            DeadlineExceeded: It has passed.
+            ClientLeft: Nobody waits for the response.
+        """
+        future: Future[Slot] = Future()
+        remaining = deadline.remaining()
+        with self._lock:
+            if len(self._running) < self._slots and not self._queue:
+                self._waited(0.0)
+                future.set_result(self._take())
+                return future
+            ahead = sum(not waiter.future.cancelled() for waiter in self._queue)
+            late = self._usual().with_wait(ahead) - remaining
+            if late > 0:
+                raise Overloaded(_whole_seconds(late))
+            self._queue.append(_Waiter(deadline, time.monotonic(), future))
+        self._began_waiting()
+        return future
+
+    @contextmanager
+    def slot(self, deadline: Deadline) -> Iterator[Slot]:
+        """Wait for a slot in this thread, and hold it; errors as of ``enter``."""
+        with wait_for(self.enter(deadline), deadline) as slot:
+            yield slot
+
+    def review(self) -> None:
+        """Refuse all who can no longer have a response in time."""
+        refused: list[tuple[_Waiter, Overloaded]] = []
+        with self._lock:
+            usual = self._usual()
+            kept: deque[_Waiter] = deque()
+            for waiter in self._queue:
+                if waiter.future.cancelled():
+                    continue
+                late = usual.with_wait(len(kept)) - waiter.deadline.left
+                if late > 0:
+                    refused.append((waiter, Overloaded(_whole_seconds(late))))
+                else:
+                    kept.append(waiter)
+            self._queue = kept
+        for waiter, refusal in refused:
+            if waiter.future.set_running_or_notify_cancel():
+                waiter.future.set_exception(refusal)
+
+    def _take(self) -> Slot:
+        slot = Slot(self)
+        self._running.add(slot)
+        return slot
+
+    def _release(self, slot: Slot) -> None:
+        with self._lock:
+            if slot not in self._running:
+                return
+            self._running.remove(slot)
+            self._learn(time.monotonic() - slot.started)
+        self._give()
+
+    def _give(self) -> None:
+        """Give the free slots to the first who wait; refuse those among them for whom it is too late."""
+        given: list[tuple[Future[Slot], Slot | Overloaded]] = []
+        with self._lock:
+            while self._queue and len(self._running) < self._slots:
+                waiter = self._queue.popleft()
+                if not waiter.future.set_running_or_notify_cancel():
+                    continue
+                late = self._usual().held - waiter.deadline.left
+                if late > 0:
+                    given.append((waiter.future, Overloaded(_whole_seconds(late))))
+                else:
+                    self._waited(time.monotonic() - waiter.since)
+                    given.append((waiter.future, self._take()))
+        for future, outcome in given:
+            if isinstance(outcome, Slot):
+                future.set_result(outcome)
+            else:
+                future.set_exception(outcome)
+
+    def _learn(self, seconds: float) -> None:
+        if self._mean is None:
+            self._mean, self._deviation = seconds, seconds / 2
+            return
+        self._deviation += _DEVIATION_WEIGHT * (abs(seconds - self._mean) - self._deviation)
+        self._mean += _MEAN_WEIGHT * (seconds - self._mean)
+
+    def _usual(self) -> "_Usual":
+        # Work that hangs has taught nothing yet: how long the present work has run already counts too.
+        now = time.monotonic()
+        age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
+        mean = max(self._mean or 0.0, age)
+        interval = mean / self._slots if len(self._running) >= self._slots else 0.0
+        return _Usual(mean + _DEVIATIONS * self._deviation, interval)
+
+
+def wait_for(future: Future[Slot], deadline: Deadline) -> Slot:
+    """Wait in this thread for a slot that was asked for; errors as of ``Admission.enter``."""
+    with deadline.on_cancel(future.cancel):
+        try:
+            return future.result()
+        except CancelledError:
+            raise ClientLeft from None
+
+
+def _whole_seconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds)) if math.isfinite(seconds) else 1

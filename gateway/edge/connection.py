@@ -1,0 +1,262 @@
+"""One client's connection: whole requests in, whole responses out, and a time limit for whatever is waited for."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+import h11
+
+from gateway.deadline import Deadline
+from gateway.edge.crowd import Crowd, Phase
+from gateway.edge.messages import Request, Response
+
+_log = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
+# Of a next request that comes before the response to the one before it: reading stops until that is sent.
+_MAX_AHEAD_BYTES = 64 << 10
+# Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
+_FREE_CHUNKS = 4096
+_MIN_CHUNK_BYTES = 128
+
+
+class Connection(asyncio.Protocol):
+    """The server's side of one HTTP/1.1 connection.
+
+    Args:
+        crowd: All connections, with their limits and what they share.
+    """
+
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
+        self._loop = crowd.loop
+        self._limits = crowd.limits
+        self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._timer: asyncio.TimerHandle | None = None
+        self._opened = self._loop.time()
+        self._ahead = 0  # bytes that came in while a response was being made
+        self._head: h11.Request | None = None
+        self._parts: list[bytes] = []
+        self._received = 0  # bytes of the body
+        self._chunks = 0  # of the body
+        self._closing = False  # the response that is being sent is the last one
+        self._deadline: Deadline | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.phase = Phase.IDLE
+        self.last_active = self._opened  # when the client last sent something; seconds of the loop's clock
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first request."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's
+        self._transport = transport
+        # What the client does not take at once is seen as waiting for it.
+        transport.set_write_buffer_limits(high=0)
+        self._crowd.add(self)
+        self._limit(self._limits.header_timeout, self.close)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what the client sent."""
+        self.last_active = self._loop.time()
+        if self._closing:
+            return
+        self._parser.receive_data(data)
+        if self.phase in (Phase.WORK, Phase.WRITE):
+            self._ahead += len(data)
+            if self._ahead > _MAX_AHEAD_BYTES:
+                self._transport.pause_reading()
+            return
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; a client that does so before its response is there is taken for one that left."""
+        if self.phase in (Phase.HEAD, Phase.BODY) and not self._closing:
+            self._parser.receive_data(b"")
+            self._advance()  # to the response that says what is missing
+            return True
+        self._leave()
+        return False
+
+    def resume_writing(self) -> None:
+        """The client has taken everything."""
+        if self.phase is Phase.WRITE:
+            self._written()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._limit(None)
+        self._leave()
+        self._crowd.remove(self)
+
+    # What the crowd calls.
+
+    def close(self) -> None:
+        """Close without a word: no request is under way."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
+
+    def refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Respond to a request that has not wholly arrived, as the last response of this connection."""
+        self._parts = []
+        self._crowd.release(self)
+        self._send(self._crowd.refusals.respond(status, detail, self._head), last=True)
+
+    # From bytes to requests.
+
+    def _advance(self) -> None:
+        """Go on with what was received, until more is needed or a request is whole."""
+        if self.phase is Phase.IDLE:
+            self.phase = Phase.HEAD
+            self._limit(self._limits.header_timeout, self._head_late)
+        while True:
+            try:
+                event = self._parser.next_event()
+            except h11.RemoteProtocolError as error:
+                self._refuse_malformed(error)
+                return
+            if isinstance(event, h11.Request):
+                if not self._begin(event):
+                    return
+            elif isinstance(event, h11.Data):
+                if not self._take_in(event.data):
+                    return
+            elif isinstance(event, h11.EndOfMessage):
+                self._complete()
+                return
+            elif event is h11.NEED_DATA:
+                return
+            else:  # the client closes between two requests, or wants another protocol
+                self.close()
+                return
+
+    def _begin(self, head: h11.Request) -> bool:
+        """Look at a request's headers; return whether its body is wanted."""
+        self._head = head
+        length = next((value for name, value in head.headers if name == b"content-length"), b"0")
+        if int(length) > self._limits.max_body:
+            self._refuse_size()
+            return False
+        self.phase = Phase.BODY
+        self._limit(self._limits.upload_timeout, self._body_late)
+        if self._parser.they_are_waiting_for_100_continue:
+            self._transport.write(self._parser.send(h11.InformationalResponse(status_code=100, headers=[])))
+        return True
+
+    def _take_in(self, data: bytes) -> bool:
+        """Keep a part of a body; return whether more is wanted."""
+        self._parts.append(bytes(data))
+        self._received += len(data)
+        self._chunks += 1
+        if self._received > self._limits.max_body:
+            self._refuse_size()
+        elif self._chunks > _FREE_CHUNKS + self._received // _MIN_CHUNK_BYTES:
+            self.refuse(HTTPStatus.BAD_REQUEST, "The body comes in tiny chunks. Send it in larger ones.")
+        else:
+            self._crowd.hold(self, len(data))
+        return not self._closing
+
+    def _complete(self) -> None:
+        """Hand a whole request over, and wait for its response."""
+        assert self._head is not None  # noqa: S101 - the end of a request comes after its head
+        self.phase = Phase.WORK
+        self._limit(None)
+        request = Request(self._head, b"".join(self._parts))
+        self._parts = []
+        self._deadline = self._crowd.handler.deadline()
+        self._task = self._loop.create_task(self._respond(request, self._deadline))
+
+    async def _respond(self, request: Request, deadline: Deadline) -> None:
+        try:
+            response = await self._crowd.handler.respond(request, deadline)
+        except Exception as error:
+            _log.error("unexpected", exc_info=error)
+            response = self._crowd.refusals.respond(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
+        if not self._transport.is_closing():
+            old = self._loop.time() - self._opened > self._limits.connection_age
+            self._send(response, last=old or self._crowd.draining)
+
+    def _refuse_malformed(self, error: h11.RemoteProtocolError) -> None:
+        status = HTTPStatus(error.error_status_hint)
+        if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            detail = f"The headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer, or shorter ones."
+        elif status is HTTPStatus.NOT_IMPLEMENTED:
+            detail = "This transfer coding is not supported. Send the body with a Content-Length, or chunked."
+        else:
+            detail = "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request."
+        self.refuse(status, detail)
+
+    def _refuse_size(self) -> None:
+        detail = (
+            f"The request is larger than {self._limits.max_body:,} bytes. Send a smaller image, or fewer at a time."
+        )
+        self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+    def _head_late(self) -> None:
+        self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._limits.header_timeout:g} s.")
+
+    def _body_late(self) -> None:
+        self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request did not arrive within {self._limits.upload_timeout:g} s.")
+
+    # From responses to bytes.
+
+    def _send(self, response: Response, *, last: bool) -> None:
+        headers = [*response.headers, ("Date", formatdate(usegmt=True))]
+        if last:
+            headers.append(("Connection", "close"))
+        data = self._parser.send(
+            h11.Response(
+                status_code=response.status, headers=headers, reason=HTTPStatus(response.status).phrase.encode("ascii")
+            )
+        )
+        assert data is not None  # noqa: S101 - only a ConnectionClosed gives none
+        if self._head is None or self._head.method != b"HEAD":
+            data += self._parser.send(h11.Data(data=response.body)) or b""
+        data += self._parser.send(h11.EndOfMessage()) or b""
+        self._closing = last or self._parser.our_state is not h11.DONE
+        self.phase = Phase.WRITE
+        self.last_active = self._loop.time()
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() == 0:
+            self._written()
+            return
+        self._limit(self._limits.write_timeout, self.abort)
+        self._crowd.hold(self, len(data))
+        if not self._closing:
+            self._transport.pause_reading()
+
+    def _written(self) -> None:
+        self._crowd.release(self)
+        if self._closing:
+            self.phase = Phase.LINGER
+            self._limit(self._limits.linger_timeout, self.abort)
+            self._transport.resume_reading()
+            self._transport.write_eof()
+            return
+        self._parser.start_next_cycle()
+        self._head, self._received, self._chunks = None, 0, 0
+        ahead, self._ahead = self._ahead, 0
+        self.phase = Phase.IDLE
+        self._limit(self._limits.idle_timeout, self.close)
+        self._transport.resume_reading()
+        if ahead:
+            self._advance()
+
+    def _leave(self) -> None:
+        """Let go of work that nobody waits for."""
+        if self.phase is Phase.WORK and self._deadline and self._task:
+            self._deadline.cancel()
+            self._task.cancel()
+
+    def _limit(self, seconds: float | None, then: Callable[[], object] | None = None) -> None:
+        """Wait at most this long from now on, and then do that."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None and then is not None:
+            self._timer = self._loop.call_later(seconds, then)

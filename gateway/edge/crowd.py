@@ -1,0 +1,117 @@
+"""All connections, and what they share: limits, the memory that their bodies take, and the end of all of them."""
+
+import asyncio
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Protocol
+
+from gateway.edge.handler import Handler
+from gateway.http.refusals import Refusals
+from gateway.settings import Settings
+
+_QUIET_SECONDS = 2.0  # a kept connection on which nothing came for so long is closed during a shutdown
+_LOOK_SECONDS = 0.05
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    IDLE = auto()  # the first byte of a request
+    HEAD = auto()  # the rest of its headers
+    BODY = auto()  # the rest of its body
+    WORK = auto()  # its response
+    WRITE = auto()  # the client, to take the response
+    LINGER = auto()  # the client, to close; what it still sends is read and dropped (RFC 9112, 9.6)
+
+
+class Member(Protocol):
+    """A connection, as the crowd sees it.
+
+    Attributes:
+        phase: What it waits for.
+        last_active: When the client last sent something; seconds of the loop's clock.
+    """
+
+    phase: Phase
+    last_active: float
+
+    def close(self) -> None:
+        """Close without a word."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+    def refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Respond to a request that has not wholly arrived, and close."""
+
+
+class Crowd:
+    """The connections of one process.
+
+    Where there is no room for all, the client that has been silent for longest goes first: it gets its response, status
+    503, if it has begun to send a request.
+
+    Args:
+        limits: The settings; the edge's limits are among them.
+        handler: Makes the responses.
+        refusals: Makes the responses to requests that never reach the handler.
+    """
+
+    def __init__(self, limits: Settings, handler: Handler, refusals: Refusals) -> None:
+        self.limits = limits
+        self.handler = handler
+        self.refusals = refusals
+        self.draining = False
+        self.loop = asyncio.get_running_loop()
+        self._held: dict[Member, int] = {}  # bytes of bodies and responses, by connection
+        self._total = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, connection: Member) -> None:
+        """Add a connection; another one goes if there are too many."""
+        if len(self._held) >= self.limits.max_connections:
+            self._send_away(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE, Phase.LINGER)
+        self._held[connection] = 0
+
+    def remove(self, connection: Member) -> None:
+        """Forget a connection that is gone."""
+        self._total -= self._held.pop(connection, 0)
+
+    def hold(self, connection: Member, size: int) -> None:
+        """Count bytes that a connection keeps in memory; another one, or this one, goes if there are too many."""
+        self._held[connection] += size
+        self._total += size
+        if self._total > self.limits.max_held:
+            self._send_away(Phase.BODY, Phase.WRITE)
+
+    def release(self, connection: Member) -> None:
+        """Count a connection's bytes no longer."""
+        if connection in self._held:
+            self._total -= self._held[connection]
+            self._held[connection] = 0
+
+    async def drain(self, seconds: float) -> None:
+        """Let every request have its response, which is its connection's last, for at most so many seconds."""
+        self.draining = True
+        end = self.loop.time() + seconds
+        while self._held and self.loop.time() < end:
+            quiet_since = self.loop.time() - _QUIET_SECONDS
+            for connection in list(self._held):
+                if connection.phase is Phase.IDLE and connection.last_active < quiet_since:
+                    connection.close()
+            await asyncio.sleep(_LOOK_SECONDS)
+        for connection in list(self._held):
+            connection.abort()
+
+    def _send_away(self, *phases: Phase) -> None:
+        """End the connection in one of these phases whose client has been silent for longest."""
+        candidates = [connection for connection in self._held if connection.phase in phases]
+        if not candidates:
+            return
+        connection = min(candidates, key=lambda candidate: candidate.last_active)
+        if connection.phase in (Phase.HEAD, Phase.BODY):
+            connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
+        else:
+            connection.abort()

@@ -1,0 +1,177 @@
+"""From a whole request to a whole response: which thread runs the application for it, and when."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from enum import Enum, auto
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
+from gateway.edge.admission import Admission, Overloaded, Slot, wait_for
+from gateway.edge.messages import Request, Response, call
+from gateway.http.access_log import RECEIVED
+from gateway.metrics import Metrics
+
+# What the application finds in a request's WSGI environment.
+DEADLINE = "gateway.deadline"  # Deadline of the response
+SLOT = "gateway.slot"  # Slot that the request holds while it is worked on
+REFUSED = "gateway.refused"  # in place of a slot: the exception that says why there is none
+
+_REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
+_PROBE_THREADS = 2
+# How many requests may fetch or wait for it, as a multiple of those that fetch: each keeps a thread meanwhile.
+_AWAY_PER_FETCH = 4
+
+
+class Lane(Enum):
+    """How a request is run."""
+
+    AT_ONCE = auto()  # in the event loop: never waits for anything
+    PROBE = auto()  # in a thread of its own kind: waits a little, and must not wait for predictions
+    WORK = auto()  # in a thread, with a slot
+
+
+_LANES = {
+    ("POST", "/predict"): Lane.WORK,
+    ("POST", "/predict/"): Lane.WORK,
+    ("GET", "/readyz"): Lane.PROBE,
+    ("GET", "/metrics"): Lane.PROBE,
+}
+
+
+class Slots:
+    """The slots for work, and the fewer ones for fetches by URL.
+
+    Args:
+        in_flight: Requests worked on at a time.
+        fetches: Requests that fetch at a time.
+        metrics: Takes how long requests wait.
+    """
+
+    def __init__(self, in_flight: int, fetches: int, metrics: Metrics) -> None:
+        self.work = Admission(in_flight, metrics.waited("work"), self._began_waiting)
+        self._fetches = Admission(fetches, metrics.waited("fetch"), self._began_waiting)
+        self._away = threading.BoundedSemaphore(_AWAY_PER_FETCH * fetches)
+        self.threads = in_flight + _AWAY_PER_FETCH * fetches
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reviewing = False
+        metrics.in_flight.set_function(lambda: self.work.running)
+        metrics.waiting.set_function(lambda: self.work.waiting)
+
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let this loop look after those who wait."""
+        self._loop = loop
+
+    @contextmanager
+    def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
+        """Leave the request's slot, hold one for fetches instead during the block, and wait for a slot again.
+
+        Raises:
+            Overloaded: Too many fetches are under way, or no slot is free in time.
+            DeadlineExceeded: The deadline passed.
+            ClientLeft: Nobody waits for the response.
+        """
+        held: Slot | None = environ.get(SLOT)
+        if not self._away.acquire(blocking=False):
+            raise Overloaded(max(1, round(deadline.left)))
+        try:
+            if held:
+                held.release()
+            with self._fetches.slot(deadline):
+                yield
+            if held:
+                environ[SLOT] = wait_for(self.work.enter(deadline), deadline)
+        finally:
+            self._away.release()
+
+    def _began_waiting(self) -> None:
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._review_later)
+
+    def _review_later(self) -> None:
+        if not self._reviewing and self._loop:
+            self._reviewing = True
+            self._loop.call_later(_REVIEW_SECONDS, self._review)
+
+    def _review(self) -> None:
+        self._reviewing = False
+        for admission in (self.work, self._fetches):
+            admission.review()
+            if admission.waiting:
+                self._review_later()
+
+
+class Handler:
+    """Runs the application.
+
+    Args:
+        application: Flask's, or another WSGI application.
+        slots: Where requests wait for a slot.
+        seconds: Time limit of one response, from the moment its request is there.
+    """
+
+    def __init__(self, application: WSGIApplication, slots: Slots, seconds: float) -> None:
+        self._application = application
+        self._slots = slots
+        slots.run_in(asyncio.get_running_loop())
+        self._seconds = seconds
+        self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
+        self._probes = ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
+
+    async def respond(self, request: Request, deadline: Deadline) -> Response:
+        """Make the response; a cancelled call gives up its place in the queue.
+
+        Args:
+            request: The request.
+            deadline: Of its response; to be cancelled when the client leaves.
+        """
+        environ = request.environ()
+        environ[RECEIVED] = time.perf_counter()
+        lane = _LANES.get((request.method, environ["PATH_INFO"]), Lane.AT_ONCE)
+        if lane is Lane.AT_ONCE:
+            return call(self._application, environ)
+        loop = asyncio.get_running_loop()
+        if lane is Lane.PROBE:
+            return await loop.run_in_executor(self._probes, call, self._application, environ)
+        environ[DEADLINE] = deadline
+        try:
+            environ[SLOT] = await self._enter(deadline)
+        except (Overloaded, DeadlineExceeded, ClientLeft) as refusal:
+            environ[REFUSED] = refusal
+            return call(self._application, environ)
+        # Not awaited with a chance of being cancelled: the thread gives the slot back.
+        return await asyncio.shield(loop.run_in_executor(self._workers, self._work, environ))
+
+    def deadline(self) -> Deadline:
+        """The deadline of a response whose request is there now."""
+        return Deadline(self._seconds)
+
+    def close(self) -> None:
+        """Let the threads end when their work is done."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._probes.shutdown(wait=False, cancel_futures=True)
+
+    async def _enter(self, deadline: Deadline) -> Slot:
+        future = self._slots.work.enter(deadline)
+        if future.done():
+            return future.result()
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # The slot may have been given in this very moment.
+            future.add_done_callback(_give_back)
+            raise
+
+    def _work(self, environ: WSGIEnvironment) -> Response:
+        try:
+            return call(self._application, environ)
+        finally:
+            environ[SLOT].release()
+
+
+def _give_back(future: Future[Slot]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        future.result().release()

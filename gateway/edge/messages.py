@@ -1,0 +1,108 @@
+"""A whole request as the WSGI application takes it, and a whole response as the edge sends it."""
+
+import io
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+import h11
+
+_JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request whose body is there.
+
+    Attributes:
+        head: Method, target and headers, as h11 read them.
+        body: The whole body.
+    """
+
+    head: h11.Request
+    body: bytes
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case as sent."""
+        return self.head.method.decode("ascii")
+
+    @property
+    def path(self) -> str:
+        """The path as WSGI has it (PEP 3333): bytes as latin-1, unquoted."""
+        return _split(self.head.target)[0]
+
+    def environ(self) -> WSGIEnvironment:
+        """Make the environment of a WSGI call (PEP 3333)."""
+        path, query = _split(self.head.target)
+        environ: WSGIEnvironment = {
+            "REQUEST_METHOD": self.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_NAME": "gateway",  # the Host header has the name that the client used
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": f"HTTP/{self.head.http_version.decode('ascii')}",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(self.body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in self.head.headers:
+            # A name with "_" would pass for one with "-", which a proxy may have checked.
+            if b"_" in name or name == b"transfer-encoding":
+                continue
+            key = name.decode("ascii").upper().replace("-", "_")
+            if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                key = f"HTTP_{key}"
+            text = value.decode("latin-1")
+            environ[key] = f"{environ[key]}{_JOINED.get(name, ',')}{text}" if key in environ else text
+        environ["CONTENT_LENGTH"] = str(len(self.body))
+        return environ
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response whose body is there.
+
+    Attributes:
+        status: The status code.
+        headers: Names and values; the body's length among them.
+        body: The whole body.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
+    """Call a WSGI application and collect its response."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started[:] = [(status, headers)]
+
+    parts: Iterable[bytes] = application(environ, start_response)
+    try:
+        body = b"".join(parts)
+    finally:
+        if close := getattr(parts, "close", None):
+            close()
+    ((status, headers),) = started
+    return Response(int(status[:3]), headers, body)
+
+
+def _split(target: bytes) -> tuple[str, str]:
+    """Path and query of a request target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    if not target.startswith(b"/") and b"://" in target:
+        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
+    path, _, query = target.partition(b"?")
+    return unquote_to_bytes(path).decode("latin-1"), query.decode("latin-1")

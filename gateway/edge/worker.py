@@ -1,0 +1,75 @@
+"""gunicorn's worker that runs the edge: gunicorn starts it, watches over it, and tells it when to end."""
+
+import asyncio
+import os
+import resource
+import signal
+from typing import Any
+
+from gunicorn.workers.base import Worker
+
+from gateway.edge.connection import Connection
+from gateway.edge.crowd import Crowd
+
+_BEAT_SECONDS = 1.0  # between two signs of life for gunicorn
+_MAX_FILES = 1 << 16  # open files that are asked for; each connection is one
+
+
+class EdgeWorker(Worker):
+    """Serves with one event loop, which runs ``self.wsgi``: a function that makes the ``Crowd`` in the loop."""
+
+    def init_process(self) -> None:
+        """Set the worker up and serve; gunicorn calls this in the new process."""
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < _MAX_FILES:
+            wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Let the event loop take the signals, not whatever code runs when they come."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self._loop.add_signal_handler(signal.SIGTERM, self._end)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            self._loop.add_signal_handler(number, self._end_quickly)
+        self._loop.add_signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self._loop.add_signal_handler(signal.SIGWINCH, lambda: None)
+        signal.signal(signal.SIGABRT, self.handle_abort)  # from gunicorn, where the loop hangs
+
+    def run(self) -> None:
+        """Serve until gunicorn says stop."""
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        crowd: Crowd = self.wsgi()
+        servers = [
+            await self._loop.create_server(lambda: Connection(crowd), sock=listener.sock, backlog=self.cfg.backlog)
+            for listener in self.sockets
+        ]
+        beat = self._loop.create_task(self._beat())
+        await self._stop.wait()
+        for server in servers:
+            server.close()
+        await crowd.drain(self.cfg.graceful_timeout if self.alive else 0)
+        beat.cancel()
+        crowd.handler.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self.notify()
+            if self.ppid != os.getppid():  # gunicorn's master is gone
+                self._end()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def _end(self, *_: Any) -> None:
+        self._stop.set()
+
+    def _end_quickly(self) -> None:
+        self.alive = False
+        self._stop.set()

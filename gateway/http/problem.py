@@ -1,0 +1,26 @@
+"""Problem details (RFC 9457), the one form of every error response."""
+
+from http import HTTPStatus
+from typing import Any
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds, where nothing better is known: about what a replica takes to come back into use
+TELL_THE_OPERATOR = "Tell the operator of this service the request id."
+UNEXPECTED = f"Something went wrong here. {TELL_THE_OPERATOR}"
+
+
+def problem_document(status: HTTPStatus, detail: str, request_id: str) -> dict[str, Any]:
+    """Describe an error.
+
+    Args:
+        status: The status of the response, or of one image of several.
+        detail: A sentence that tells the client what to do.
+        request_id: Finds the request in the log.
+    """
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "request_id": request_id,
+    }

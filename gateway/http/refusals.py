@@ -1,0 +1,49 @@
+"""Responses to requests that never reach the application: not HTTP, too large, too slow, or too many."""
+
+import json
+import logging
+from http import HTTPStatus
+
+import h11
+
+from gateway.edge.messages import Response
+from gateway.http import access_log
+from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, UNEXPECTED, problem_document
+from gateway.metrics import Metrics
+
+_ROUTE = "unread"  # in logs and metrics
+_log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Makes such responses, logs and counts them.
+
+    Args:
+        metrics: Counts them.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def respond(self, status: HTTPStatus, detail: str | None, head: h11.Request | None) -> Response:
+        """Make the response.
+
+        Args:
+            status: Its status.
+            detail: What the client should do; None where it can do nothing.
+            head: The request's headers, if they could be read.
+        """
+        headers = dict(head.headers) if head else {}
+        request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
+        body = json.dumps(problem_document(status, detail or UNEXPECTED, request_id)).encode()
+        self._metrics.requests.labels(_ROUTE, int(status)).inc()
+        _log.info("%s %d [%s]", _ROUTE, status, request_id)
+        response = {
+            "Content-Type": MEDIA_TYPE,
+            "Content-Length": str(len(body)),
+            access_log.HEADER: request_id,
+            **access_log.COMMON_HEADERS,
+        }
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            response["Retry-After"] = str(RETRY_AFTER)
+        return Response(int(status), list(response.items()), body)
