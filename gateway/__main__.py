@@ -10,6 +10,7 @@ from functools import partial
 
 from gateway.edge.crowd import Crowd
 from gateway.edge.server import Server
+from gateway.http.logs import configuration
 from gateway.settings import Settings, SettingsError, markdown_table
 
 
@@ -26,7 +27,8 @@ def main() -> None:
         sys.exit(f"The gateway does not start: {error}")
     # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
     sys.argv[:] = ["-m", "gateway"]
-    Server(settings, lambda: partial(load_crowd, settings)).run()
+    logging = configuration(settings.log_level, settings.log_format)
+    Server(settings, logging, lambda: partial(load_crowd, settings)).run()
 
 
 def load_crowd(settings: Settings) -> Crowd:

@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
         """Respond to a request that has not wholly arrived, as the last response of this connection."""
         self._parts = []
         self._crowd.release(self)
-        self._send(self._crowd.refusals.respond(status, detail, self._head), last=True)
+        self._send(self._crowd.refuse(status, detail, self._head), last=True)
 
     # From bytes to requests.
 
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             response = await self._crowd.handler.respond(request, deadline)
         except Exception as error:
             _log.error("unexpected", exc_info=error)
-            response = self._crowd.refusals.respond(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
+            response = self._crowd.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
         if not self._transport.is_closing():
             old = self._loop.time() - self._opened > self._limits.connection_age
             self._send(response, last=old or self._crowd.draining)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from gateway.edge.handler import Handler
-from gateway.http.refusals import Refusals
+from gateway.edge.messages import Refuse
 from gateway.settings import Settings
 
 _QUIET_SECONDS = 2.0  # a kept connection on which nothing came for so long is closed during a shutdown
@@ -54,13 +54,13 @@ class Crowd:
     Args:
         limits: The settings; the edge's limits are among them.
         handler: Makes the responses.
-        refusals: Makes the responses to requests that never reach the handler.
+        refuse: Makes the responses to requests that never reach the handler.
     """
 
-    def __init__(self, limits: Settings, handler: Handler, refusals: Refusals) -> None:
+    def __init__(self, limits: Settings, handler: Handler, refuse: Refuse) -> None:
         self.limits = limits
         self.handler = handler
-        self.refusals = refusals
+        self.refuse = refuse
         self.draining = False
         self.loop = asyncio.get_running_loop()
         self._held: dict[Member, int] = {}  # bytes of bodies and responses, by connection

@@ -11,14 +11,8 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.edge.admission import Admission, Overloaded, Slot, wait_for
-from gateway.edge.messages import Request, Response, call
-from gateway.http.access_log import RECEIVED
+from gateway.edge.messages import DEADLINE, RECEIVED, REFUSED, SLOT, Request, Response, call
 from gateway.metrics import Metrics
-
-# What the application finds in a request's WSGI environment.
-DEADLINE = "gateway.deadline"  # Deadline of the response
-SLOT = "gateway.slot"  # Slot that the request holds while it is worked on
-REFUSED = "gateway.refused"  # in place of a slot: the exception that says why there is none
 
 _REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
 _PROBE_THREADS = 2

@@ -2,13 +2,20 @@
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import h11
+
+# What the application finds in a request's WSGI environment.
+DEADLINE = "gateway.deadline"  # the Deadline of the response
+SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
+REFUSED = "gateway.refused"  # in place of a slot: the exception that says why there is none
+RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
 
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 
@@ -81,6 +88,11 @@ class Response:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+
+# Makes the response to a request that never reaches the application, from its status, what the client should do (None
+# where it can do nothing), and its headers, if they could be read.
+Refuse: TypeAlias = Callable[[HTTPStatus, str | None, h11.Request | None], Response]
 
 
 def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:

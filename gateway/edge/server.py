@@ -14,7 +14,6 @@ from gunicorn.app.base import BaseApplication
 
 from gateway.edge.crowd import Crowd
 from gateway.edge.worker import EdgeWorker
-from gateway.http.logs import configuration
 from gateway.settings import Settings
 
 GRACEFUL_TIMEOUT = 30  # seconds to respond to what is in flight after SIGTERM
@@ -29,17 +28,19 @@ class Server(BaseApplication):
 
     Args:
         settings: The settings, read once at the start.
+        logging: A configuration for ``logging.config.dictConfig``.
         load: Makes what ``EdgeWorker`` runs; called in the worker.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[], Callable[[], Crowd]]) -> None:
+    def __init__(self, settings: Settings, logging: dict[str, Any], load: Callable[[], Callable[[], Crowd]]) -> None:
         self.settings = settings
+        self._logging = logging
         self._load = load
         super().__init__()
 
     def load_config(self) -> None:
         """Set gunicorn's options; gunicorn calls this at the start and after SIGHUP."""
-        for name, value in _options(self.settings).items():
+        for name, value in _options(self.settings, self._logging).items():
             self.cfg.set(name, value)
 
     def load(self) -> Callable[[], Crowd]:
@@ -47,7 +48,7 @@ class Server(BaseApplication):
         return self._load()
 
 
-def _options(settings: Settings) -> dict[str, Any]:
+def _options(settings: Settings, logging: dict[str, Any]) -> dict[str, Any]:
     """gunicorn's options, by their names in its documentation."""
     options = {
         "bind": settings.bind,
@@ -61,7 +62,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "control_socket_disable": True,
         # The application logs requests itself, without addresses and query strings.
         "accesslog": None,
-        "logconfig_dict": configuration(settings.log_level, settings.log_format),
+        "logconfig_dict": logging,
         "post_fork": _keep_memory_small,
     }
     if _SHARED_MEMORY.is_dir():

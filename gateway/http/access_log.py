@@ -7,11 +7,11 @@ import time
 
 from flask import Flask, Response, g, request
 
+from gateway.edge.messages import RECEIVED
 from gateway.http.logs import REQUEST_ID
 from gateway.metrics import Metrics
 
 HEADER = "X-Request-ID"
-RECEIVED = "gateway.received"  # in a request's WSGI environment: when it was there, by time.perf_counter()
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET_ROUTES = ("/livez", "/readyz", "/metrics")  # called every few seconds

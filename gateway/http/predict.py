@@ -7,6 +7,7 @@ from flask import Blueprint, request
 from brain_tumor.image import ImageError
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
+from gateway.edge.messages import DEADLINE, REFUSED
 from gateway.http.errors import problem
 from gateway.http.logs import REQUEST_ID
 from gateway.http.response import response_document
@@ -28,10 +29,10 @@ def predict_routes(source: ImageSource, classifier: Classifier, metrics: Metrics
 
     @routes.post("/predict")
     def predict() -> dict[str, Any]:
-        if refusal := request.environ.get("gateway.refused"):
+        if refusal := request.environ.get(REFUSED):
             raise refusal
         explain = _flag("explain")
-        deadline = request.environ.get("gateway.deadline") or Deadline(seconds)
+        deadline = request.environ.get(DEADLINE) or Deadline(seconds)
         with metrics.stage("source"):
             images = source.images(request, deadline)
         outcomes = classifier.classify(images, explain=explain, deadline=deadline)

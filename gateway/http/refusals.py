@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """Makes such responses, logs and counts them.
+    """Makes such responses; logs and counts them.
 
     Args:
         metrics: Counts them.
@@ -25,14 +25,8 @@ class Refusals:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def respond(self, status: HTTPStatus, detail: str | None, head: h11.Request | None) -> Response:
-        """Make the response.
-
-        Args:
-            status: Its status.
-            detail: What the client should do; None where it can do nothing.
-            head: The request's headers, if they could be read.
-        """
+    def __call__(self, status: HTTPStatus, detail: str | None, head: h11.Request | None) -> Response:
+        """Make the response; the arguments are those of ``gateway.edge.messages.Refuse``."""
         headers = dict(head.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
         body = json.dumps(problem_document(status, detail or UNEXPECTED, request_id)).encode()
