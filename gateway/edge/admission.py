@@ -50,9 +50,13 @@ class Slot:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def release(self) -> None:
-        """Give the slot to the next request; a second call does nothing."""
-        self._admission._release(self)
+    def release(self, *, usual: bool = True) -> None:
+        """Give the slot to the next request; a second call does nothing.
+
+        Args:
+            usual: Whether how long it was held says how long the next one will be.
+        """
+        self._admission._release(self, usual)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ class Admission:
     @property
     def waiting(self) -> int:
         """How many requests wait."""
-        return len(self._queue)
+        with self._lock:
+            return self._count_waiting()
 
     def enter(self, deadline: Deadline) -> Future[Slot]:
         """Ask for a slot; cancelling the future gives up the place in the queue.
@@ -131,8 +136,7 @@ class Admission:
                 self._waited(0.0)
                 future.set_result(self._take())
                 return future
-            ahead = sum(not waiter.future.cancelled() for waiter in self._queue)
-            late = self._usual().with_wait(ahead) - remaining
+            late = self._usual().with_wait(self._count_waiting()) - remaining
             if late > 0:
                 raise Overloaded(_whole_seconds(late))
             self._queue.append(_Waiter(deadline, time.monotonic(), future))
@@ -164,17 +168,21 @@ class Admission:
             if waiter.future.set_running_or_notify_cancel():
                 waiter.future.set_exception(refusal)
 
+    def _count_waiting(self) -> int:
+        return sum(not waiter.future.cancelled() for waiter in self._queue)
+
     def _take(self) -> Slot:
         slot = Slot(self)
         self._running.add(slot)
         return slot
 
-    def _release(self, slot: Slot) -> None:
+    def _release(self, slot: Slot, usual: bool) -> None:
         with self._lock:
             if slot not in self._running:
                 return
             self._running.remove(slot)
-            self._learn(time.monotonic() - slot.started)
+            if usual:
+                self._learn(time.monotonic() - slot.started)
         self._give()
 
     def _give(self) -> None:

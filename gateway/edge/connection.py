@@ -1,6 +1,7 @@
 """One client's connection: whole requests in, whole responses out, and a time limit for whatever is waited for."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from email.utils import formatdate
@@ -138,6 +139,9 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
         self._head = head
+        if sum(len(name) + len(value) for name, value in head.headers) + len(head.target) > MAX_HEAD_BYTES:
+            self._refuse_head()
+            return False
         length = next((value for name, value in head.headers if name == b"content-length"), b"0")
         if int(length) > self._limits.max_body:
             self._refuse_size()
@@ -184,12 +188,19 @@ class Connection(asyncio.Protocol):
     def _refuse_malformed(self, error: h11.RemoteProtocolError) -> None:
         status = HTTPStatus(error.error_status_hint)
         if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-            detail = f"The headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer, or shorter ones."
-        elif status is HTTPStatus.NOT_IMPLEMENTED:
+            self._refuse_head()
+            return
+        if status is HTTPStatus.NOT_IMPLEMENTED:
             detail = "This transfer coding is not supported. Send the body with a Content-Length, or chunked."
         else:
             detail = "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request."
         self.refuse(status, detail)
+
+    def _refuse_head(self) -> None:
+        self.refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"The URL and headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer headers, or shorter ones.",
+        )
 
     def _refuse_size(self) -> None:
         detail = (
@@ -220,7 +231,8 @@ class Connection(asyncio.Protocol):
         data += self._parser.send(h11.EndOfMessage()) or b""
         self._closing = last or self._parser.our_state is not h11.DONE
         self.phase = Phase.WRITE
-        self.last_active = self._loop.time()
+        if not last:
+            self.last_active = self._loop.time()
         self._transport.write(data)
         if self._transport.get_write_buffer_size() == 0:
             self._written()
@@ -236,15 +248,16 @@ class Connection(asyncio.Protocol):
             self.phase = Phase.LINGER
             self._limit(self._limits.linger_timeout, self.abort)
             self._transport.resume_reading()
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has reset the connection
+                self._transport.write_eof()
             return
         self._parser.start_next_cycle()
         self._head, self._received, self._chunks = None, 0, 0
-        ahead, self._ahead = self._ahead, 0
+        self._ahead = 0
         self.phase = Phase.IDLE
         self._limit(self._limits.idle_timeout, self.close)
         self._transport.resume_reading()
-        if ahead:
+        if self._parser.trailing_data[0]:
             self._advance()
 
     def _leave(self) -> None:

@@ -9,7 +9,7 @@ from gateway.edge.handler import Handler
 from gateway.edge.messages import Refuse
 from gateway.settings import Settings
 
-_QUIET_SECONDS = 2.0  # a kept connection on which nothing came for so long is closed during a shutdown
+_QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
 _LOOK_SECONDS = 0.05
 
 
@@ -81,6 +81,8 @@ class Crowd:
 
     def hold(self, connection: Member, size: int) -> None:
         """Count bytes that a connection keeps in memory; another one, or this one, goes if there are too many."""
+        if connection not in self._held:  # on its way out
+            return
         self._held[connection] += size
         self._total += size
         if self._total > self.limits.max_held:
@@ -99,7 +101,7 @@ class Crowd:
         while self._held and self.loop.time() < end:
             quiet_since = self.loop.time() - _QUIET_SECONDS
             for connection in list(self._held):
-                if connection.phase is Phase.IDLE and connection.last_active < quiet_since:
+                if connection.phase in (Phase.IDLE, Phase.LINGER) and connection.last_active < quiet_since:
                     connection.close()
             await asyncio.sleep(_LOOK_SECONDS)
         for connection in list(self._held):
@@ -114,4 +116,5 @@ class Crowd:
         if connection.phase in (Phase.HEAD, Phase.BODY):
             connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
         else:
+            self.remove(connection)  # now, not when the loop comes to it: the next one must meet another
             connection.abort()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import Enum, auto
+from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
@@ -73,7 +74,7 @@ class Slots:
             raise Overloaded(max(1, round(deadline.left)))
         try:
             if held:
-                held.release()
+                held.release(usual=False)
             with self._fetches.slot(deadline):
                 yield
             if held:
@@ -160,10 +161,14 @@ class Handler:
             raise
 
     def _work(self, environ: WSGIEnvironment) -> Response:
+        done = False
         try:
-            return call(self._application, environ)
+            response = call(self._application, environ)
+            # A hanging model says nothing about the time that is usual when it is back.
+            done = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            return response
         finally:
-            environ[SLOT].release()
+            environ[SLOT].release(usual=done)
 
 
 def _give_back(future: Future[Slot]) -> None:

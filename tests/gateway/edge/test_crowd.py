@@ -1,0 +1,78 @@
+"""Many connections at once: the silent ones make room for the others."""
+
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tests.brain_tumor import images
+from tests.gateway.edge.raw import check_refusal, get, head, read_reply, send, whole
+from tests.gateway.fake_model_server import wait_for
+from tests.gateway.gateway_process import GatewayProcess
+
+SMALL = 50  # connections
+
+
+@pytest.fixture(scope="module")
+def small(start) -> GatewayProcess:
+    return start(GATEWAY_MAX_CONNECTIONS=str(SMALL), GATEWAY_MAX_HELD_BYTES="3000000")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"", b"GET /livez HTTP/1.1\r\nX-A: b", head("/predict", "Content-Length: 5000") + b"abc", get()],
+    ids=["silent", "half headers", "half body", "kept"],
+)
+def test_lazy_clients_keep_nobody_out(small, beginning):
+    with ExitStack() as stack:
+        lazy = []
+        for _ in range(3 * SMALL):
+            lazy.append(stack.enter_context(small.connect()))
+            lazy[-1].sendall(beginning)
+        for _ in range(3):
+            assert send(small, get()).status == 200
+            assert send(small, whole()).document["class"] == "glioma"
+
+
+def test_who_must_go_is_told_so(small):
+    with ExitStack() as stack:
+        lazy = []
+        for _ in range(SMALL):
+            lazy.append(stack.enter_context(small.connect()))
+            lazy[-1].sendall(b"GET /livez HTTP/1.1\r\nX-A: b")
+        time.sleep(0.2)
+        assert send(small, get()).status == 200
+        assert "busy" in check_refusal(read_reply(lazy[0]), 503)
+
+
+def test_large_bodies_that_stall_make_room(small):
+    with ExitStack() as stack:
+        lazy = []
+        for _ in range(4):
+            lazy.append(stack.enter_context(small.connect()))
+            lazy[-1].sendall(head("/predict", "Content-Length: 2000000") + bytes(900_000))
+            time.sleep(0.2)
+        reply = check_refusal(read_reply(lazy[0]), 503)
+        assert "busy" in reply
+        assert send(small, whole(images.GLIOMA + bytes(500_000))).status == 200
+    wait_for(lambda: send(small, whole(images.GLIOMA + bytes(2_500_000))).status == 200)
+
+
+def test_the_memory_of_bodies_is_counted_down_again(small):
+    for _ in range(10):
+        assert send(small, whole(images.GLIOMA + bytes(900_000))).status == 200
+
+
+def test_refusals_say_when_to_come_again(small):
+    with small.connect() as lazy:
+        lazy.sendall(head("/predict", "Content-Length: 4000000") + bytes(3_100_000))
+        reply = read_reply(lazy)
+    check_refusal(reply, 503)
+    assert int(reply.headers["retry-after"]) > 0
+
+
+def test_open_connections_are_counted(small):
+    wait_for(lambda: b"gateway_connections 1.0" in send(small, get("/metrics")).body)
+    with small.connect(), small.connect():
+        time.sleep(0.1)
+        assert b"gateway_connections 3.0" in send(small, get("/metrics")).body

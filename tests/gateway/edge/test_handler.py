@@ -1,0 +1,146 @@
+"""Slots and threads: who waits, who is refused, and what goes on meanwhile."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import pytest
+
+from brain_tumor import contract
+from tests.brain_tumor import images
+from tests.gateway.edge.raw import check_refusal, get, send, whole
+from tests.gateway.fake_model_server import FakeModelServer, hold_until, wait_for
+from tests.gateway.gateway_process import GatewayProcess
+
+
+@pytest.fixture(scope="module")
+def two_slots(start) -> GatewayProcess:
+    return start(GATEWAY_MAX_IN_FLIGHT="2", GATEWAY_DEADLINE_SECONDS="4")
+
+
+@contextmanager
+def held_model(model_server: FakeModelServer) -> Iterator[threading.Event]:
+    """A model that does not respond before the event is set."""
+    release = threading.Event()
+    model_server.fault = hold_until(release, contract.PREDICT_SIGNATURE)
+    try:
+        yield release
+    finally:
+        release.set()
+        model_server.fault = None
+
+
+def metric(gateway: GatewayProcess, series: str) -> float:
+    for line in send(gateway, get("/metrics")).body.decode().splitlines():
+        if line.startswith(series + " "):
+            return float(line.split()[-1])
+    return 0.0
+
+
+def test_a_crowd_waits_for_its_slots(two_slots, model_server):
+    model_server.fault = lambda signature, context: time.sleep(0.02)
+    waits = metric(two_slots, 'gateway_wait_seconds_count{slot="work"}')
+    with ThreadPoolExecutor(30) as pool:
+        statuses = list(pool.map(lambda _: send(two_slots, whole()).status, range(60)))
+    assert statuses == [200] * 60
+    assert metric(two_slots, 'gateway_wait_seconds_count{slot="work"}') - waits == 60
+
+
+def test_who_cannot_be_served_in_time_is_refused_and_nobody_else_waits(two_slots, model_server):
+    with ThreadPoolExecutor(12) as pool, held_model(model_server):
+        calls = model_server.count(contract.PREDICT_SIGNATURE)
+        began = time.monotonic()
+        replies = [pool.submit(send, two_slots, whole()) for _ in range(12)]
+        wait_for(lambda: metric(two_slots, "gateway_waiting") == 10)
+        assert metric(two_slots, "gateway_in_flight") == 2
+        assert model_server.count(contract.PREDICT_SIGNATURE) == calls + 2
+        # Neither probes nor errors wait for a slot.
+        for path, status in (("/livez", 200), ("/readyz", 200), ("/", 200), ("/nothing", 404)):
+            assert send(two_slots, get(path)).status == status
+        statuses = sorted(future.result(20).status for future in replies)
+        assert time.monotonic() - began < 6
+    assert statuses == [503] * 10 + [504] * 2
+    refused = next(future.result() for future in replies if future.result().status == 503)
+    check_refusal(refused, 503, close=False)
+    assert int(refused.headers["retry-after"]) > 0
+    assert metric(two_slots, 'gateway_requests_total{route="/predict",status="503"}') >= 10
+
+
+def test_who_has_left_gives_its_slot_back(two_slots, model_server):
+    cancelled = threading.Event()
+
+    def fault(signature: str, context: grpc.ServicerContext) -> None:
+        if signature == contract.PREDICT_SIGNATURE:
+            context.add_callback(cancelled.set)
+            assert cancelled.wait(20)
+
+    model_server.fault = fault
+    for _ in range(2):
+        with two_slots.connect() as connection:
+            connection.sendall(whole())
+            wait_for(lambda: metric(two_slots, "gateway_in_flight") > 0)
+        wait_for(lambda: metric(two_slots, "gateway_in_flight") == 0, timeout=3)
+        assert cancelled.wait(3)  # its call of the model too
+    model_server.fault = None
+    assert send(two_slots, whole()).status == 200
+    assert " ERROR " not in two_slots.log
+
+
+def test_who_leaves_the_queue_is_forgotten(two_slots, model_server):
+    with held_model(model_server):
+        working = [two_slots.connect() for _ in range(2)]
+        for connection in working:
+            connection.sendall(whole())
+        wait_for(lambda: metric(two_slots, "gateway_in_flight") == 2)
+        waiting = [two_slots.connect() for _ in range(5)]
+        for connection in waiting:
+            connection.sendall(whole())
+        wait_for(lambda: metric(two_slots, "gateway_waiting") == 5)
+        calls = model_server.count(contract.PREDICT_SIGNATURE)
+        for connection in waiting:
+            connection.close()
+        wait_for(lambda: metric(two_slots, "gateway_waiting") == 0)
+        for connection in working:
+            connection.close()
+    assert send(two_slots, whole()).status == 200
+    assert model_server.count(contract.PREDICT_SIGNATURE) == calls + 1
+
+
+def test_probes_are_answered_while_others_hammer_them(two_slots, model_server):
+    release = threading.Event()
+    model_server.fault = hold_until(release)  # the description, which /readyz asks for, too
+    with ThreadPoolExecutor(24) as pool:
+        hammering = [pool.submit(send, two_slots, get("/readyz")) for _ in range(24)]
+        try:
+            began = time.monotonic()
+            assert send(two_slots, get("/livez")).status == 200
+            assert time.monotonic() - began < 1.0
+        finally:
+            release.set()
+        assert all(future.result(30).status == 200 for future in hammering)
+
+
+def test_the_wait_counts_in_the_time_of_a_request(two_slots, model_server):
+    model_server.fault = lambda signature, context: time.sleep(0.1)
+    total = metric(two_slots, 'gateway_request_seconds_sum{route="/predict"}')
+    with ThreadPoolExecutor(6) as pool:
+        documents = [json.loads(reply.body) for reply in pool.map(lambda _: send(two_slots, whole()), range(6))]
+    assert {document["class"] for document in documents} == {"glioma"}
+    assert metric(two_slots, 'gateway_request_seconds_sum{route="/predict"}') - total > 2 * (0.1 + 0.2 + 0.3) * 0.9
+
+
+def test_a_prediction_needs_no_thread_that_another_waits_with(start, model_server):
+    """One slot, one fetch: requests that leave their slot come back, whatever else waits."""
+    gateway = start(GATEWAY_MAX_IN_FLIGHT="1", GATEWAY_MAX_FETCHES="1", GATEWAY_URL_PORTS="9")
+    fetch = json.dumps({"url": "http://127.0.0.1:9/a.png"}).encode()
+    json_request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    json_request += f"Content-Length: {len(fetch)}\r\n\r\n".encode() + fetch
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(lambda i: send(gateway, json_request if i % 2 else whole(images.NOTUMOR)), range(40)))
+    assert {reply.status for reply in replies[::2]} == {200}
+    assert {reply.status for reply in replies[1::2]} <= {422, 503}
+    assert 422 in {reply.status for reply in replies[1::2]}
