@@ -19,7 +19,7 @@ def gateway(start) -> GatewayProcess:
 
 @pytest.fixture(scope="module")
 def impatient(start) -> GatewayProcess:
-    seconds = {name: "0.5" for name in ("HEADER", "UPLOAD", "WRITE", "LINGER")}
+    seconds = dict.fromkeys(("HEADER", "UPLOAD", "WRITE", "LINGER"), "0.5")
     return start(GATEWAY_IDLE_SECONDS="1.5", **{f"GATEWAY_{name}_SECONDS": value for name, value in seconds.items()})
 
 

@@ -1,148 +1,27 @@
-"""The gateway as gunicorn runs it: a process of its own, real sockets, hostile clients."""
+"""The gateway as gunicorn runs it: how it starts, what it logs and keeps, and how it ends."""
 
-import http.client
 import json
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
-from gateway.__main__ import load_app
-from gateway.http.server import HEADER_TIMEOUT, Server
+from gateway.edge.server import Server
+from gateway.http.logs import configuration
 from gateway.settings import Settings
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG
-from tests.gateway.fake_model_server import FakeModelServer, fake_model_server, hold_until, wait_for
+from tests.gateway.edge.raw import get, read_reply, send, whole
+from tests.gateway.fake_model_server import hold_until, wait_for
 from tests.gateway.gateway_process import GatewayProcess, gateway_process
 
 
 @pytest.fixture(scope="module")
-def model_server() -> Iterator[FakeModelServer]:
-    with fake_model_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def running(model_server, tmp_path_factory) -> Iterator[GatewayProcess]:
-    settings = {
-        "GATEWAY_UPLOAD_SECONDS": "1",
-        "GATEWAY_MAX_BODY_BYTES": "1000000",
-        "GATEWAY_LOG_FORMAT": "json",
-    }
-    with gateway_process(tmp_path_factory.mktemp("running") / "log", model_server.port, **settings) as gateway:
-        wait_for(lambda: gateway.responds("/readyz"))
-        yield gateway
-
-
-@pytest.fixture(scope="module")
-def impatient(model_server, tmp_path_factory) -> Iterator[GatewayProcess]:
-    command = [sys.executable, "-m", "tests.gateway.impatient_gateway"]
-    with gateway_process(tmp_path_factory.mktemp("impatient") / "log", model_server.port, command) as gateway:
-        yield gateway
-
-
-def head(path: str = "/predict", *lines: str) -> bytes:
-    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", "Content-Type: image/png", *lines, "", ""]).encode()
-
-
-def test_predict(running):
-    status, headers, body = running.request("POST", "/predict?explain=true", images.GLIOMA, PNG)
-    assert (status, json.loads(body)["class"]) == (200, "glioma")
-    assert headers["X-Request-ID"] == json.loads(body)["request_id"]
-
-
-def test_chunked_body(running):
-    parts = [images.GLIOMA[start : start + 50] for start in range(0, len(images.GLIOMA), 50)]
-    status, _, body = running.request("POST", "/predict", iter(parts), PNG)
-    assert (status, json.loads(body)["class"]) == (200, "glioma")
-
-
-def test_chunked_body_over_the_limit(running):
-    with running.connect() as connection:
-        connection.sendall(head("/predict", "Transfer-Encoding: chunked"))
-        chunk = b"2710\r\n" + bytes(10_000) + b"\r\n"
-        for _ in range(101):  # and never an end
-            connection.sendall(chunk)
-        response = connection.recv(65536)
-    assert response.startswith(b"HTTP/1.1 413")
-
-
-def test_announced_length_over_the_limit_is_refused_before_it_is_sent(running):
-    with running.connect() as connection:
-        connection.sendall(head("/predict", "Content-Length: 1000001"))
-        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
-
-
-@pytest.mark.parametrize("kind", ["image/png", "multipart/form-data; boundary=x", "application/json"])
-def test_upload_that_stalls_is_ended(running, kind):
-    start = head("/predict", "Content-Length: 1000").replace(b"image/png", kind.encode())
-    response = running.send_raw(start + b"--x\r\n")
-    assert response.startswith(b"HTTP/1.1 408")
-    assert b"did not arrive within 1 s" in response
-
-
-def test_upload_that_drips_is_ended(running):
-    stop = threading.Event()
-    with running.connect() as connection:
-        connection.sendall(head("/predict", "Transfer-Encoding: chunked"))
-
-        def drip() -> None:
-            try:
-                while not stop.wait(0.05):
-                    connection.sendall(b"1\r\na\r\n")
-            except OSError:
-                pass
-
-        thread = threading.Thread(target=drip)
-        thread.start()
-        try:
-            assert connection.recv(65536).startswith(b"HTTP/1.1 408")
-        finally:
-            stop.set()
-            thread.join()
-
-
-def test_client_that_hangs_up_is_no_error(running):
-    before = len(running.log.splitlines())
-    with running.connect() as connection:
-        connection.sendall(head("/predict", "Content-Length: 1000") + b"half")
-    wait_for(lambda: len(running.log.splitlines()) > before)
-    assert running.request("GET", "/livez")[0] == 200
-    assert '"level": "error"' not in running.log
-
-
-def test_connection_is_kept_for_the_next_request(running):
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
-    connection.request("POST", "/predict", images.GLIOMA, PNG)
-    connection.getresponse().read()
-    first = connection.sock
-    connection.request("POST", "/predict", b"bad image", PNG)
-    assert connection.getresponse().read()
-    assert connection.sock is first
-    connection.close()
-
-
-def test_an_old_connection_is_closed_with_a_response(model_server, tmp_path):
-    with gateway_process(tmp_path / "log", model_server.port, GATEWAY_CONNECTION_SECONDS="0.5") as gateway:
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
-        opened = time.monotonic()
-        kept = 0
-        while True:
-            connection.request("POST", "/predict", images.GLIOMA, PNG)
-            response = connection.getresponse()
-            assert response.read()
-            if response.headers["Connection"] == "close":
-                break
-            kept += 1
-        connection.close()
-        assert response.status == 200
-        assert kept
-        assert time.monotonic() - opened > 0.5
+def running(start) -> GatewayProcess:
+    return start(GATEWAY_LOG_FORMAT="json")
 
 
 def test_log_lines_are_json_without_client_data(running):
@@ -150,10 +29,10 @@ def test_log_lines_are_json_without_client_data(running):
     running.request(
         "POST", "/predict", json.dumps({"url": "http://127.0.0.1/doe"}).encode(), {"Content-Type": "application/json"}
     )
-    running.send_raw(b"GET /doe\x01 doe doe\r\n\r\n")
-    running.send_raw(b"GET /doe HTTP/1.1\r\nHost: x\r\ndoe doe: 1\r\n\r\n")
+    send(running, b"GET /doe\x01 doe doe\r\n\r\n")
+    send(running, b"GET /doe HTTP/1.1\r\nHost: x\r\ndoe doe: 1\r\n\r\n")
     running.request("GET", "/doe")
-    wait_for(lambda: running.log.count("details withheld") >= 2)
+    wait_for(lambda: running.log.count("unread 400") >= 2)
     text = running.log
     for line in text.splitlines():
         assert {"time", "level", "logger", "message"} <= set(json.loads(line))
@@ -185,30 +64,60 @@ def test_what_is_in_flight_at_sigterm_gets_its_response(model_server, tmp_path):
         assert gateway.process.wait(20) == 0
 
 
-def test_a_new_worker_serves_after_sighup(impatient):
-    workers = impatient.log.count("Booting worker")
-    impatient.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: impatient.log.count("Booting worker") == workers + 1)
-    wait_for(lambda: impatient.log.count("Worker exiting") == workers)
-    wait_for(lambda: impatient.responds("/readyz"))
+def test_a_new_worker_serves_after_sighup(start):
+    gateway = start()
+    workers = gateway.log.count("Booting worker")
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: gateway.log.count("Booting worker") == workers + 1)
+    wait_for(lambda: gateway.log.count("Worker exiting") == workers)
+    wait_for(lambda: gateway.responds("/readyz"))
 
 
-@pytest.mark.parametrize(
-    "half",
-    [b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: b", head("/livez", "Content-Length: 5000") + b"abc"],
-    ids=["headers", "unread body"],
-)
-def test_silent_clients_do_not_keep_the_probes_out(impatient, half):
-    with ExitStack() as stack:
-        for _ in range(Settings().threads):
-            stack.enter_context(impatient.connect()).sendall(half)
-        wait_for(lambda: impatient.responds("/livez"), timeout=30)
+def test_kept_connections_do_not_delay_the_end(start):
+    gateway = start()
+    with gateway.connect() as idle, gateway.connect() as lingering, gateway.connect() as busy:
+        idle.sendall(get())
+        lingering.sendall(get("/livez", "Connection: close"))
+        assert read_reply(idle).status == read_reply(lingering).status == 200
+        began = time.monotonic()
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "Handling signal: term" in gateway.log)
+        busy.sendall(whole())  # connected before the end began
+        reply = read_reply(busy)
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert gateway.process.wait(20) == 0
+        assert time.monotonic() - began < 8
+
+
+def test_sigquit_ends_at_once(start, model_server):
+    gateway = start()
+    release = threading.Event()
+    model_server.fault = hold_until(release, "serving_default")
+    with gateway.connect() as connection:
+        connection.sendall(whole())
+        wait_for(lambda: model_server.count("serving_default"))
+        gateway.process.send_signal(signal.SIGQUIT)
+        try:
+            gateway.process.wait(8)
+        finally:
+            release.set()
+
+
+def test_large_images_leave_no_memory_behind(start):
+    gateway = start()
+    large = images.encode(images.noise((3000, 2500)), "JPEG", quality=30)
+    send(gateway, whole())
+    process = psutil.Process(gateway.process.pid).children()[0]
+    before = process.memory_info().rss
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: send(gateway, whole(large)), range(8)))
+    assert {reply.status for reply in replies} == {200}
+    assert process.memory_info().rss - before < 25e6  # one image decoded takes 30 MB, each of two decoders one
 
 
 def test_options_come_from_the_settings_alone(monkeypatch):
     for variable, value in (("GUNICORN_CMD_ARGS", "--workers 3"), ("WEB_CONCURRENCY", "3"), ("PORT", "1")):
         monkeypatch.setenv(variable, value)
-    settings = Settings(bind="127.0.0.1:9000", threads=30)
-    server = Server(settings, partial(load_app, settings))
-    assert (server.cfg.bind, server.cfg.workers, server.cfg.threads) == (["127.0.0.1:9000"], 1, 30)
-    assert server.header_timeout == HEADER_TIMEOUT
+    settings = Settings(bind="127.0.0.1:9000")
+    server = Server(settings, configuration("info", "plain"), lambda: pytest.fail("not loaded here"))
+    assert (server.cfg.bind, server.cfg.workers) == (["127.0.0.1:9000"], 1)
