@@ -14,7 +14,8 @@ from gateway.edge.admission import Overloaded
 from gateway.http.logs import REQUEST_ID
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
 from gateway.images.from_request import InvalidRequest, TooManyImages, UnsupportedMediaType
-from gateway.images.from_url import FetchError, SourceTooLarge
+from gateway.images.from_url import SourceTooLarge
+from gateway.images.url import FetchError
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelError, ModelOverloaded, ModelServerProblem, ModelTooSlow, ModelUnavailable
 

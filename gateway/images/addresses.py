@@ -5,11 +5,14 @@ cloud's metadata service.
 """
 
 import ipaddress
+import itertools
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
+from gateway.deadline import Deadline
 from gateway.setting_types import Network
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -67,26 +70,41 @@ class Resolver:
         # A lookup cannot be interrupted: one that hangs keeps a thread, which must not be a request's.
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
-    def resolve(self, host: str, port: int, timeout: float) -> str:
-        """Find the address to connect to, as text; the caller must connect to it and to no other.
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        """Find the addresses to connect to, as text; the caller must connect to one of them and to no other.
+
+        The families alternate, the system's preferred one first: one that leads nowhere must not be all that is tried.
 
         Args:
             host: A name, or an address in any notation that the system takes.
             port: The port to connect to.
-            timeout: Seconds.
+            deadline: Ends the wait.
 
         Raises:
             AddressRefused: The host has no address, or one of its addresses may not be connected to.
+            DeadlineExceeded: The lookup took too long.
+            ClientLeft: Nobody waits for it.
         """
+        done = threading.Event()
         lookup = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
+        lookup.add_done_callback(lambda _: done.set())
         try:
-            addresses = [str(entry[4][0]) for entry in lookup.result(timeout)]
-        except (OSError, UnicodeError, TimeoutError):
-            lookup.cancel()
+            with deadline.on_cancel(done.set):
+                while not done.wait(deadline.remaining()):
+                    pass
+            deadline.remaining()
+            texts = dict.fromkeys(str(entry[4][0]) for entry in lookup.result())
+        except (OSError, UnicodeError):
             raise AddressRefused from None
-        if not addresses or not all(self._permits(ipaddress.ip_address(address)) for address in addresses):
+        finally:
+            lookup.cancel()  # if it still waits for a thread
+        addresses = [ipaddress.ip_address(text) for text in texts]
+        if not addresses or not all(map(self._permits, addresses)):
             raise AddressRefused
-        return addresses[0]
+        first = [address for address in addresses if address.version == addresses[0].version]
+        second = [address for address in addresses if address.version != addresses[0].version]
+        pairs = itertools.zip_longest(first, second)
+        return [str(address) for pair in pairs for address in pair if address is not None]
 
     def _permits(self, address: Address) -> bool:
         if any(address in network for network in self._allowed):

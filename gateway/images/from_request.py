@@ -11,7 +11,8 @@ from typing import IO
 from flask import Request
 
 from gateway.deadline import Deadline
-from gateway.images.from_url import Fetcher, UrlRefused
+from gateway.images.from_url import Fetcher
+from gateway.images.url import UrlRefused
 
 FIELD = "image"
 _MAX_JSON_PARTS = 4096  # a URL may hold commas; parsed lists and objects take thirty times the memory of their text
@@ -104,7 +105,7 @@ class ImageSource:
             return _decode_base64(value)
         if self.fetcher is None:
             raise UrlRefused("This service does not fetch images by URL. Send the image itself.")
-        return self.fetcher.fetch(value, deadline.remaining())
+        return self.fetcher.fetch(value, deadline)
 
 
 def _decode_base64(text: str) -> bytes:

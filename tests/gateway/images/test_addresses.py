@@ -3,6 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.images.addresses import DENIED_NETWORKS, AddressRefused, Resolver
 from tests.gateway.images.name_lookup import hanging_lookup, lookup_of
 
@@ -55,13 +56,13 @@ DENIED = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_permitted(address):
-    assert Resolver(lookup=lookup_of(address)).resolve("name.example", 80, 5) == address
+    assert Resolver(lookup=lookup_of(address)).resolve("name.example", 80, Deadline(5)) == [address]
 
 
 @pytest.mark.parametrize("address", DENIED)
 def test_all_others_are_refused(address):
     with pytest.raises(AddressRefused):
-        Resolver(lookup=lookup_of(address)).resolve("name.example", 80, 5)
+        Resolver(lookup=lookup_of(address)).resolve("name.example", 80, Deadline(5))
 
 
 # The networks that the filter of requests-hardened 1.3.0 denies (requests_hardened/ip_filter.py, which adds a list of
@@ -117,11 +118,13 @@ def test_what_requests_hardened_denies_is_denied(network):
 @pytest.mark.parametrize("addresses", [(PUBLIC[0], "127.0.0.1"), ("127.0.0.1", PUBLIC[0])])
 def test_one_refused_address_refuses_the_name(addresses):
     with pytest.raises(AddressRefused):
-        Resolver(lookup=lookup_of(*addresses)).resolve("name.example", 80, 5)
+        Resolver(lookup=lookup_of(*addresses)).resolve("name.example", 80, Deadline(5))
 
 
-def test_the_first_of_several_is_used():
-    assert Resolver(lookup=lookup_of(*PUBLIC)).resolve("name.example", 80, 5) == PUBLIC[0]
+def test_all_addresses_are_given_and_the_families_alternate():
+    v4, v6 = [address for address in PUBLIC if "." in address], [address for address in PUBLIC if ":" in address]
+    resolver = Resolver(lookup=lookup_of(*v6, *v4, v6[0]))
+    assert resolver.resolve("name.example", 80, Deadline(5)) == [v6[0], v4[0], v6[1], *v4[1:2], *v4[2:]]
 
 
 NOTATIONS = ["2130706433", "0177.0.0.1", "127.1", "0x7f.1", "0x7f000001", "\uff11\uff12\uff17.1", "0", "::ffff:7f00:1"]
@@ -130,41 +133,53 @@ NOTATIONS = ["2130706433", "0177.0.0.1", "127.1", "0x7f.1", "0x7f000001", "\uff1
 @pytest.mark.parametrize("host", NOTATIONS)
 def test_notations_of_loopback_that_the_system_knows(host):
     with pytest.raises(AddressRefused):
-        Resolver().resolve(host, 80, 5)
+        Resolver().resolve(host, 80, Deadline(5))
     # The system does take them for loopback or for this host, so that the check above is no accident.
     assert socket.getaddrinfo(host, 80)
 
 
 def test_localhost():
     with pytest.raises(AddressRefused):
-        Resolver().resolve("localhost", 80, 5)
+        Resolver().resolve("localhost", 80, Deadline(5))
 
 
 def test_allowed_networks():
     resolver = Resolver((ip_network("10.1.0.0/16"), ip_network("fd12::/16")), lookup_of("10.1.2.3", "fd12::5"))
-    assert resolver.resolve("images.example", 80, 5) == "10.1.2.3"
+    assert resolver.resolve("images.example", 80, Deadline(5)) == ["10.1.2.3", "fd12::5"]
     with pytest.raises(AddressRefused):
-        Resolver((ip_network("10.1.0.0/16"),), lookup_of("10.2.0.1")).resolve("images.example", 80, 5)
+        Resolver((ip_network("10.1.0.0/16"),), lookup_of("10.2.0.1")).resolve("images.example", 80, Deadline(5))
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 300, "a..b", "\0", "ä" * 80, ""])
 def test_names_that_cannot_be_resolved(host):
     with pytest.raises(AddressRefused):
-        Resolver().resolve(host, 80, 20)
+        Resolver().resolve(host, 80, Deadline(20))
 
 
 def test_a_name_without_addresses():
     with pytest.raises(AddressRefused):
-        Resolver(lookup=lookup_of()).resolve("name.example", 80, 5)
+        Resolver(lookup=lookup_of()).resolve("name.example", 80, Deadline(5))
 
 
 def test_a_lookup_that_hangs_is_left_behind():
-    with pytest.raises(AddressRefused), hanging_lookup() as lookup:
-        Resolver(lookup=lookup).resolve("name.example", 80, 0.1)
+    with hanging_lookup() as lookup, pytest.raises(DeadlineExceeded):
+        Resolver(lookup=lookup).resolve("name.example", 80, Deadline(0.1))
+
+
+def test_a_client_that_leaves_ends_the_wait_for_a_lookup():
+    deadline = Deadline(60)
+    with hanging_lookup() as lookup:
+
+        def leave(*args: object, **options: object):
+            deadline.cancel()
+            return lookup()
+
+        with pytest.raises(ClientLeft):
+            Resolver(lookup=leave).resolve("name.example", 80, deadline)
 
 
 def test_refusals_are_not_logged(caplog):
     caplog.set_level(0)
     with pytest.raises(AddressRefused):
-        Resolver().resolve("127.0.0.1", 80, 5)
+        Resolver().resolve("127.0.0.1", 80, Deadline(5))
     assert caplog.text == ""
