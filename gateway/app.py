@@ -8,7 +8,7 @@ from gateway.http import access_log, errors
 from gateway.http.predict import predict_routes
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
-from gateway.images.from_request import ImageRequest, ImageSource
+from gateway.images.from_request import ImageSource
 from gateway.images.from_url import Fetcher
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
@@ -20,11 +20,10 @@ _OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and 
 def create_app(settings: Settings, model_client: ModelClient, metrics: Metrics | None = None) -> Flask:
     """Make the gateway as a WSGI application; it opens no connection before its first request."""
     app = Flask(__name__, static_folder=None)
-    app.request_class = ImageRequest
     # Larger bodies never come here.
     app.config["MAX_CONTENT_LENGTH"] = None
     app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
-    # Bytes of form fields that are not files, and of werkzeug's buffer, which takes files 64 KiB at a time.
+    # Bytes of a form's field that holds no image.
     app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
     json_provider.sort_keys = False  # classes stay in the model's order
@@ -32,7 +31,7 @@ def create_app(settings: Settings, model_client: ModelClient, metrics: Metrics |
     metrics = metrics or Metrics()
     access_log.register(app, metrics)
     errors.register(app, metrics)
-    source = ImageSource(_create_fetcher(settings), settings.max_images)
+    source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline))
     app.register_blueprint(status_routes(model_client, metrics))

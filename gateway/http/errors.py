@@ -13,8 +13,8 @@ from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
 from gateway.http.logs import REQUEST_ID
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
-from gateway.images.from_request import InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.from_url import SourceTooLarge
+from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.url import FetchError
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelError, ModelOverloaded, ModelServerProblem, ModelTooSlow, ModelUnavailable
@@ -30,6 +30,7 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (UnusableImage, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (ImageError, HTTPStatus.BAD_REQUEST, None),
     (InvalidRequest, HTTPStatus.BAD_REQUEST, None),
+    (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (TooManyImages, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, None),
     (SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
@@ -43,10 +44,9 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (ModelError, HTTPStatus.BAD_GATEWAY, f"The model server's response cannot be used. {TELL_THE_OPERATOR}"),
 )
 _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for programmers
-    HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete.",
+    HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete. Let an HTTP library build it, and send all of it.",
     HTTPStatus.NOT_FOUND: "There is nothing at this path. GET / lists what there is.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This path does not take this method; the header Allow lists those that it takes.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than this service takes, or has too many parts.",
 }
 
 

@@ -1,57 +1,74 @@
-"""POST /predict: receive the request, take its images out, classify them, respond."""
+"""POST /predict: take the images out of the request, fetch those behind URLs, classify them, respond."""
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeAlias
+from wsgiref.types import WSGIEnvironment
 
 from flask import Blueprint, request
 
-from brain_tumor.image import ImageError
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE, REFUSED
 from gateway.http.errors import problem
 from gateway.http.logs import REQUEST_ID
+from gateway.http.options import read_options
 from gateway.http.response import response_document
-from gateway.images.from_request import ImageSource, InvalidRequest
+from gateway.images.from_request import ImageSource
 from gateway.metrics import Metrics
 
+# Takes a request's environment and deadline. In the block that it gives, the request holds a permit to fetch in the
+# place of its slot; when the block ends, it has a slot again.
+Fetching: TypeAlias = Callable[[WSGIEnvironment, Deadline], AbstractContextManager[object]]
 
-def predict_routes(source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float) -> Blueprint:
+
+def unlimited(environ: WSGIEnvironment, deadline: Deadline) -> AbstractContextManager[object]:
+    """Fetch at once: for an application without slots."""
+    return nullcontext()
+
+
+def predict_routes(
+    source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float, fetching: Fetching = unlimited
+) -> Blueprint:
     """Make the route of predictions.
 
     Args:
-        source: Reads the images of a request.
+        source: Reads and fetches the images of a request.
         classifier: Classifies images.
-        admission: Bounds how many requests are worked on at a time.
         metrics: Takes the times of the stages.
-        seconds: Time limit for one response, from the moment its request is received.
+        seconds: Time limit for one response, where the edge has set no deadline.
+        fetching: Bounds how many requests fetch at a time.
     """
     routes = Blueprint("predict", __name__)
 
-    @routes.post("/predict")
+    @routes.post("/predict", strict_slashes=False)
     def predict() -> dict[str, Any]:
         if refusal := request.environ.get(REFUSED):
             raise refusal
-        explain = _flag("explain")
         deadline = request.environ.get(DEADLINE) or Deadline(seconds)
         with metrics.stage("source"):
-            images = source.images(request, deadline)
-        outcomes = classifier.classify(images, explain=explain, deadline=deadline)
-        if len(outcomes) == 1 and isinstance(outcomes[0], ImageError):
+            sent = source.read(request)
+        options = read_options(request.args.to_dict(), sent.options)
+        images: list[Any] = sent.items
+        if sent.has_urls:
+            with fetching(request.environ, deadline), metrics.stage("fetch"):
+                images = source.fetch(sent.items, deadline)
+        encoded = [image for image in images if isinstance(image, bytes)]
+        predictions = (
+            iter(classifier.classify(encoded, explain=options.explain, deadline=deadline, page=options.page))
+            if encoded
+            else iter(())
+        )
+        outcomes = [next(predictions) if isinstance(image, bytes) else image for image in images]
+        if not sent.listed and isinstance(outcomes[0], Exception):
             raise outcomes[0]
         documents = [_document(outcome) for outcome in outcomes]
-        return documents[0] if len(documents) == 1 else {"predictions": documents}
+        return {"predictions": documents} if sent.listed else documents[0]
 
     return routes
 
 
-def _flag(name: str) -> bool:
-    text = request.args.get(name, "false").lower()
-    if text not in ("true", "false"):
-        raise InvalidRequest(f"{name} must be true or false.")
-    return text == "true"
-
-
-def _document(outcome: Classification | ImageError) -> dict[str, Any]:
-    if isinstance(outcome, ImageError):
+def _document(outcome: Classification | Exception) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
         return problem(outcome, REQUEST_ID.get())
     return response_document(outcome, REQUEST_ID.get())

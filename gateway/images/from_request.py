@@ -1,54 +1,25 @@
-"""The encoded images of a request: in a form, in JSON, as the body itself, or behind a URL."""
+"""The images of a request: in a form, in JSON, as the body itself, or behind URLs."""
 
-import base64
-import binascii
-import io
-import json
-import string
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
 
 from flask import Request
 
 from gateway.deadline import Deadline
+from gateway.images.content_coding import inflate
+from gateway.images.from_form import from_parts, from_urlencoded
+from gateway.images.from_json import from_json
 from gateway.images.from_url import Fetcher
-from gateway.images.url import UrlRefused
+from gateway.images.multipart import read_parts
+from gateway.images.sent import USAGE, BodyTooLarge, InvalidRequest, Item, Sent, UnsupportedMediaType, Url
+from gateway.images.text import is_text
+from gateway.images.url import FetchError, UrlRefused
 
-FIELD = "image"
-_MAX_JSON_PARTS = 4096  # a URL may hold commas; parsed lists and objects take thirty times the memory of their text
-_USAGE = (
-    'Send JSON {"url": "..."} or {"image": "<base64>"}, a multipart form with the file in the field "image", '
-    "or the image itself as body with its media type, such as image/jpeg."
-)
-
-
-class InvalidRequest(Exception):
-    """A request that does not hold what it should; the message tells the client what to send."""
-
-
-class UnsupportedMediaType(Exception):
-    """A body whose media type holds no image."""
-
-
-class TooManyImages(Exception):
-    """More images than one request may hold."""
-
-
-class UploadTooSlow(Exception):
-    """The client did not send its request in time."""
-
-
-class ImageRequest(Request):
-    """A request whose uploads stay in memory: images of people are never written to disk."""
-
-    def _get_file_stream(
-        self,
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None = None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        return io.BytesIO()
+_URLENCODED = "application/x-www-form-urlencoded"
+_OCTETS = ("application/octet-stream", "binary/octet-stream")  # the second is S3's
+# What HTTP libraries say of a body when nobody has told them its type; curl says _URLENCODED.
+_ANYTHING = ("", "text/plain", _URLENCODED, *_OCTETS)
+_JSON_BEGINNINGS = (b"{", b"[")
 
 
 @dataclass(frozen=True)
@@ -58,63 +29,83 @@ class ImageSource:
     Attributes:
         fetcher: Fetches images by URL; None refuses URLs.
         max_images: Largest count of images in one request.
-        upload_timeout: Seconds for a client to send its request.
+        max_bytes: Largest size of a body, also once it is inflated.
     """
 
     fetcher: Fetcher | None
     max_images: int
+    max_bytes: int
 
-    def images(self, request: Request, deadline: Deadline) -> list[bytes]:
-        """Take the encoded images, one or more, in order, from a request that was received.
+    def read(self, request: Request) -> Sent:
+        """Take the images, one or more, and the options that stand beside them.
 
         Raises:
             InvalidRequest: The body does not hold what it should.
-            UnsupportedMediaType: The body's media type holds no image.
+            UnsupportedMediaType: The body's media type holds no image, or its content coding is not known.
+            BodyTooLarge: The body is larger than the limit.
             TooManyImages: There are more images than one request may hold.
-            FetchError: The image cannot be fetched by URL; the subclass says why.
         """
-        if request.mimetype == "multipart/form-data":
-            return self._from_form(request)
+        body = inflate(self._body(request), request.headers.get("Content-Encoding", ""), self.max_bytes)
+        if not body:
+            raise InvalidRequest(f"The request has no body. {USAGE}")
+        media_type = request.mimetype
+        if media_type == "multipart/form-data":
+            parts = read_parts(body, request.headers["Content-Type"])
+            return from_parts(parts, self.max_images, request.max_form_parts, request.max_form_memory_size)
         if request.is_json:
-            return [self._from_json(request.get_data(), deadline)]
-        if request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream":
-            return [request.get_data()]
-        raise UnsupportedMediaType(f"This kind of body holds no image. {_USAGE}")
+            return from_json(body, self.max_images)
+        if media_type.startswith("image/"):
+            return Sent([body], listed=False)
+        if media_type in _ANYTHING:
+            return self._from_anything(body, media_type, request.max_form_parts)
+        raise UnsupportedMediaType(f"This media type holds no image. {USAGE}")
 
-    def _from_form(self, request: Request) -> list[bytes]:
-        files = request.files.getlist(FIELD)
-        if not files:
-            raise InvalidRequest(f'The form has no file in a field "{FIELD}". {_USAGE}')
-        if len(files) > self.max_images:
-            raise TooManyImages(f"The form holds more than {self.max_images} images. Send several requests.")
-        return [file.read() for file in files]
+    def fetch(self, items: Sequence[Item], deadline: Deadline) -> list[bytes | InvalidRequest | FetchError]:
+        """Fetch the images that are behind URLs, one after the other; the others stay.
 
-    def _from_json(self, body: bytes, deadline: Deadline) -> bytes:
-        if sum(map(body.count, (b"[", b"{", b","))) > _MAX_JSON_PARTS:
-            raise InvalidRequest('The JSON must be an object with exactly one of "url" and "image".')
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise InvalidRequest(f"The body is not valid JSON. {_USAGE}") from None
-        if not isinstance(document, dict) or set(document) not in ({"url"}, {"image"}):
-            raise InvalidRequest('The JSON must be an object with exactly one of "url" and "image".')
-        ((kind, value),) = document.items()
-        if not isinstance(value, str) or not value:
-            raise InvalidRequest(f'"{kind}" must be a string that is not empty.')
-        if kind == "image":
-            return _decode_base64(value)
+        Args:
+            items: The images of one request.
+            deadline: The request's. Of several URLs each gets a share of the time, so that one which does not respond
+                leaves time for the others and for the prediction.
+
+        Returns:
+            For each image its bytes, or the error that says why there are none.
+
+        Raises:
+            DeadlineExceeded: The deadline passed.
+            ClientLeft: Nobody waits for the images.
+        """
+        left = sum(isinstance(item, Url) for item in items)
+        several = left > 1
+        images: list[bytes | InvalidRequest | FetchError] = []
+        for item in items:
+            if not isinstance(item, Url):
+                images.append(item)
+                continue
+            try:
+                images.append(self._fetch(item, deadline, left + 1 if several else 1))
+            except FetchError as error:
+                images.append(error)
+            left -= 1
+        return images
+
+    def _fetch(self, url: Url, deadline: Deadline, shares: int) -> bytes:
         if self.fetcher is None:
             raise UrlRefused("This service does not fetch images by URL. Send the image itself.")
-        return self.fetcher.fetch(value, deadline)
+        return self.fetcher.fetch(url.text, deadline, shares)
 
+    def _body(self, request: Request) -> bytes:
+        body = request.get_data(cache=False)
+        if len(body) > self.max_bytes:
+            raise BodyTooLarge(f"The body has more than {self.max_bytes:,} bytes. Send smaller or fewer images.")
+        return body
 
-def _decode_base64(text: str) -> bytes:
-    """Decode the base64 of an image, with or without line breaks and a ``data:`` prefix (RFC 2397)."""
-    if text.startswith("data:"):
-        prefix, _, text = text.partition(",")
-        if not prefix.endswith(";base64"):
-            raise InvalidRequest('A data URI in "image" must be base64: data:image/png;base64,...')
-    try:
-        return base64.b64decode(text.encode("ascii").translate(None, string.whitespace.encode()), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest('"image" is not valid base64.') from None
+    def _from_anything(self, body: bytes, media_type: str, max_fields: int | None) -> Sent:
+        """Decide by the body itself, which its media type says nothing about."""
+        if not is_text(body):
+            return Sent([body], listed=False)
+        if body.lstrip().startswith(_JSON_BEGINNINGS):
+            return from_json(body, self.max_images)
+        if media_type == _URLENCODED:
+            return from_urlencoded(body, self.max_images, max_fields)
+        raise UnsupportedMediaType(f"The body is text, not an image. {USAGE}")

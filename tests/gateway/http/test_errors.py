@@ -9,13 +9,13 @@ from gateway.metrics import Metrics
 from tests.gateway.calls import check_problem
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/predict/", "/livez/x", "/static/app.py", "/%2e%2e/etc/passwd"])
+@pytest.mark.parametrize("path", ["/nothing", "/predict/x", "/livez/x", "/static/app.py", "/%2e%2e/etc/passwd"])
 def test_unknown_path(client, path):
     document = check_problem(client.get(path), 404)
     assert path not in document["detail"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", "/predict"), ("delete", "/predict"), ("post", "/livez")])
+@pytest.mark.parametrize(("method", "path"), [("get", "/predict"), ("delete", "/predict/"), ("post", "/livez")])
 def test_wrong_method(client, method, path):
     response = getattr(client, method)(path)
     check_problem(response, 405)
