@@ -5,6 +5,7 @@ it is given: see ``brain_tumor.image``.
 """
 
 import math
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -15,6 +16,23 @@ from PIL import Image
 
 from brain_tumor.image import MAX_PIXELS, decode
 from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
+
+# How much larger than the model's input half a JPEG must be, so that its pixels there differ by one grey level at most
+# (a pixel in a thousand by two, below JPEG quality 75). Other filters take single pixels, or split them.
+_HALF_IS_ENOUGH = {"bilinear": 8, "bicubic": 10, "lanczos": 10, "hamming": 10}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image as the model takes it, and as people see it.
+
+    Attributes:
+        batch: uint8 (1, height, width, 3).
+        view: What the model sees of the image, made smaller; None if it was not asked for.
+    """
+
+    batch: NDArray[np.uint8]
+    view: Image.Image | None
 
 
 class Preprocessor(BasePreprocessor):
@@ -27,21 +45,47 @@ class Preprocessor(BasePreprocessor):
 
     Args:
         spec: The images that the model takes.
-        max_pixels: An image with more pixels is refused before it is decoded.
+        max_pixels: Largest count of pixels in memory. An image with more is refused before it is decoded; but a
+            sequential JPEG may have four times as many where half its width and height give the same input.
     """
 
     def __init__(self, spec: ImageSpec, max_pixels: int = MAX_PIXELS) -> None:
         super().__init__(target_size=(spec.width, spec.height))
         self.spec = spec
         self.max_pixels = max_pixels
+        ratio = _HALF_IS_ENOUGH.get(spec.resampling)
+        self._half_side = ratio * max(spec.width, spec.height) if ratio and not spec.crop_to_head else None
 
-    def from_bytes(self, data: bytes) -> NDArray[np.uint8]:
+    def from_bytes(self, data: bytes, page: int | None = None) -> NDArray[np.uint8]:
         """Decode and prepare an encoded image: uint8 (1, height, width, 3).
+
+        Args:
+            data: The file.
+            page: Which image of a file with several; 1 is the first, None the one that its format shows first.
 
         Raises:
             ImageError: The image cannot be used; the subclass says why.
         """
-        return self.convert_to_tensor(decode(data, self.max_pixels))
+        return self.prepare(data, page).batch
+
+    def prepare(self, data: bytes, page: int | None = None, *, view_side: int | None = None) -> Prepared:
+        """Decode and prepare an encoded image, and keep a view of it.
+
+        Args:
+            data: The file.
+            page: As in ``from_bytes``.
+            view_side: Pixels of the view's longer side, at most; None for no view.
+
+        Raises:
+            ImageError: The image cannot be used; the subclass says why.
+        """
+        image = self._cropped(decode(data, self.max_pixels, page, half_side=self._half_side))
+        batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
+        if view_side is None:
+            return Prepared(batch, None)
+        view = self._framed(image)
+        view.thumbnail((view_side, view_side))
+        return Prepared(batch, view)
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).
@@ -57,10 +101,12 @@ class Preprocessor(BasePreprocessor):
 
         A padded image of more than ``max_pixels`` pixels is scaled down to as many.
         """
-        image = self._cropped(image)
+        return self._framed(self._cropped(image))
+
+    def _framed(self, image: Image.Image) -> Image.Image:
         if not self.spec.pad_to_aspect_ratio:
             return image
-        size, corner = _fitted(image.size, self.target_size)
+        size, corner = _fit(image.size, self.target_size)
         scale = min(image.width / size[0], math.sqrt(self.max_pixels / math.prod(self.target_size)))
         width, height, left, top, *frame = (round(scale * side) for side in (*size, *corner, *self.target_size))
         content = image.resize((max(1, width), max(1, height)), Image.Resampling.BILINEAR)
@@ -68,12 +114,14 @@ class Preprocessor(BasePreprocessor):
 
     def resize_image(self, img: Image.Image) -> Image.Image:
         """Prepare an upright RGB image, as ``decode`` gives it: RGB, or one channel for grey."""
-        img = self._cropped(img)
+        return self._resized_and_padded(self._cropped(img))
+
+    def _resized_and_padded(self, img: Image.Image) -> Image.Image:
         if self.spec.color_mode == GRAYSCALE:
             img = img.convert("L")
         if not self.spec.pad_to_aspect_ratio:
             return self._resized(img, self.target_size)
-        size, corner = _fitted(img.size, self.target_size)
+        size, corner = _fit(img.size, self.target_size)
         return _on_black(self._resized(img, size), corner, self.target_size)
 
     def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
@@ -103,7 +151,7 @@ class Preprocessor(BasePreprocessor):
         return opencv.resize(image, size)
 
 
-def _fitted(image: tuple[int, int], frame: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def _fit(image: tuple[int, int], frame: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """The size of an image that is scaled to fit into a frame, and where its corner then is; all (width, height).
 
     The numbers are float32, and rounded down, as in ``tf.image.resize_with_pad``: another rounding moves edges by a

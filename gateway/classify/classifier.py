@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from brain_tumor.image import ImageError, decode
-from brain_tumor.preprocess import Preprocessor
-from gateway.classify.overlay import draw_overlay
+from brain_tumor.image import ImageError
+from brain_tumor.preprocess import Prepared, Preprocessor
+from gateway.classify.overlay import MAX_SIDE, draw_overlay
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.model.client import ModelChanged, ModelClient
@@ -62,7 +62,7 @@ class Classifier:
     Args:
         model_client: Calls the model server.
         metrics: Takes the times of the stages.
-        max_pixels: Largest count of pixels in one image.
+        max_pixels: Largest count of pixels in one image in memory.
         decoders: How many images are decoded at a time.
     """
 
@@ -71,14 +71,18 @@ class Classifier:
         self._metrics = metrics
         self._max_pixels = max_pixels
         self._decoders = threading.BoundedSemaphore(decoders)
+        self._preprocessor: Preprocessor | None = None  # of the newest model; it holds nothing of an image
 
-    def classify(self, encoded: Sequence[bytes], *, explain: bool, deadline: Deadline) -> list[Outcome]:
+    def classify(
+        self, encoded: Sequence[bytes], *, explain: bool, deadline: Deadline, page: int | None = None
+    ) -> list[Outcome]:
         """Classify the images of one request; there is one outcome for each image, in order.
 
         Args:
             encoded: The images, as their files hold them.
             explain: Whether to draw overlays.
             deadline: Ends the work.
+            page: Which image of a file with several; 1 is the first, None the one that its format shows first.
 
         Raises:
             CannotExplain: Overlays were asked for, and the model offers no activation maps.
@@ -89,62 +93,64 @@ class Classifier:
         step = max(1, _BATCH_BYTES // (model.metadata.image.height * model.metadata.image.width * 3))
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
-            batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline)
+            batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline, page)
             outcomes += batch
         return outcomes
 
     def _classify_batch(
-        self, encoded: Sequence[bytes], model: ServedModel, explain: bool, deadline: Deadline
+        self, encoded: Sequence[bytes], model: ServedModel, explain: bool, deadline: Deadline, page: int | None
     ) -> tuple[list[Outcome], ServedModel]:
         """Classify images in one call; return the model that they were prepared for too, which may be a newer one."""
         for _ in range(_MAX_CHANGES):
             if explain and not model.metadata.explains:
                 raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
-            preprocessor = Preprocessor(model.metadata.image, self._max_pixels)
+            preprocessor = self._preprocessor_of(model)
+            view_side = MAX_SIDE if explain else None
             with self._metrics.stage("preprocess"):
-                prepared = [self._preprocess(data, preprocessor, deadline) for data in encoded]
-            images = [image for image in prepared if not isinstance(image, ImageError)]
-            if not images:
-                return [image for image in prepared if isinstance(image, ImageError)], model
+                outcomes = [self._preprocess(data, preprocessor, page, view_side, deadline) for data in encoded]
+            batches = [outcome.batch for outcome in outcomes if isinstance(outcome, Prepared)]
+            if not batches:
+                return [outcome for outcome in outcomes if isinstance(outcome, ImageError)], model
             try:
                 with self._metrics.stage("predict"):
-                    prediction = self._client.predict(model, np.concatenate(images), explain=explain, deadline=deadline)
+                    images = batches[0] if len(batches) == 1 else np.concatenate(batches)
+                    prediction = self._client.predict(model, images, explain=explain, deadline=deadline)
             except ModelChanged as change:
                 model = change.model
                 continue
             with self._metrics.stage("postprocess"):
-                rows = iter(range(len(images)))
+                rows = iter(range(len(batches)))
                 return [
-                    image
-                    if isinstance(image, ImageError)
-                    else self._postprocess(data, preprocessor, prediction, next(rows), deadline)
-                    for data, image in zip(encoded, prepared, strict=True)
+                    outcome if isinstance(outcome, ImageError) else self._postprocess(outcome, prediction, next(rows))
+                    for outcome in outcomes
                 ], model
         raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")
 
+    def _preprocessor_of(self, model: ServedModel) -> Preprocessor:
+        preprocessor = self._preprocessor
+        if preprocessor is None or preprocessor.spec != model.metadata.image:
+            preprocessor = self._preprocessor = Preprocessor(model.metadata.image, self._max_pixels)
+        return preprocessor
+
     def _preprocess(
-        self, data: bytes, preprocessor: Preprocessor, deadline: Deadline
-    ) -> NDArray[np.uint8] | ImageError:
-        """Decode and prepare one image: shape (1, height, width, 3)."""
+        self, data: bytes, preprocessor: Preprocessor, page: int | None, view_side: int | None, deadline: Deadline
+    ) -> Prepared | ImageError:
+        """Decode and prepare one image."""
         try:
             if not data:
                 raise EmptyImage("The image is empty. Send the whole file.")
             with self._decoder(deadline):
-                return preprocessor.from_bytes(data)
+                return preprocessor.prepare(data, page, view_side=view_side)
         except ImageError as error:
             return error
 
-    def _postprocess(
-        self, data: bytes, preprocessor: Preprocessor, prediction: Prediction, row: int, deadline: Deadline
-    ) -> Classification:
+    @staticmethod
+    def _postprocess(prepared: Prepared, prediction: Prediction, row: int) -> Classification:
         """Take one image's row of a prediction, and draw its overlay if activation maps were asked for."""
         probabilities = prediction.probabilities[row]
         overlay = None
-        if prediction.activation_maps is not None:
-            with self._decoder(deadline):
-                # Decoded a second time: all decoded images of a request would take too much memory until here.
-                image = preprocessor.framed(decode(data, self._max_pixels))
-                overlay = draw_overlay(image, prediction.activation_maps[row], int(probabilities.argmax()))
+        if prediction.activation_maps is not None and prepared.view is not None:
+            overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         return Classification(prediction.model, probabilities, float(prediction.out_of_distribution[row]), overlay)
 
     @contextmanager

@@ -31,8 +31,10 @@ def draw_overlay(image: Image.Image, activation_maps: NDArray[np.float32], class
     evidence = activation_maps[..., class_index] - activation_maps.mean(axis=-1)
     heat = np.clip(evidence, 0, None)
     heat /= max(heat.max(), np.finfo(np.float32).tiny)
-    base = image.copy()
-    base.thumbnail((MAX_SIDE, MAX_SIDE))
+    base = image
+    if max(image.size) > MAX_SIDE:
+        base = image.copy()
+        base.thumbnail((MAX_SIDE, MAX_SIDE))
     smooth = Image.fromarray(heat.astype(np.float32)).resize(base.size, Image.Resampling.BILINEAR)
     values = np.asarray(smooth)[..., np.newaxis]  # (height, width, 1), 0..1
     colour = np.clip(3 * values - np.arange(3, dtype=np.float32), 0, 1) * 255  # black, red, yellow, white

@@ -1,6 +1,5 @@
 """Measures each image as a few numbers and sums images up; only a few images are in memory at a time."""
 
-import io
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from brain_tumor.image import FORMATS, ImageError, decode
+from brain_tumor.image import ImageError, decode, describe
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
 from training.data.data_set import DataSet
@@ -151,8 +150,7 @@ def measure_image(
         ImageError: The image cannot be decoded or is refused.
     """
     image = decode(data, preprocessor.max_pixels)
-    with Image.open(io.BytesIO(data), formats=list(FORMATS)) as header:
-        kind = header.format or "", header.mode
+    kind = describe(data)
     grey = image.convert("L")
     width, height = image.size
     frame = max(1, round(FRAME * min(width, height)))

@@ -1,0 +1,31 @@
+"""From an image's bytes to its upright RGB pixels: every format, and no hostile file that takes much time or memory.
+
+Pillow alone reduces 16-bit colour and greyscale to a few levels, ignores EXIF orientation and transparency, and sets no
+limit on what it decodes.
+"""
+
+from brain_tumor.image.decode import MAX_PIXELS, MIN_SIDE, decode, describe
+from brain_tumor.image.errors import (
+    BrokenImage,
+    ImageError,
+    ImageTooLarge,
+    NoSuchPage,
+    UnknownImageType,
+    UnusableImage,
+)
+from brain_tumor.image.formats import FORMATS, SUFFIXES
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "MIN_SIDE",
+    "SUFFIXES",
+    "BrokenImage",
+    "ImageError",
+    "ImageTooLarge",
+    "NoSuchPage",
+    "UnknownImageType",
+    "UnusableImage",
+    "decode",
+    "describe",
+]

@@ -1,0 +1,115 @@
+"""Decodes images of the rarer formats in a process of its own.
+
+Their decoders allocate what a file's inner parts ask for, whatever its header says, and a fault in one ends its
+process. So the process has little memory and time, and its end costs one image.
+"""
+
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from brain_tumor.image.errors import ImageTooLarge, broken, no_such_page, too_large, unsupported
+from brain_tumor.image.formats import JPEG_2000, JPEG_LS
+
+_PROGRAM = Path(__file__).with_name("apart_program.py")
+_CPU_SECONDS = 10  # the slowest format, JPEG-LS, takes 4 for the largest image
+_SECONDS = 20  # by the clock, on a machine that has other work too
+_MEMORY = 64 << 20  # bytes for the libraries
+_MEMORY_PER_PIXEL = 14  # bytes: the planes of a decoder, its result, and a copy of it
+_MEMORY_TIMES = {JPEG_2000: 2, JPEG_LS: 2}  # their decoders take more for each pixel, so they get fewer
+
+
+def decode_apart(
+    data: bytes,
+    name: str,
+    max_pixels: int,
+    page: int | None = None,
+    *,
+    size: tuple[int, int] = (0, 0),
+    ycc: bool = False,
+) -> Image.Image | NDArray[Any]:
+    """Decode one image of a format that ``apart_program`` knows.
+
+    Args:
+        data: The file.
+        name: The format, a key of ``brain_tumor.image.formats.FORMATS``.
+        max_pixels: Largest count of pixels; half of it for JPEG 2000 and JPEG-LS.
+        page: Which image of a sequence; None for the one that the file names first.
+        size: For JPEG and JPEG-LS: width and height, as the header says.
+        ycc: For JPEG and JPEG-LS: whether the components are luma and chroma.
+
+    Returns:
+        An upright image; of a JPEG or JPEG-LS the samples, (height, width) or (height, width, 3).
+
+    Raises:
+        ImageTooLarge: The image has more than ``max_pixels`` pixels, or takes too long.
+        NoSuchPage: There is no such page.
+        UnknownImageType: The file is sound, and of a kind that the decoder does not know.
+        BrokenImage: The image is damaged, or takes more memory than its size explains.
+    """
+    memory = _MEMORY + _MEMORY_PER_PIXEL * max_pixels
+    max_pixels //= _MEMORY_TIMES.get(name, 1)
+    if size[0] * size[1] > max_pixels:
+        raise _too_large(name, max_pixels)
+    arguments = (name, max_pixels, page or 0, int(ycc), memory, _CPU_SECONDS)
+    with _memory_file() as output:
+        try:
+            status = subprocess.run(  # noqa: S603 - its own program, and no text of a client's
+                [sys.executable, "-I", str(_PROGRAM), *map(str, arguments)],
+                input=data,
+                stdout=output,
+                stderr=subprocess.DEVNULL,
+                timeout=_SECONDS,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise _too_heavy() from None
+        if status == -signal.SIGXCPU:
+            raise _too_heavy()
+        if status:
+            raise broken()
+        # Not copied: what is returned keeps it in memory.
+        result = mmap.mmap(output.fileno(), 0, access=mmap.ACCESS_READ)
+    header, pixels = json.loads(result.readline()), result.tell()
+    match header["kind"]:
+        case "image":
+            return Image.frombytes(header["mode"], tuple(header["size"]), memoryview(result)[pixels:])
+        case "samples":
+            return np.ndarray(header["shape"], np.dtype(header["dtype"]), result, pixels)
+        case "too large":
+            raise _too_large(name, max_pixels)
+        case "too heavy":
+            raise _too_heavy()
+        case "no such page":
+            raise no_such_page(page or 1, header["count"])
+        case "unsupported":
+            raise unsupported(header["what"])
+    raise broken()
+
+
+def _memory_file() -> BinaryIO:
+    """A file that is in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("image"), "r+b")  # noqa: PTH123 - it has no path
+    return tempfile.TemporaryFile()
+
+
+def _too_heavy() -> ImageTooLarge:
+    return ImageTooLarge("The image takes too much time or memory to decode. Send a smaller one, or save it as PNG.")
+
+
+def _too_large(name: str, max_pixels: int) -> ImageTooLarge:
+    if name not in _MEMORY_TIMES:
+        return too_large(max_pixels)
+    return ImageTooLarge(f"The image has more than {max_pixels:,} pixels, the most for {name}. Send a smaller one.")

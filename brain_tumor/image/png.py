@@ -1,0 +1,95 @@
+"""PNG files: without the chunks that say nothing about pixels, and with all 16 bits.
+
+The chunks stand in the PNG specification, third edition, chapter 11.
+"""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from brain_tumor.image.errors import broken
+
+_SIGNATURE = 8  # bytes
+_MAX_CHUNKS = 200_000
+_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"acTL", b"fcTL", b"fdAT"))
+# The orientation may stand in XMP or in text; Pillow refuses text of more than a megabyte.
+_TEXT = {b"iTXt": b"XML:com.adobe.xmp\0\0\0", b"tEXt": b"", b"zTXt": b"Raw profile type exif\0"}
+_MAX_TEXT = {b"iTXt": 1 << 16, b"tEXt": 1 << 16, b"zTXt": 1 << 10}  # bytes; zlib makes at most 1,032 of one
+
+# The two bytes of each sample, as Pillow unpacks the first and the second of them.
+_HALVES = {"RGB": ("RGB;16B", "RGB;16L"), "RGBA": ("RGBA;16B", "RGBA;16L")}
+_GREY_ALPHA = 4  # a colour type of the header; its two samples have as many bytes as an 8-bit RGBA pixel
+
+
+def without_metadata(data: bytes) -> bytes:
+    """The file without colour profiles, long texts and unknown chunks, which a decoder could choke on.
+
+    Raises:
+        BrokenImage: There are very many chunks.
+    """
+    kept, start, position, chunks = [], 0, _SIGNATURE, 0
+    while position + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        chunks += 1
+        if chunks > _MAX_CHUNKS:
+            raise broken()
+        if name not in _PIXELS and not _is_short_text(data, position, length, name):
+            kept.append(data[start:position])
+            start = end
+        position = end
+        if name == b"IEND":
+            break
+    return b"".join((*kept, data[start:])) if kept else data
+
+
+def _is_short_text(data: bytes, position: int, length: int, name: bytes) -> bool:
+    return name in _TEXT and length <= _MAX_TEXT[name] and data.startswith(_TEXT[name], position + 8)
+
+
+def has_sixteen_bits(data: bytes) -> bool:
+    """Whether the header says 16 bits a sample."""
+    return data[24:25] == b"\x10"
+
+
+def sixteen_bit_samples(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    """Decode a PNG of 16 bits.
+
+    Returns:
+        The samples, uint16 (height, width) or (height, width, 3), and the opacity, uint8 (height, width) or None.
+    """
+    image = Image.open(io.BytesIO(data), formats=["PNG"])
+    transparent = image.info.get("transparency")
+    if image.mode not in _HALVES:  # grey
+        samples: NDArray[Any] = np.asarray(image)
+        if not isinstance(transparent, int):
+            return samples, None
+        return samples, np.where(samples == transparent, 0, 255).astype(np.uint8)
+    if data[25] == _GREY_ALPHA:
+        samples = np.asarray(_unpacked(image, "RGBA")).view(">u2")
+        return samples[..., 0], _eight_bits(samples[..., 1])
+    high, low = _HALVES[image.mode]
+    samples = np.asarray(_unpacked(image, high)).astype(np.uint16)
+    samples <<= 8
+    samples |= np.asarray(_unpacked(Image.open(io.BytesIO(data), formats=["PNG"]), low))
+    if image.mode == "RGBA":
+        return samples[..., :3], _eight_bits(samples[..., 3])
+    if not isinstance(transparent, tuple):
+        return samples, None
+    return samples, np.where((samples == transparent).all(axis=-1), 0, 255).astype(np.uint8)
+
+
+def _unpacked(image: Image.Image, raw_mode: str) -> Image.Image:
+    """Decode an image whose pixels are unpacked in another way of as many bits."""
+    image.tile = [tile._replace(args=raw_mode) for tile in image.tile]  # type: ignore[attr-defined]
+    image.info.pop("transparency", None)
+    image.load()
+    return image
+
+
+def _eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    return (samples >> 8).astype(np.uint8)

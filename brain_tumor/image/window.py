@@ -1,0 +1,86 @@
+"""Grey or colour of more than 8 bits to 8 bits: linearly, between two percentiles of the image.
+
+All colour channels have one window, so that colours keep their hue. What is not finite becomes black.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain_tumor.image.errors import UnusableImage
+
+# A few very bright pixels shall not darken the whole scan.
+_PERCENTILES = (0.5, 99.5)
+_PIXELS = 1 << 20  # of a larger image only every second, third, ... row and column counts
+
+
+def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.uint8]:
+    """Map an image's values to 0..255.
+
+    Args:
+        values: Shape (height, width) or (height, width, channel), of any number type. Floats of the machine's own byte
+            order are changed in place, since a copy of a large image costs much memory.
+        white_is_zero: Whether the largest value is black.
+
+    Returns:
+        The same shape, uint8.
+
+    Raises:
+        UnusableImage: No value is finite.
+    """
+    step = math.isqrt(values.shape[0] * values.shape[1] // _PIXELS) or 1
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        # Few numbers are possible: each is mapped once.
+        smallest = np.iinfo(values.dtype).min
+        numbers = np.arange(smallest, np.iinfo(values.dtype).max + 1, dtype=np.float32)
+        low, high = _bounds(values[::step, ::step].astype(np.float32), lambda: (values.min(), values.max()))
+        table = _mapped(-numbers, -high, -low) if white_is_zero else _mapped(numbers, low, high)
+        return _looked_up(np.roll(table, smallest), values.view(values.dtype.str.replace("i", "u")))
+    exact = values.dtype.itemsize > 4 or values.dtype.kind in "iu"  # float32 holds whole numbers up to 2**24 only
+    values = values.astype(np.float64 if exact else np.float32, copy=not values.flags.writeable)
+    if white_is_zero:
+        np.negative(values, out=values)
+
+    def extremes() -> tuple[Any, Any]:
+        finite = np.isfinite(values)
+        return np.min(values, where=finite, initial=np.inf), np.max(values, where=finite, initial=-np.inf)
+
+    sample = values[::step, ::step]
+    low, high = _bounds(sample[np.isfinite(sample)], extremes)
+    return _mapped(values, low, high)
+
+
+def _bounds(sample: NDArray[Any], extremes: Any) -> tuple[Any, Any]:
+    """The values that become black and white: of a sample, and if that is flat, of all pixels."""
+    if not sample.size:
+        raise UnusableImage("The image has no finite pixel value.")
+    # The nearest value, not an interpolated one: the difference of two extreme values overflows. Halves do not.
+    low, high = np.percentile(sample, _PERCENTILES, method="nearest")
+    if high <= low:  # a few bright pixels on a flat ground
+        low, high = (sample.dtype.type(value) for value in extremes())
+    return low, high
+
+
+def _looked_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> NDArray[np.uint8]:
+    """The table's entries, some rows at a time: NumPy makes every index a number of 8 bytes."""
+    result = np.empty(indices.shape, np.uint8)
+    rows = max(1, _PIXELS // max(1, indices[0].size))
+    for start in range(0, len(indices), rows):
+        result[start : start + rows] = table[indices[start : start + rows]]
+    return result
+
+
+def _mapped(values: NDArray[Any], low: Any, high: Any) -> NDArray[np.uint8]:
+    """Floats, which are changed in place, to 0..255."""
+    span = high / 2 - low / 2
+    if span == 0:
+        return np.zeros(values.shape, np.uint8)
+    np.nan_to_num(values, copy=False, nan=low, posinf=low, neginf=low)
+    np.clip(values, low, high, out=values)
+    values /= 2
+    values -= low / 2
+    values /= span
+    values *= 255
+    return np.rint(values, out=values).astype(np.uint8)
