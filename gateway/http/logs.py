@@ -1,7 +1,9 @@
 """Log lines, plain or JSON, without anything that could identify a patient.
 
-URLs, file names and addresses would come into logs with the messages of exceptions, and with gunicorn's lines about
-bad requests. So a traceback is logged without messages, and gunicorn's lines without their details.
+URLs, file names, addresses and the metadata of images would come into logs with the messages of exceptions, with
+gunicorn's lines about bad requests, and with whatever a library logs. So a traceback is logged without messages,
+gunicorn's lines without their details, and a library's record without its text. ``gateway.http.hooks`` and
+``gateway.http.stderr`` do the same to what Python and C libraries print past the loggers.
 """
 
 import json
@@ -16,8 +18,14 @@ from typing import Any, TypeAlias
 # without Flask.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _ExceptionInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
-# How gunicorn's messages about single requests begin; what follows holds the client's address or text.
-_ABOUT_REQUESTS = ("Invalid request from", "Error handling request")
+# How gunicorn's and Flask's messages begin whose rest holds a client's address or text, or an exception's message.
+_WITH_DETAILS = ("Invalid request from", "Error handling request", "Exception on", "Exception during worker exit")
+# The loggers whose text is this project's own, with those below them; Flask's is called gateway.app. They alone follow
+# the level that the operator sets.
+_OWN = ("gateway", "brain_tumor", "serving_api", "stderr")
+_GUNICORN = "gunicorn.error"
+# Pillow logs EXIF and TIFF tags, and some errors of an image as errors of the service; urllib3 logs hosts and paths.
+_SILENT = ("PIL", "urllib3")
 # Python's own sentences between two linked exceptions.
 _CAUSE = "\n\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -59,13 +67,29 @@ class JsonFormatter(logging.Formatter):
 
 
 class WithoutClientData(logging.Filter):
-    """Cuts gunicorn's messages about single requests short."""
+    """Cuts gunicorn's and Flask's messages about single requests short."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, some of them shortened."""
-        for beginning in _ABOUT_REQUESTS:
+        for beginning in _WITH_DETAILS:
             if str(record.msg).startswith(beginning):
                 record.msg, record.args = f"{beginning} (details withheld)", None
+        return True
+
+
+class WithoutLibraryText(logging.Filter):
+    """Puts the place in a library's code where a record was made in place of the record's text.
+
+    Nobody can vouch for what a library writes about an image or a connection. And what it calls an error may be a
+    client's doing, so its records are warnings at most; what it means for the service, the gateway logs itself.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, those of libraries without their text."""
+        if record.name != _GUNICORN and record.name.partition(".")[0] not in _OWN:
+            record.msg, record.args = "%s:%d (text withheld)", (record.filename, record.lineno)
+            if record.levelno > logging.WARNING:
+                record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
         return True
 
 
@@ -73,24 +97,32 @@ def configuration(level: str, style: str) -> dict[str, Any]:
     """Make a configuration for ``logging.config.dictConfig``: everything to stderr, gunicorn's own lines too.
 
     Args:
-        level: One of debug, info, warning and error.
+        level: One of debug, info, warning and error. Libraries log warnings at most, whatever it is.
         style: One of plain and json.
     """
+    of_libraries = "ERROR" if level == "error" else "WARNING"
     formatter = {"plain": PlainFormatter, "json": JsonFormatter}[style]
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": formatter}},
-        "filters": {"without_client_data": {"()": WithoutClientData}},
+        "filters": {
+            "without_client_data": {"()": WithoutClientData},
+            "without_library_text": {"()": WithoutLibraryText},
+        },
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
                 "formatter": "lines",
-                "filters": ["without_client_data"],
+                "filters": ["without_client_data", "without_library_text"],
             }
         },
-        "root": {"level": level.upper(), "handlers": ["stderr"]},
-        "loggers": {"gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True}},
+        "root": {"level": of_libraries, "handlers": ["stderr"]},
+        "loggers": {
+            _GUNICORN: {"level": "INFO", "handlers": [], "propagate": True},
+            **{name: {"level": level.upper()} for name in _OWN},
+            **{name: {"level": logging.CRITICAL + 1} for name in _SILENT},
+        },
     }
 
 

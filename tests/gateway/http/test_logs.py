@@ -1,11 +1,19 @@
 import json
 import logging
 import traceback
+from collections.abc import Callable, Iterator
 from logging.config import dictConfig
 
 import pytest
 
-from gateway.http.logs import REQUEST_ID, JsonFormatter, PlainFormatter, WithoutClientData, configuration
+from gateway.http.logs import (
+    REQUEST_ID,
+    JsonFormatter,
+    PlainFormatter,
+    WithoutClientData,
+    WithoutLibraryText,
+    configuration,
+)
 
 NAME = "doe"
 
@@ -69,22 +77,80 @@ def test_the_request_s_id_is_on_its_lines(formatter):
 
 @pytest.mark.parametrize(
     ("message", "args"),
-    [("Invalid request from ip=10.9.8.7: Doe", ()), ("Error handling request %s %s", ("GET", "/doe"))],
+    [
+        ("Invalid request from ip=10.9.8.7: Doe", ()),
+        ("Error handling request %s %s", ("GET", "/doe")),
+        ("Exception on %s [%s]", ("/doe", "GET")),  # Flask's
+        ("Exception during worker exit:\n%s", ("ValueError: doe",)),
+    ],
 )
-def test_gunicorn_s_lines_about_requests_are_cut_short(message, args):
+def test_lines_about_requests_are_cut_short(message, args):
     shortened = record(message, *args)
     assert WithoutClientData().filter(shortened)
     text = PlainFormatter().format(shortened)
-    assert "request" in text
+    assert "(details withheld)" in text
     assert not any(part in text.lower() for part in ("doe", "10.9.8.7"))
 
 
-@pytest.mark.parametrize("style", ["plain", "json"])
-def test_the_configuration_is_valid(style):
-    before = logging.getLogger().handlers[:], logging.getLogger().level
+@pytest.fixture
+def configured() -> Iterator[Callable[[str, str], list[str]]]:
+    """A function that configures the loggers with a level and a style, and returns the list of lines to come."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+
+    def configure(level: str, style: str) -> list[str]:
+        lines: list[str] = []
+        dictConfig(configuration(level, style))
+        (handler,) = root.handlers
+        assert isinstance(handler, logging.StreamHandler)
+        handler.emit = lambda record: lines.append(handler.format(record))  # type: ignore[method-assign]
+        return lines
+
     try:
-        dictConfig(configuration("warning", style))
-        assert logging.getLogger().level == logging.WARNING
+        yield configure
     finally:
-        logging.getLogger().handlers[:], level = before
-        logging.getLogger().setLevel(level)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name in root.manager.loggerDict:
+            logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+@pytest.mark.parametrize("style", ["plain", "json"])
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_our_own_loggers_alone_follow_the_level(configured, level, style):
+    lines = configured(level, style)
+    for name in ("gateway.http.errors", "brain_tumor.image", "stderr"):
+        for kind in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logging.getLogger(name).log(kind, "a text")
+    expected = 3 * {"debug": 4, "info": 3, "warning": 2, "error": 1}[level]
+    assert len([line for line in lines if "a text" in line]) == expected
+    del lines[:]
+    for name in ("asyncio", "grpc._channel", "werkzeug", "a.new.library"):
+        logging.getLogger(name).info("tag 315 holds %s", NAME)
+    assert not lines
+
+
+@pytest.mark.parametrize("name", ["PIL.TiffImagePlugin", "PIL.a_new_plugin", "urllib3.connectionpool"])
+def test_libraries_that_log_what_is_of_an_image_or_a_url_are_silent(configured, name):
+    lines = configured("debug", "json")
+    logging.getLogger(name).critical("tag 315 holds %s", NAME)
+    assert not lines
+
+
+def test_a_library_s_record_has_its_place_without_its_text(configured):
+    lines = configured("debug", "json")
+    logging.getLogger("asyncio").error(f"Exception in callback f({NAME!r})", exc_info=failing())
+    document = json.loads(lines[0])
+    assert document["message"].startswith("test_logs.py:")
+    assert document["level"] == "warning"  # whether the service has an error, the service itself says
+    assert "ValueError" in document["trace"]
+    assert NAME not in lines[0]
+
+
+@pytest.mark.parametrize("name", ["gunicorn.error", "gateway.http.errors"])
+def test_our_records_and_gunicorn_s_pass_unchanged(name):
+    unchanged = record("Booting worker with pid: %s", 7)
+    unchanged.name = name
+    assert WithoutLibraryText().filter(unchanged)
+    assert (unchanged.levelno, unchanged.getMessage()) == (logging.ERROR, "Booting worker with pid: 7")
