@@ -10,7 +10,8 @@ from functools import partial
 
 from gateway.edge.crowd import Crowd
 from gateway.edge.server import Server
-from gateway.http.logs import configuration
+from gateway.logs import hooks
+from gateway.logs.lines import configuration
 from gateway.settings import Settings, SettingsError, markdown_table
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         sys.exit(f"The gateway does not start: {error}")
     # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
     sys.argv[:] = ["-m", "gateway"]
+    hooks.install()
     logging = configuration(settings.log_level, settings.log_format)
     Server(settings, logging, lambda: partial(load_crowd, settings)).run()
 
@@ -45,7 +47,7 @@ def load_crowd(settings: Settings) -> Crowd:
     metrics = Metrics()
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
-    application = create_app(settings, model_client, metrics)
+    application = create_app(settings, model_client, metrics, slots.fetching)
     crowd = Crowd(settings, Handler(application, slots, settings.deadline), Refusals(metrics))
     metrics.connections.set_function(lambda: len(crowd))
     return crowd

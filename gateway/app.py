@@ -5,7 +5,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from gateway.classify.classifier import Classifier
 from gateway.http import access_log, errors
-from gateway.http.predict import predict_routes
+from gateway.http.predict import Fetching, predict_routes, unlimited
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
 from gateway.images.from_request import ImageSource
@@ -17,11 +17,19 @@ from gateway.settings import Settings
 _OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and tools add
 
 
-def create_app(settings: Settings, model_client: ModelClient, metrics: Metrics | None = None) -> Flask:
-    """Make the gateway as a WSGI application; it opens no connection before its first request."""
+def create_app(
+    settings: Settings, model_client: ModelClient, metrics: Metrics | None = None, fetching: Fetching = unlimited
+) -> Flask:
+    """Make the gateway as a WSGI application; it opens no connection before its first request.
+
+    Args:
+        settings: The settings.
+        model_client: Calls the model server.
+        metrics: Counts what happens; None makes metrics of its own.
+        fetching: Bounds how many requests fetch images at a time.
+    """
     app = Flask(__name__, static_folder=None)
-    # Larger bodies never come here.
-    app.config["MAX_CONTENT_LENGTH"] = None
+    app.config["MAX_CONTENT_LENGTH"] = None  # larger bodies never come here
     app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
     # Bytes of a form's field that holds no image.
     app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
@@ -33,7 +41,7 @@ def create_app(settings: Settings, model_client: ModelClient, metrics: Metrics |
     errors.register(app, metrics)
     source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
-    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline))
+    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, fetching))
     app.register_blueprint(status_routes(model_client, metrics))
     return app
 

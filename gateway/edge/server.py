@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 
 from gateway.edge.crowd import Crowd
 from gateway.edge.worker import EdgeWorker
+from gateway.logs.stderr import StderrPipe
 from gateway.settings import Settings
 
 GRACEFUL_TIMEOUT = 30  # seconds to respond to what is in flight after SIGTERM
@@ -63,12 +64,22 @@ def _options(settings: Settings, logging: dict[str, Any]) -> dict[str, Any]:
         # The application logs requests itself, without addresses and query strings.
         "accesslog": None,
         "logconfig_dict": logging,
+        "pre_fork": _make_stderr_pipe,
         "post_fork": _keep_memory_small,
+        "child_exit": _read_last_words,
     }
     if _SHARED_MEMORY.is_dir():
         # The worker's sign of life is a file: in memory, or a busy disk would kill the worker.
         options["worker_tmp_dir"] = str(_SHARED_MEMORY)
     return options
+
+
+def _make_stderr_pipe(server: object, worker: EdgeWorker) -> None:
+    worker.stderr = StderrPipe()
+
+
+def _read_last_words(server: object, worker: EdgeWorker) -> None:
+    worker.stderr.finish()
 
 
 def _keep_memory_small(server: object, worker: object) -> None:

@@ -10,13 +10,21 @@ from gunicorn.workers.base import Worker
 
 from gateway.edge.connection import Connection
 from gateway.edge.crowd import Crowd
+from gateway.logs.hooks import log_loop_exception
+from gateway.logs.stderr import StderrPipe
 
 _BEAT_SECONDS = 1.0  # between two signs of life for gunicorn
 _MAX_FILES = 1 << 16  # open files that are asked for; each connection is one
 
 
 class EdgeWorker(Worker):
-    """Serves with one event loop, which runs ``self.wsgi``: a function that makes the ``Crowd`` in the loop."""
+    """Serves with one event loop, which runs ``self.wsgi``: a function that makes the ``Crowd`` in the loop.
+
+    Attributes:
+        stderr: The pipe in place of file descriptor 2; gunicorn's master sets it before the fork.
+    """
+
+    stderr: StderrPipe
 
     def init_process(self) -> None:
         """Set the worker up and serve; gunicorn calls this in the new process."""
@@ -47,6 +55,8 @@ class EdgeWorker(Worker):
             self._loop.close()
 
     async def _serve(self) -> None:
+        self.stderr.capture(self._loop)
+        self._loop.set_exception_handler(log_loop_exception)
         crowd: Crowd = self.wsgi()
         servers = [
             await self._loop.create_server(lambda: Connection(crowd), sock=listener.sock, backlog=self.cfg.backlog)

@@ -8,7 +8,7 @@ import time
 from flask import Flask, Response, g, request
 
 from gateway.edge.messages import RECEIVED
-from gateway.http.logs import REQUEST_ID
+from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
 HEADER = "X-Request-ID"

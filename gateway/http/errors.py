@@ -11,11 +11,11 @@ from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, Unusa
 from gateway.classify.classifier import CannotExplain
 from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
-from gateway.http.logs import REQUEST_ID
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.url import FetchError
+from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelError, ModelOverloaded, ModelServerProblem, ModelTooSlow, ModelUnavailable
 

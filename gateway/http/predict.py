@@ -11,10 +11,10 @@ from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE, REFUSED
 from gateway.http.errors import problem
-from gateway.http.logs import REQUEST_ID
 from gateway.http.options import read_options
 from gateway.http.response import response_document
 from gateway.images.from_request import ImageSource
+from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
 # Takes a request's environment and deadline. In the block that it gives, the request holds a permit to fetch in the

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from gateway.edge.server import Server
-from gateway.http.logs import configuration
+from gateway.logs.lines import configuration
 from gateway.settings import Settings
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG

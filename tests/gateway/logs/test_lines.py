@@ -6,7 +6,7 @@ from logging.config import dictConfig
 
 import pytest
 
-from gateway.http.logs import (
+from gateway.logs.lines import (
     REQUEST_ID,
     JsonFormatter,
     PlainFormatter,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gateway.http.stderr import LINE_BYTES, PERIOD, StderrPipe
+from gateway.logs.stderr import LINE_BYTES, PERIOD, StderrPipe
 from tests.processes import ROOT
 
 NAME = "DOE^JANE"
@@ -17,8 +17,8 @@ GRPC = "W0000 00:00:1732666549.123456   12345 tcp_posix.cc:1410] peer ipv4:10.1.
 WORKER = """
 import asyncio, logging, os, sys
 from logging.config import dictConfig
-from gateway.http.logs import configuration
-from gateway.http.stderr import StderrPipe
+from gateway.logs.lines import configuration
+from gateway.logs.stderr import StderrPipe
 
 dictConfig(configuration("debug", "json"))
 pipe = StderrPipe()
@@ -45,7 +45,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("gateway.http.stderr.time.monotonic", clock)
+    monkeypatch.setattr("gateway.logs.stderr.time.monotonic", clock)
     return clock
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.http import hooks
-from gateway.http.logs import JsonFormatter
+from gateway.logs import hooks
+from gateway.logs.lines import JsonFormatter
 
 NAME = "doe"
 

@@ -2,8 +2,8 @@
 
 URLs, file names, addresses and the metadata of images would come into logs with the messages of exceptions, with
 gunicorn's lines about bad requests, and with whatever a library logs. So a traceback is logged without messages,
-gunicorn's lines without their details, and a library's record without its text. ``gateway.http.hooks`` and
-``gateway.http.stderr`` do the same to what Python and C libraries print past the loggers.
+gunicorn's lines without their details, and a library's record without its text. ``gateway.logs.hooks`` and
+``gateway.logs.stderr`` do the same to what Python and C libraries print past the loggers.
 """
 
 import json
