@@ -203,7 +203,7 @@ def test_a_client_that_never_takes_its_responses_is_left(impatient):
         connection.settimeout(20)
         with pytest.raises(OSError, match=r"reset|pipe"):
             while True:
-                connection.sendall(get("/metrics"))
+                connection.sendall(50 * get("/metrics"))
 
 
 def test_an_old_connection_ends_with_a_response(start):

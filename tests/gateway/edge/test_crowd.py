@@ -15,7 +15,7 @@ SMALL = 50  # connections
 
 @pytest.fixture(scope="module")
 def small(start) -> GatewayProcess:
-    return start(GATEWAY_MAX_CONNECTIONS=str(SMALL), GATEWAY_MAX_HELD_BYTES="3000000")
+    return start(GATEWAY_MAX_CONNECTIONS=str(SMALL), GATEWAY_MAX_HELD_BYTES="3000000", GATEWAY_LINGER_SECONDS="1")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 import pytest
@@ -91,21 +91,14 @@ def test_who_has_left_gives_its_slot_back(two_slots, model_server):
 
 
 def test_who_leaves_the_queue_is_forgotten(two_slots, model_server):
-    with held_model(model_server):
-        working = [two_slots.connect() for _ in range(2)]
-        for connection in working:
-            connection.sendall(whole())
-        wait_for(lambda: metric(two_slots, "gateway_in_flight") == 2)
-        waiting = [two_slots.connect() for _ in range(5)]
-        for connection in waiting:
-            connection.sendall(whole())
-        wait_for(lambda: metric(two_slots, "gateway_waiting") == 5)
+    with held_model(model_server), ExitStack() as working, ExitStack() as waiting:
+        for stack, count, gauge in ((working, 2, "gateway_in_flight"), (waiting, 5, "gateway_waiting")):
+            for _ in range(count):
+                stack.enter_context(two_slots.connect()).sendall(whole())
+            wait_for(lambda gauge=gauge, count=count: metric(two_slots, gauge) == count)
         calls = model_server.count(contract.PREDICT_SIGNATURE)
-        for connection in waiting:
-            connection.close()
+        waiting.close()
         wait_for(lambda: metric(two_slots, "gateway_waiting") == 0)
-        for connection in working:
-            connection.close()
     assert send(two_slots, whole()).status == 200
     assert model_server.count(contract.PREDICT_SIGNATURE) == calls + 1
 

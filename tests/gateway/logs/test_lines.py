@@ -44,7 +44,7 @@ def test_a_traceback_has_frames_and_kinds_but_no_messages(formatter):
     text = formatter.format(record("failed", error=failing()))
     assert "KeyError" in text
     assert "ValueError" in text
-    assert "test_logs.py" in text
+    assert "test_lines.py" in text
     assert text.index("KeyError") < text.rindex("ValueError")
     assert NAME not in text
 
@@ -142,7 +142,7 @@ def test_a_library_s_record_has_its_place_without_its_text(configured):
     lines = configured("debug", "json")
     logging.getLogger("asyncio").error(f"Exception in callback f({NAME!r})", exc_info=failing())
     document = json.loads(lines[0])
-    assert document["message"].startswith("test_logs.py:")
+    assert document["message"].startswith("test_lines.py:")
     assert document["level"] == "warning"  # whether the service has an error, the service itself says
     assert "ValueError" in document["trace"]
     assert NAME not in lines[0]
