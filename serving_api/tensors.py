@@ -47,22 +47,32 @@ def from_array(array: NDArray[Any], *, typed_fields: bool = False) -> TensorProt
     Raises:
         TensorError: The dtype has no counterpart.
     """
-    if array.dtype.kind in "SO":
-        number: int = DTYPE_STRING
-    elif array.dtype.type in _NUMBERS:
-        number = _NUMBERS[array.dtype.type]
-    else:
-        raise TensorError(f"no tensor dtype for numpy's {array.dtype}")
-    proto = TensorProto(dtype=DataType.ValueType(number))
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
-    if number == DTYPE_STRING:
+    proto = declare(array.dtype, array.shape)
+    if proto.dtype == DTYPE_STRING:
         proto.string_val.extend(bytes(value) for value in array.reshape(-1))
     elif typed_fields:
         values = array.view(np.uint16) if array.dtype == np.float16 else array
-        getattr(proto, DTYPES[number][1]).extend(values.reshape(-1).tolist())
+        getattr(proto, DTYPES[proto.dtype][1]).extend(values.reshape(-1).tolist())
     else:
         proto.tensor_content = array.tobytes()
+    return proto
+
+
+def declare(dtype: np.dtype[Any], shape: tuple[int, ...]) -> TensorProto:
+    """A TensorProto of this dtype and shape, without values.
+
+    Raises:
+        TensorError: The dtype has no counterpart.
+    """
+    if dtype.kind in "SO":
+        number: int = DTYPE_STRING
+    elif dtype.type in _NUMBERS:
+        number = _NUMBERS[dtype.type]
+    else:
+        raise TensorError(f"no tensor dtype for numpy's {dtype}")
+    proto = TensorProto(dtype=DataType.ValueType(number))
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
     return proto
 
 
