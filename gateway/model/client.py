@@ -6,34 +6,35 @@ one that the images were prepared for; ``ModelChanged`` makes the caller prepare
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from gateway.deadline import Deadline, DeadlineExceeded
-from gateway.model.channel import Connection
+from gateway.deadline import Deadline
+from gateway.model.connection import Connection
 from gateway.model.responses import (
     ModelError,
     ModelMismatch,
-    ModelOverloaded,
-    ModelServerProblem,
-    ModelTooSlow,
     ModelUnavailable,
     Prediction,
     ServedModel,
     read_metadata,
     read_prediction,
 )
-from serving_api.messages import PredictRequest, PredictResponse
-from serving_api.requests import predict_request
+from gateway.model.shared_check import SharedCheck
+from serving_api.messages import PredictResponse
+from serving_api.requests import predict_request, serialized_predict_request
 
 # A model server that has another model under the same version number is noticed after this time.
 METADATA_MAX_AGE = 30.0  # seconds
 # While a new model is rolled out, replicas differ, and a call and its repetition may meet two of them in turn.
 _ATTEMPTS = 3
+_PREDICTION = (contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION)
+_OUTPUTS = {False: _PREDICTION, True: (*_PREDICTION, contract.ACTIVATION_MAPS)}  # by whether maps are asked for
+_LOOK_AROUND = 0.2  # seconds until one who waits for another's call notices that its own client has left
 
 
 class ModelChanged(Exception):
@@ -61,9 +62,10 @@ class ModelClient:
     """
 
     def __init__(self, server: str, model_name: str, max_age: float = METADATA_MAX_AGE) -> None:
-        self._connection = Connection(server)
+        self._connection = Connection(server, _describe_request(model_name))
         self._model_name = model_name
         self._max_age = max_age
+        self._check = SharedCheck(self.refresh)
         self._describing = threading.Lock()
         self._by_version: dict[int, _Description] = {}
         self._latest: _Description | None = None
@@ -91,14 +93,27 @@ class ModelClient:
         """Get the model that the server has now; errors as for ``get``."""
         return self.get(deadline, max_age=0)
 
+    def check(self) -> ServedModel:
+        """Get the model that the server has about now, within a second; cheap for any number of callers.
+
+        Raises:
+            ModelServerProblem: There is no usable response.
+        """
+        return self._check.get()
+
     def predict(
-        self, model: ServedModel, images: NDArray[np.uint8], *, explain: bool, deadline: Deadline
+        self,
+        model: ServedModel,
+        images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        *,
+        explain: bool,
+        deadline: Deadline,
     ) -> Prediction:
         """Classify images that were prepared for ``model``.
 
         Args:
             model: The model that the images were prepared for.
-            images: Shape (batch, height, width, 3).
+            images: Shape (batch, height, width, 3), or several such arrays, which are sent as one batch.
             explain: Whether to ask for activation maps too; the metadata must offer them.
             deadline: Ends the calls.
 
@@ -107,21 +122,32 @@ class ModelClient:
             ModelServerProblem: There is no usable response.
             DeadlineExceeded: The deadline passed.
         """
-        outputs = [contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION]
-        outputs += [contract.ACTIVATION_MAPS] if explain else []
-        request = predict_request(self._model_name, contract.PREDICT_SIGNATURE, {contract.IMAGES: images}, outputs)
+        parts = [images] if isinstance(images, np.ndarray) else images
+        batch = sum(len(part) for part in parts)
+        request = serialized_predict_request(
+            self._model_name, contract.PREDICT_SIGNATURE, contract.IMAGES, parts, _OUTPUTS[explain]
+        )
         asked_at = time.monotonic()
         for attempt in range(_ATTEMPTS):
             try:
-                response = self._call(request, deadline)
+                response = self._connection.predict(request, (explain, batch), deadline)
                 predicting = self._identify(response, model, deadline)
-                return read_prediction(response, predicting, len(images), explain)
+                return read_prediction(response, predicting, batch, explain)
             except ModelMismatch as problem:
                 # A replaced model refuses the images of the one before it, or has other classes.
                 failure = problem
             if attempt == 0 and (current := self._describe(deadline, asked_at)) != model:
                 raise ModelChanged(current)
         raise failure
+
+    def calls(self) -> Mapping[str, int]:
+        """How many calls of the model server ended in which way so far: ``response``, ``unavailable``, ``hung``, ..."""
+        return self._connection.results()
+
+    @property
+    def ejections(self) -> int:
+        """How often a replica was taken out of service so far."""
+        return self._connection.ejections
 
     def close(self) -> None:
         """End the connections."""
@@ -149,8 +175,9 @@ class ModelClient:
         if (description := self._find(version)) and description.asked_at >= not_before:
             return description.model
         arrived = time.monotonic()
-        if not self._describing.acquire(timeout=deadline.remaining()):
-            raise DeadlineExceeded
+        # In steps: ``remaining`` raises where the deadline has passed, or the client has left.
+        while not self._describing.acquire(timeout=min(deadline.remaining(), _LOOK_AROUND)):
+            pass
         try:
             if (description := self._find(version)) and description.asked_at >= not_before:
                 return description.model
@@ -168,14 +195,14 @@ class ModelClient:
 
     def _call_describe(self, deadline: Deadline, version: int | None) -> ServedModel:
         asked_at = time.monotonic()
-        request = predict_request(self._model_name, contract.DESCRIBE_SIGNATURE, {}, [contract.METADATA], version)
+        request = _describe_request(self._model_name, version)
         try:
-            response = self._call(request, deadline)
+            response = self._connection.predict(request, contract.DESCRIBE_SIGNATURE, deadline)
         except ModelError:
             if version is None:
                 raise
             # The call may have met a replica that does not have this version: a second call reaches another.
-            response = self._call(request, deadline)
+            response = self._connection.predict(request, contract.DESCRIBE_SIGNATURE, deadline)
         model = ServedModel(self._model_name, response.model_spec.version.value, read_metadata(response))
         oldest = asked_at - self._max_age
         kept = {
@@ -185,18 +212,7 @@ class ModelClient:
         self._by_version = {**kept, model.version: self._latest}
         return model
 
-    def _call(self, request: PredictRequest, deadline: Deadline) -> PredictResponse:
-        try:
-            return self._connection.predict(request, deadline.remaining())
-        except grpc.RpcError as error:
-            kind = _PROBLEMS.get(error.code(), ModelError)
-            raise kind(error.code().name, error.details() or "") from None
 
-
-_PROBLEMS: dict[grpc.StatusCode, type[ModelServerProblem]] = {
-    grpc.StatusCode.UNAVAILABLE: ModelUnavailable,
-    grpc.StatusCode.CANCELLED: ModelUnavailable,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ModelOverloaded,
-    grpc.StatusCode.DEADLINE_EXCEEDED: ModelTooSlow,
-    grpc.StatusCode.INVALID_ARGUMENT: ModelMismatch,
-}
+def _describe_request(model_name: str, version: int | None = None) -> bytes:
+    request = predict_request(model_name, contract.DESCRIBE_SIGNATURE, {}, [contract.METADATA], version)
+    return request.SerializeToString()

@@ -131,11 +131,11 @@ def _text(model: FakeModel) -> str:
 
 
 @contextmanager
-def fake_model_server(port: int = 0) -> Iterator[FakeModelServer]:
+def fake_model_server(port: int = 0, *, host: str = "127.0.0.1", threads: int = 16) -> Iterator[FakeModelServer]:
     """A running server on loopback, on this port, or on a free one."""
-    pool = ThreadPoolExecutor(16)
+    pool = ThreadPoolExecutor(threads)
     server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
-    fake = FakeModelServer(server.add_insecure_port(f"127.0.0.1:{port}"), server)
+    fake = FakeModelServer(server.add_insecure_port(f"{host}:{port}"), server)
     server.add_generic_rpc_handlers([handler(PREDICTION_SERVICE, fake)])
     server.start()
     try:
