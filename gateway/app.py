@@ -43,6 +43,7 @@ def create_app(
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, fetching))
     app.register_blueprint(status_routes(model_client, metrics))
+    metrics.follow_calls(model_client.calls, lambda: model_client.ejections)
     return app
 
 

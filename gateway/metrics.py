@@ -1,10 +1,12 @@
 """The gateway's metrics for Prometheus. No label ever holds anything that a client sent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 # Seconds: from a rejected request (1 ms) to the longest deadline that makes sense for a person who waits.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -58,7 +60,7 @@ class Metrics:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Take the time of one stage: source, preprocess, predict or postprocess."""
+        """Take the time of one stage: source, fetch, preprocess, predict or postprocess."""
         with self.stage_seconds.labels(name).time():
             yield
 
@@ -66,6 +68,39 @@ class Metrics:
         """A function that takes how many seconds a request waited for this kind of slot: work or fetch."""
         return self._wait_seconds.labels(slot).observe
 
+    def follow_calls(self, calls: Callable[[], Mapping[str, int]], ejections: Callable[[], int]) -> None:
+        """Show how calls of the model server ended, and how often a replica was taken out of service.
+
+        Args:
+            calls: Gives the calls so far, by their result.
+            ejections: Gives the ejections so far.
+        """
+        self._registry.register(_Calls(calls, ejections))
+
     def render(self) -> bytes:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Calls(Collector):
+    """Counts that the model client keeps itself, read when Prometheus asks."""
+
+    def __init__(self, calls: Callable[[], Mapping[str, int]], ejections: Callable[[], int]) -> None:
+        self._calls = calls
+        self._ejections = ejections
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Make the metrics."""
+        family = CounterMetricFamily(
+            "gateway_model_calls",
+            "Calls of the model server, by their result. A request is called again after unavailable, hung or ejected.",
+            labels=["result"],
+        )
+        for result, count in self._calls().items():
+            family.add_metric([result], count)
+        yield family
+        yield CounterMetricFamily(
+            "gateway_model_ejections",
+            "Times that a replica of the model server was taken out of service.",
+            value=self._ejections(),
+        )

@@ -40,7 +40,7 @@ _PROBLEMS: dict[grpc.StatusCode, type[ModelServerProblem]] = {
     grpc.StatusCode.INVALID_ARGUMENT: ModelMismatch,
 }
 # How an attempt ends. All but the first two are followed by another attempt, where there is time for one.
-RESPONSE, CLIENT_LEFT = "response", "client left"
+RESPONSE, CLIENT_LEFT = "response", "client_left"
 UNAVAILABLE, HUNG, EJECTED = "unavailable", "hung", "ejected"
 
 

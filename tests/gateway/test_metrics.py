@@ -1,3 +1,4 @@
+import grpc
 import pytest
 
 from tests.brain_tumor import images
@@ -46,3 +47,17 @@ def test_two_applications_in_one_process_count_apart(make_client):
     first, second = make_client(), make_client()
     first.get("/livez")
     assert 'route="/livez"' not in second.get("/metrics").get_data(as_text=True)
+
+
+def test_metrics_count_calls_of_the_model_server(client, metric, model_server):
+    failures = iter([True, False])
+
+    def fault(signature, context) -> None:
+        if signature == "serving_default" and next(failures):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "moving")
+
+    model_server.fault = fault
+    assert predict(client).status_code == 200
+    assert metric('gateway_model_calls_total{result="response"}') == 2  # describe, and predict again
+    assert metric('gateway_model_calls_total{result="unavailable"}') == 1
+    assert metric("gateway_model_ejections_total") == 1

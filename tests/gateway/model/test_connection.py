@@ -199,7 +199,7 @@ def test_a_client_that_leaves_ends_its_call(replicas):
         with pytest.raises(ClientLeft):
             waiting.result(5)
         assert ended.wait(5)  # the model server learns of it
-        assert connection.results() == {"client left": 1}
+        assert connection.results() == {"client_left": 1}
 
 
 def serve(port: int) -> None:
