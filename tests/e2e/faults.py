@@ -1,4 +1,4 @@
-"""Faults from outside: they kill a container's process, or drop a pod's packets."""
+"""Faults from outside: they kill or stop a container's process, or drop a pod's packets."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ from tests.e2e.kubectl import Kubectl
 
 # Runs on the node. A container's first process is number 1 in its own process namespace. The path of its control group
 # contains the container's id, with every runtime and cgroup driver.
-_KILL = """
+_SIGNAL = """
 import os, pathlib, signal, sys, time
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
@@ -17,7 +17,7 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
             continue
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         if status["NSpid"].split()[-1] == "1":
-            os.kill(int(process.name), signal.SIGKILL)
+            os.kill(int(process.name), signal.Signals[sys.argv[2]])
             print(time.time())
             sys.exit()
     except (FileNotFoundError, ProcessLookupError):
@@ -34,8 +34,16 @@ class Faults:
 
     def kill_container(self, pod: dict[str, Any]) -> float:
         """SIGKILL a pod's container and return the time, in seconds since the epoch by its node's clock."""
-        container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-        return float(self._on_node_of(pod, "python3", "-", container, given=_KILL))
+        return self._signal(pod, "SIGKILL")
+
+    @contextlib.contextmanager
+    def stop(self, pod: dict[str, Any]) -> Iterator[float]:
+        """Stop a pod's process by SIGSTOP while the block runs. Its kernel still acknowledges what is sent to it."""
+        moment = self._signal(pod, "SIGSTOP")
+        try:
+            yield moment
+        finally:
+            self._signal(pod, "SIGCONT")
 
     @contextlib.contextmanager
     def silence(self, pod: dict[str, Any]) -> Iterator[float]:
@@ -48,6 +56,10 @@ class Faults:
             yield time.time()
         finally:
             self._on_node_of(pod, "sh", "-c", remove)
+
+    def _signal(self, pod: dict[str, Any], signal: str) -> float:
+        container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        return float(self._on_node_of(pod, "python3", "-", container, signal, given=_SIGNAL))
 
     def _on_node_of(self, pod: dict[str, Any], *command: str, given: str | None = None) -> str:
         node = pod["spec"]["nodeName"]

@@ -47,15 +47,20 @@ class Stage:
         finally:
             self.apply()
 
-    def settle(self) -> None:
+    def settle(self, model_servers: int = REPLICAS) -> None:
         """Wait until each tier has all its replicas, new and ready."""
         self.kubectl.rolled_out(*TIERS)
-        for tier in TIERS:
+        for tier, count in zip(TIERS, (REPLICAS, model_servers), strict=True):
             wait_until(
-                lambda tier=tier: len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == REPLICAS,
-                f"{REPLICAS} pods of {tier}",
+                lambda tier=tier, count=count: (
+                    len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
+                ),
+                f"{count} pods of {tier}",
                 timeout=120,
             )
+
+    def _has(self, tier: str, count: int) -> bool:
+        return len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
 
     def drain(self) -> None:
         """Wait until the pods that are terminating have ended."""
