@@ -7,13 +7,11 @@ from flask import Blueprint, Response
 
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
-from gateway.deadline import Deadline, DeadlineExceeded
 from gateway.http.problem import RETRY_AFTER
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem, ServedModel
 
-_PROBE_SECONDS = 1.0  # Kubernetes' default timeout of a probe
 _log = logging.getLogger(__name__)
 
 
@@ -43,10 +41,10 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
         # made. From then on ready, and the body holds the model's state: if every gateway left the Service whenever
         # the model is gone, clients would get refused connections instead of a 503 that says when to try again.
         try:
-            model = model_client.refresh(Deadline(_PROBE_SECONDS))
-        except (ModelServerProblem, DeadlineExceeded) as error:
-            state = {"state": "error", "code": getattr(error, "code", "DEADLINE_EXCEEDED")}
-            log_change(logging.WARNING, f"the model does not respond: {error or state['code']}")
+            model = model_client.check()
+        except ModelServerProblem as error:
+            state = {"state": "error", "code": error.code}
+            log_change(logging.WARNING, f"the model does not respond: {error}")
             if model_client.cached is None:
                 return {"status": "not ready", "model": state}, 503, {"Retry-After": str(RETRY_AFTER)}
             return {"status": "ready", "model": state}, 200, {}

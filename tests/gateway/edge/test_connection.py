@@ -197,13 +197,15 @@ def test_an_idle_connection_is_closed(impatient):
 
 
 def test_a_client_that_never_takes_its_responses_is_left(impatient):
+    explained = images.encode(images.noise((512, 512)))
+    request_ = head("/predict?explain=true", f"Content-Length: {len(explained)}") + explained
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", impatient.port))
         connection.settimeout(20)
         with pytest.raises(OSError, match=r"reset|pipe"):
             while True:
-                connection.sendall(50 * get("/metrics"))
+                connection.sendall(request_)
 
 
 def test_an_old_connection_ends_with_a_response(start):

@@ -117,7 +117,7 @@ def test_requests_that_wait_for_the_same_metadata_share_the_failure(make_client,
     model_server.fault = fault
     with ThreadPoolExecutor(8) as pool:
         started = [pool.submit(predict, client.application.test_client()) for _ in range(8)]
-        wait_for(lambda: "gateway_in_flight 8.0" in client.get("/metrics").get_data(as_text=True))
+        wait_for(lambda: 'stage_seconds_count{stage="source"} 8.0' in client.get("/metrics").get_data(as_text=True))
         release.set()
         assert [future.result().status_code for future in started] == [503] * 8
     # One call, tried three times; a request that came to wait just too late may have made another.
