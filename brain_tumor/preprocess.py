@@ -18,8 +18,8 @@ from brain_tumor.image import MAX_PIXELS, decode
 from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
 
 # How much larger than the model's input half a JPEG must be, so that its pixels there differ by one grey level at most
-# (a pixel in a thousand by two, below JPEG quality 75). Other filters take single pixels, or split them.
-_HALF_IS_ENOUGH = {"bilinear": 8, "bicubic": 10, "lanczos": 10, "hamming": 10}
+# (below JPEG quality 75, a pixel in a thousand by two). Other filters take single pixels, or split them.
+_HALF_IS_ENOUGH = {"bilinear": 8, "bicubic": 10, "lanczos": 10, "hamming": 12}
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None)
     )
     _require_size(half if halved else (header.width, header.height), max_pixels)
     if not header.is_common:
+        if not header.is_complete:  # which its decoder would not say
+            raise broken()
         kind = formats.JPEG_LS if header.is_jpeg_ls else formats.JPEG
         size = header.width, header.height
         result = decode_apart(data, kind, max_pixels, size=size, ycc=header.is_luma_and_chroma)
@@ -171,6 +173,8 @@ def _opened(data: bytes, kind: str, max_pixels: int, page: int | None) -> Image.
         raise unsupported("a run-length compressed BMP", "Save it without compression, or as PNG.")
     if page is not None and page != 1:
         _seek(image, page, max_pixels)
+    if kind == formats.PNG:
+        png.scale_transparent_level(image, data)
     image.load()
     return _to_rgb(_upright(image))
 

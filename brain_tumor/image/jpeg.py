@@ -5,7 +5,7 @@ The markers stand in ITU-T T.81 (JPEG), table B.1, and T.87 (JPEG-LS), annex C.
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -37,6 +37,7 @@ class JpegHeader:
         height: In pixels.
         components: The identifiers of the colour components.
         adobe_transform: What the Adobe segment says of the colours; None without such a segment.
+        is_complete: Whether there is an end marker.
     """
 
     frame: int
@@ -45,6 +46,7 @@ class JpegHeader:
     height: int
     components: bytes
     adobe_transform: int | None
+    is_complete: bool
 
     @property
     def is_jpeg_ls(self) -> bool:
@@ -77,12 +79,13 @@ def read_header(data: bytes) -> JpegHeader:
             decoding would take long.
         UnknownImageType: The compression is one that nothing decodes.
     """
-    header, adobe = None, None
+    header, adobe, complete = None, None, False
     scans = exif_segments = segments = 0
     position = 2
     while (found := _NEXT_MARKER.search(data, position)) is not None:
         marker, position = data[found.start() + 1], found.end()
         if marker == _END_OF_IMAGE:
+            complete = True
             break
         if marker in _ALONE:
             continue
@@ -93,7 +96,9 @@ def read_header(data: bytes) -> JpegHeader:
         if marker in _FRAMES and header is None and len(content) >= 6:
             count = content[5]
             components = data[position - length + 8 : position : 3][:count]
-            header = JpegHeader(marker, content[0], _number(content[3:5]), _number(content[1:3]), components, None)
+            header = JpegHeader(
+                marker, content[0], _number(content[3:5]), _number(content[1:3]), components, None, False
+            )
         scans += marker == _START_OF_SCAN
         exif_segments += marker == _APP1 and content.startswith(b"Exif\0\0")
         if marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
@@ -106,7 +111,7 @@ def read_header(data: bytes) -> JpegHeader:
         raise unsupported("a hierarchical JPEG")
     if len(header.components) not in (1, 3, 4) or (len(header.components) == 4 and not header.is_common):
         raise unsupported(f"a JPEG of {len(header.components)} colour components with {header.precision} bits")
-    return JpegHeader(header.frame, header.precision, header.width, header.height, header.components, adobe)
+    return replace(header, adobe_transform=adobe, is_complete=complete)
 
 
 def _number(two_bytes: bytes) -> int:

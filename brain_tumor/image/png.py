@@ -51,6 +51,13 @@ def _is_short_text(data: bytes, position: int, length: int, name: bytes) -> bool
     return name in _TEXT and length <= _MAX_TEXT[name] and data.startswith(_TEXT[name], position + 8)
 
 
+def scale_transparent_level(image: Image.Image, data: bytes) -> None:
+    """Scale the transparent grey level of an opened PNG as Pillow scales the levels of 2 and 4 bits."""
+    level, bits = image.info.get("transparency"), data[24]
+    if image.mode == "L" and bits < 8 and isinstance(level, int):
+        image.info["transparency"] = level * 255 // ((1 << bits) - 1)
+
+
 def has_sixteen_bits(data: bytes) -> bool:
     """Whether the header says 16 bits a sample."""
     return data[24:25] == b"\x10"

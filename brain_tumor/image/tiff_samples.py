@@ -18,7 +18,7 @@ from brain_tumor.image.errors import ImageTooLarge, broken, unsupported
 from brain_tumor.image.tiff import Directory
 
 _LOSSLESS = {1: 1, 5: 5, 8: 8, 32946: 8, 32773: 32773, 34925: 34925, 50000: 50000}  # none, LZW, deflate, PackBits, ...
-_KINDS = {1: "u", 2: "i", 3: "f"}
+_KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # sample formats; the fourth is "undefined"
 _SIGNED = 2
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # opacity that the colours are multiplied by already; that they are not
@@ -34,6 +34,7 @@ def can_read(directory: Directory) -> bool:
         bits in (8, 16, 32, 64)
         and set(directory.numbers(tiff.BITS)) == {bits}
         and directory.number(tiff.FORMAT, 1) in _KINDS
+        and len(set(directory.numbers(tiff.FORMAT))) <= 1
         and directory.number(tiff.PHOTOMETRIC, _BLACK_IS_ZERO) in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB)
         and directory.number(tiff.COMPRESSION, 1) in _LOSSLESS
         and directory.number(tiff.FILL_ORDER, 1) == 1
@@ -65,7 +66,9 @@ def samples(
     colours = 3 if photometric == _RGB else 1
     if channels < colours or (kind == "f" and bits == 8):
         raise unsupported(f"a TIFF of {channels} channels with {bits} bits")
-    if width * height * channels * bits // 8 > _BYTES_PER_PIXEL * max_pixels:
+    tile_width, tile_height = directory.number(tiff.TILE_WIDTH, 1) or 1, directory.number(tiff.TILE_HEIGHT, 1) or 1
+    decoded = -(-width // tile_width) * tile_width * -(-height // tile_height) * tile_height  # whole tiles
+    if decoded * channels * bits // 8 > _BYTES_PER_PIXEL * max_pixels:
         raise ImageTooLarge(
             f"The image has more than {_BYTES_PER_PIXEL * max_pixels:,} bytes of samples. "
             "Send a smaller one, or one of 8 or 16 bits."

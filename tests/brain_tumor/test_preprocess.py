@@ -205,3 +205,24 @@ Preprocessor(ImageSpec(8, 8, crop_to_head=True)).from_path(sys.argv[1])
 assert "cv2" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(SCANS[0])], cwd=ROOT, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("spec", [ImageSpec(30, 20), CROP, ImageSpec(24, 32, pad_to_aspect_ratio=True)])
+def test_the_view_is_the_frame_made_smaller(spec):
+    preprocessor = Preprocessor(spec)
+    image = off_centre(decode(SCANS[0].read_bytes()))
+    data = images.encode(image)
+    prepared = preprocessor.prepare(data, view_side=64)
+    frame = preprocessor.framed(image).copy()
+    frame.thumbnail((64, 64))
+    np.testing.assert_array_equal(np.asarray(prepared.view), np.asarray(frame))
+    np.testing.assert_array_equal(prepared.batch, preprocessor.from_bytes(data))
+    np.testing.assert_array_equal(prepared.batch, preprocessor.convert_to_tensor(image))
+    assert preprocessor.prepare(data).view is None
+
+
+def test_the_page_is_passed_on():
+    preprocessor = Preprocessor(ImageSpec(24, 32))
+    data = images.animated_gif()
+    assert preprocessor.from_bytes(data, page=2)[0, 5, 5].tolist() == [0, 255, 0]
+    assert preprocessor.prepare(data, 3, view_side=20).batch[0, 5, 5].tolist() == [0, 0, 255]

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor import contract, image
+from brain_tumor import contract, image, preprocess
+from gateway.classify.classifier import Classifier
+from gateway.deadline import Deadline
+from gateway.metrics import Metrics
+from gateway.model.client import ModelClient
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG, check_problem, form
 from tests.gateway.fake_model_server import FakeModel, abort_with, metadata
@@ -104,3 +108,41 @@ def test_the_metadata_is_asked_for_once_a_request(make_client, model_server):
         assert client.post("/predict", data=form(*[images.GLIOMA] * 3)).status_code == 200
         assert len(model_server.batches) == 3 * requests
         assert model_server.count(contract.DESCRIBE_SIGNATURE) == requests
+
+
+def test_explaining_decodes_once(client, model_server, monkeypatch):
+    decoded = []
+    decode = preprocess.decode
+    monkeypatch.setattr(preprocess, "decode", lambda *given, **named: decoded.append(1) or decode(*given, **named))
+    data = images.encode(images.noise((1200, 900)))
+    response = client.post("/predict?explain=true", data=data, headers=PNG)
+    assert len(decoded) == 1
+    overlay = Image.open(io.BytesIO(base64.b64decode(response.get_json()["explanation"]["png"])))
+    assert overlay.size == (512, 384)
+
+
+def test_a_page_is_classified(model_server):
+    model_client = ModelClient(model_server.address, contract.MODEL_NAME, 600.0)
+    try:
+        classifier = Classifier(model_client, Metrics(), max_pixels=1 << 20, decoders=1)
+        for page, class_index in ((None, 0), (1, 0), (2, 1), (3, 2)):
+            (outcome,) = classifier.classify([images.animated_gif()], explain=False, deadline=Deadline(20), page=page)
+            assert outcome.class_index == class_index
+        (outcome,) = classifier.classify([images.animated_gif()], explain=False, deadline=Deadline(20), page=4)
+        assert isinstance(outcome, image.NoSuchPage)
+    finally:
+        model_client.close()
+
+
+def test_a_model_s_images_are_prepared_by_one_preprocessor(client, model_server, monkeypatch):
+    made = []
+    prepare = preprocess.Preprocessor.prepare
+    monkeypatch.setattr(
+        preprocess.Preprocessor,
+        "prepare",
+        lambda self, *given, **named: made.append(self) or prepare(self, *given, **named),
+    )
+    for _ in range(3):
+        client.post("/predict", data=images.GLIOMA, headers=PNG)
+    assert len(made) == 3
+    assert all(preprocessor is made[0] for preprocessor in made)
