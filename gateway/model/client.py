@@ -24,7 +24,7 @@ from gateway.model.responses import (
     read_metadata,
     read_prediction,
 )
-from gateway.model.shared_check import SharedCheck
+from gateway.model.shared_check import FRESH, SharedCheck
 from serving_api.messages import PredictResponse
 from serving_api.requests import predict_request, serialized_predict_request
 
@@ -59,13 +59,16 @@ class ModelClient:
         server: ``host:port``, or a gRPC target.
         model_name: The model to ask for.
         max_age: Seconds after which the metadata is asked for again.
+        check_age: Seconds for which the result of a check holds.
     """
 
-    def __init__(self, server: str, model_name: str, max_age: float = METADATA_MAX_AGE) -> None:
+    def __init__(
+        self, server: str, model_name: str, max_age: float = METADATA_MAX_AGE, check_age: float = FRESH
+    ) -> None:
         self._connection = Connection(server, _describe_request(model_name))
         self._model_name = model_name
         self._max_age = max_age
-        self._check = SharedCheck(self.refresh)
+        self._check = SharedCheck(self.refresh, check_age)
         self._describing = threading.Lock()
         self._by_version: dict[int, _Description] = {}
         self._latest: _Description | None = None

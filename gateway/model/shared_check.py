@@ -9,7 +9,7 @@ from gateway.deadline import Deadline, DeadlineExceeded
 from gateway.model.responses import ModelServerProblem, ModelTooSlow, ServedModel
 
 _SECONDS = 0.8  # for one check; Kubernetes' default timeout of a probe is 1 s
-_FRESH = 0.5  # seconds for which a result holds
+FRESH = 0.5  # seconds for which a result holds
 _USABLE = 5.0  # seconds for which it holds while the next check is under way
 _POLL = 0.02  # seconds
 
@@ -24,10 +24,12 @@ class SharedCheck:
 
     Args:
         ask: Asks the model server what its model is.
+        fresh: Seconds for which a result holds.
     """
 
-    def __init__(self, ask: Callable[[Deadline], ServedModel]) -> None:
+    def __init__(self, ask: Callable[[Deadline], ServedModel], fresh: float = FRESH) -> None:
         self._ask = ask
+        self._fresh = fresh
         self._asking = threading.Lock()
         self._last: _Result | None = None
 
@@ -37,7 +39,7 @@ class SharedCheck:
         Raises:
             ModelServerProblem: There was no usable response.
         """
-        result = self._get(_FRESH) or self._share()
+        result = self._get(self._fresh) or self._share()
         if isinstance(result.found, ModelServerProblem):
             raise result.found.with_traceback(None)
         return result.found
@@ -49,7 +51,7 @@ class SharedCheck:
                 return last
             time.sleep(_POLL)
         try:
-            return self._get(_FRESH) or self._check()
+            return self._get(self._fresh) or self._check()
         finally:
             self._asking.release()
 

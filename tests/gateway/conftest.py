@@ -27,7 +27,7 @@ def make_client(model_server) -> Iterator[Callable[..., FlaskClient]]:
 
         def make(max_age: float = 600.0, **changes: object) -> FlaskClient:
             settings = Settings(**{"model_server": model_server.address, "deadline": SECONDS, **changes})
-            model_client = ModelClient(settings.model_server, settings.model_name, max_age)
+            model_client = ModelClient(settings.model_server, settings.model_name, max_age, check_age=0)
             stack.callback(model_client.close)
             return create_app(settings, model_client).test_client()
 
