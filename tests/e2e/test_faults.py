@@ -14,11 +14,12 @@ from tests.processes import wait_until
 
 RATE = 20  # requests a second
 AT_LEAST = 1000
-KILLS = 5
+MODEL_SERVER_KILLS = 3
+GATEWAY_KILLS = 5
 # The longest time until every gateway calls a model server that came back: the longest pause between two trials.
 FOUND_AGAIN_S = 9.0
 STOPPED_S = 60.0
-SILENT_S = 30.0
+SILENT_S = 20.0
 FIRST_S = 3.0
 SLOWEST_S = 5.0  # well below GATEWAY_DEADLINE_SECONDS
 PROXY_UPDATE_S = 1.5  # until every proxy knows that a container has ended
@@ -26,13 +27,13 @@ PROXY_UPDATE_S = 1.5  # until every proxy knows that a container has ended
 
 def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
-        for kill in range(KILLS):
+        for kill in range(MODEL_SERVER_KILLS):
             pods = kubectl.ready_pods("model-server")
             # In turn, so that the growing back-off between restarts stays short.
             pod = sorted(pods, key=name_of)[kill % 2]
             kill_and_await_restart(faults, stage, pod)
             go_on_for(FOUND_AGAIN_S)
-    report(f"{KILLS} kills: {outcome}")
+    report(f"{MODEL_SERVER_KILLS} kills: {outcome}")
     assert len(outcome) >= AT_LEAST
     assert not outcome.failed
     assert not outcome.wrong(expected)
@@ -41,7 +42,7 @@ def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage
 def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     killed = []
     with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
-        for kill in range(KILLS):
+        for kill in range(GATEWAY_KILLS):
             pods = kubectl.ready_pods("gateway")
             killed.append(kill_and_await_restart(faults, stage, sorted(pods, key=name_of)[kill % 2]))
     # How long after a kill each failed request was sent. The kill is the last one that the request can have met.
@@ -49,7 +50,7 @@ def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, exp
         min((request.started - kill for kill in killed if request.started + request.seconds >= kill), default=math.inf)
         for request in outcome.failed
     )
-    report(f"{KILLS} kills: {outcome}; sent {', '.join(f'{delay:.2f}' for delay in delays)} s after the kill")
+    report(f"{GATEWAY_KILLS} kills: {outcome}; sent {', '.join(f'{delay:.2f}' for delay in delays)} s after the kill")
     assert len(outcome) >= AT_LEAST
     assert not outcome.wrong(expected)
     # In flight at the kill, or sent before every proxy was updated.
