@@ -185,7 +185,7 @@ class Load:
         attack = self.start(service, rate=str(rate), keepalive=keepalive)
         try:
             yield outcome
-            go_on_for(started + at_least / rate + 5 - time.monotonic())
+            go_on_for(started + at_least / rate + 2 - time.monotonic())
             assert not attack.sent(), "the attack ended before the block"
         finally:
             attack.stop()

@@ -12,7 +12,7 @@ from tests.e2e.load import Load
 from tests.e2e.stage import OVERLAYS, TIERS, Stage
 from tests.processes import ROOT, wait_until
 
-RATE = 25  # requests a second
+RATE = 40  # requests a second
 AT_LEAST = 1000
 
 Throughout = Callable[..., AbstractContextManager[None]]

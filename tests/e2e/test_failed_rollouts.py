@@ -77,7 +77,7 @@ def test_failed_rollout(
     report,
 ):
     old = {name_of(pod) for pod in kubectl.pods(tier)}
-    with load.during(direct, rate=20, at_least=1000) as outcome:
+    with load.during(direct, rate=40, at_least=1000) as outcome:
         with stage.changed(change):
             with pytest.raises(KubectlError, match="exceeded its progress deadline"):
                 kubectl.rolled_out(tier)
