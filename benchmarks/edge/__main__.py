@@ -3,6 +3,7 @@
 Each section prints a table, in Markdown:
 
 - rude: clients that are lazy, slow, broken or greedy, beside polite ones
+- trial: single clients of many kinds, and when the gateway ends whom
 - crowd: 48 clients on kept connections who together want twice what the gateway can do
 - overload: 1,000 uploads by 50 workers who wait; ten times the capacity, whatever becomes of the requests before
 - fuzz: mutated requests, HTTP and images
@@ -16,10 +17,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.edge import namespace, rows
+from benchmarks.edge import crowding, namespace, overload, rows, trial, workers
 from benchmarks.edge.servers import gateway_of
 
-SECTIONS = ("rude",)
+SECTIONS = ("rude", "crowd", "overload", "trial")
 
 
 def main() -> None:
@@ -28,16 +29,26 @@ def main() -> None:
     options.add_argument("--rows", nargs="+", default=[], help="kinds of rude clients; nothing plays all")
     options.add_argument("--seconds", type=float, default=15, help="of traffic in each row (default: %(default)s)")
     options.add_argument("--checkout", type=Path, help="another checkout, whose gateway is measured")
+    options.add_argument("--worker", help="another server with the application, of benchmarks/edge/workers.py")
     options.add_argument("--log", type=Path, help="keep the gateways' output in this file")
     arguments = options.parse_args()
+    if arguments.worker:
+        workers.install()
     namespace.enter()
     sections = arguments.sections or SECTIONS
     command = gateway_of(arguments.checkout) if arguments.checkout else []
+    command = workers.command(arguments.worker) if arguments.worker else command
     with tempfile.TemporaryDirectory() as folder:
         log = arguments.log or Path(folder) / "gateway.log"
         if "rude" in sections:
             with namespace.dead_host():
                 rows.play(log, arguments.seconds, arguments.rows, command)
+        if "trial" in sections:
+            trial.play(log, command)
+        if "crowd" in sections:
+            crowding.play(log, arguments.seconds, command)
+        if "overload" in sections:
+            overload.play(log, arguments.seconds, command)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _CHUNKED = (
     b"POST /predict HTTP/1.1\r\nHost: gateway\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 _MALFORMED = (b"zz\r\nabc\r\n", b"3\r\nabcdef\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"ffffffffffffffffff\r\nabc", b"\r\n\r\n")
-_TCP_STATES_OPEN = (1,)  # of TCP_INFO's first byte
+_ESTABLISHED = 1  # a state of TCP, in TCP_INFO's first byte
 Outcomes = Counter[str]
 Kind = Callable[["Rude", int], Awaitable[None]]
 
@@ -60,9 +60,6 @@ class Rude:
         while True:
             try:
                 await kind(self, number)
-            except asyncio.CancelledError:
-                self.outcomes["waits"] += 1
-                raise
             except ConnectionError:
                 self.outcomes["reset"] += 1
             await asyncio.sleep(1)
@@ -78,9 +75,23 @@ async def _say_and_wait(rude: Rude, *parts: bytes, pause: float = 0) -> None:
                 await rude.send(connection, part)
                 await asyncio.sleep(pause)
             rude.outcomes[await reading] += 1
+        except asyncio.CancelledError:
+            rude.outcomes["waits"] += 1
+            raise
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _wait_for_end(rude: Rude, connection: socket.socket) -> None:
+    """Wait, without reading, until the gateway ends the connection."""
+    try:
+        while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED:
+            await asyncio.sleep(0.5)
+        rude.outcomes["ended by the gateway"] += 1
+    except asyncio.CancelledError:
+        rude.outcomes["waits"] += 1
+        raise
 
 
 async def silent(rude: Rude, number: int) -> None:
@@ -117,9 +128,7 @@ async def never_read(rude: Rude, number: int) -> None:
     """Asks for an overlay and does not read the response."""
     with contextlib.closing(await rude.open(small=True)) as connection:
         await rude.send(connection, uploads.post(uploads.image("300 kB"), "/predict?explain=true"))
-        while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _TCP_STATES_OPEN:
-            await asyncio.sleep(0.5)
-        rude.outcomes["ended by the gateway"] += 1
+        await _wait_for_end(rude, connection)
 
 
 async def pipelined(rude: Rude, number: int) -> None:
@@ -127,9 +136,7 @@ async def pipelined(rude: Rude, number: int) -> None:
     with contextlib.closing(await rude.open(small=True)) as connection:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(rude.send(connection, uploads.get("/metrics") * 1000), 5)
-        while connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _TCP_STATES_OPEN:
-            await asyncio.sleep(0.5)
-        rude.outcomes["ended by the gateway"] += 1
+        await _wait_for_end(rude, connection)
 
 
 async def close_and_stay(rude: Rude, number: int) -> None:

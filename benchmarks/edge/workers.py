@@ -135,9 +135,10 @@ def asgi(bridge: Bridge) -> Callable[..., Awaitable[None]]:
 
 def create(settings: Any) -> Any:
     """The gateway's application."""
-    from gateway.__main__ import load_app
+    from gateway.app import create_app
+    from gateway.model.client import ModelClient
 
-    return load_app(settings)
+    return create_app(settings, ModelClient(settings.model_server, settings.model_name))
 
 
 def gunicorn(settings: Any, worker: Any, load: Callable[[], Any]) -> None:
@@ -163,7 +164,7 @@ def main() -> None:
     settings = Settings.from_env(os.environ)
 
     def bridge() -> Bridge:
-        return Bridge(create(settings), 24, settings.max_body, settings.upload_timeout)
+        return Bridge(create(settings), settings.max_in_flight, settings.max_body, settings.upload_timeout)
 
     name = sys.argv[1]
     if name == "gasgi":
