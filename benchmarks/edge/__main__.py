@@ -17,10 +17,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.edge import crowding, namespace, overload, rows, trial, workers
+from benchmarks.edge import cpu, crowding, fuzz, namespace, overload, proxies, rows, trial, workers
 from benchmarks.edge.servers import gateway_of
+from brain_tumor.processes import ROOT
 
-SECTIONS = ("rude", "crowd", "overload", "trial")
+SECTIONS = ("rude", "crowd", "overload", "trial", "proxies", "fuzz", "cpu")
 
 
 def main() -> None:
@@ -28,6 +29,8 @@ def main() -> None:
     options.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="what to run; nothing runs all")
     options.add_argument("--rows", nargs="+", default=[], help="kinds of rude clients; nothing plays all")
     options.add_argument("--seconds", type=float, default=15, help="of traffic in each row (default: %(default)s)")
+    options.add_argument("--fuzz", type=int, default=100_000, help="mutated requests (default: %(default)s)")
+    options.add_argument("--seed", type=int, default=1, help="of the mutations (default: %(default)s)")
     options.add_argument("--checkout", type=Path, help="another checkout, whose gateway is measured")
     options.add_argument("--worker", help="another server with the application, of benchmarks/edge/workers.py")
     options.add_argument("--log", type=Path, help="keep the gateways' output in this file")
@@ -49,6 +52,13 @@ def main() -> None:
             crowding.play(log, arguments.seconds, command)
         if "overload" in sections:
             overload.play(log, arguments.seconds, command)
+        if "proxies" in sections:
+            proxies.play(log, arguments.seconds, Path(folder), command)
+        if "fuzz" in sections:
+            with namespace.dead_host():
+                fuzz.play(log, arguments.fuzz, arguments.seed, ROOT / "runs" / "edge-fuzz", command)
+        if "cpu" in sections:
+            cpu.play(log, command)
 
 
 if __name__ == "__main__":

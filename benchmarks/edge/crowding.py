@@ -9,8 +9,9 @@ from benchmarks.edge import uploads
 from benchmarks.edge.polite import NO_RESPONSE, Client, Tally, crowd, probe
 from benchmarks.edge.servers import gateway, model_server
 
-HEADER = "| images | capacity | offered | outcomes | no response | 200 p50, p99 | 503 p50, p99 | /livez p99 |"
+HEADER = "| images, deadline | capacity | offered | outcomes | no response | 200 p50, p99 | 503 p50, p99 | /livez p99 |"
 CLIENTS = 48
+DEADLINE = "1"  # second: the queue of those who wait is longer than that, so that some must be refused
 _CALIBRATION = 6.0  # seconds
 _WORKERS = 12  # clients that find the capacity, each of which waits for its response: below the gateway's slots
 
@@ -54,10 +55,11 @@ def play(log: Path, seconds: float, command: Sequence[str] = ()) -> None:
     """Print the table."""
     print(f"{HEADER}\n{'| --- ' * 8}|", flush=True)
     for size in uploads.SAMPLES:
-        with model_server() as model, gateway(model, log, command) as server:
-            print(asyncio.run(_play(server.port, size, seconds)), flush=True)
+        for deadline in (DEADLINE, "10"):
+            with model_server() as model, gateway(model, log, command, GATEWAY_DEADLINE_SECONDS=deadline) as server:
+                print(f"| {size}, {deadline} s {asyncio.run(_play(server.port, size, seconds))}", flush=True)
 
 
 async def _play(port: int, size: str, seconds: float) -> str:
     able = await capacity(port, uploads.post(uploads.image(size)))
-    return f"| {size} | {able:.1f}/s | {2 * able:.0f}/s | {await press(port, size, 2 * able, seconds)}"
+    return f"| {able:.1f}/s | {2 * able:.0f}/s | {await press(port, size, 2 * able, seconds)}"

@@ -127,7 +127,7 @@ async def drip_body(rude: Rude, number: int) -> None:
 async def never_read(rude: Rude, number: int) -> None:
     """Asks for an overlay and does not read the response."""
     with contextlib.closing(await rude.open(small=True)) as connection:
-        await rude.send(connection, uploads.post(uploads.image("300 kB"), "/predict?explain=true"))
+        await rude.send(connection, uploads.post(uploads.noise(512), "/predict?explain=true"))
         await _wait_for_end(rude, connection)
 
 

@@ -9,20 +9,21 @@ from PIL import Image
 from brain_tumor.processes import ROOT
 
 SAMPLES = ("8 kB", "300 kB", "3 MB")
-_SIDES = {"300 kB": 480, "3 MB": 1500}
+_SIZES = {"300 kB": 300_000, "0.5 MB": 500_000, "3 MB": 3_000_000, "4 MB": 4_000_000}
+_SEGMENT = 60_000  # bytes of a comment
 
 
 @functools.cache
 def image(size: str) -> bytes:
-    """A JPEG of about this size; the smallest is a sample scan."""
-    if size == SAMPLES[0]:
-        return (ROOT / "examples" / "glioma.jpg").read_bytes()
-    return noise(_SIDES[size])
+    """The sample scan, made as large as this by comments in the JPEG: more to send, and no more to decode."""
+    scan = (ROOT / "examples" / "glioma.jpg").read_bytes()
+    comment = b"\xff\xfe" + (_SEGMENT + 2).to_bytes(2, "big") + bytes(range(1, 251)) * (_SEGMENT // 250)
+    return scan[:2] + comment * (_SIZES.get(size, 0) // _SEGMENT) + scan[2:]
 
 
 @functools.cache
 def noise(side: int) -> bytes:
-    """A JPEG of colour noise, ``side`` pixels wide and high, about 1.3 bytes a pixel."""
+    """A JPEG of colour noise, ``side`` pixels wide and high: its overlay compresses badly too."""
     pixels = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
     return _jpeg(Image.fromarray(pixels), 88)
 
