@@ -94,7 +94,7 @@ def requests(count: int, seed: int) -> list[Callable[[], bytes]]:
     def picture(number: int) -> bytes:
         rng = random.Random(f"{seed} {number}")
         path = rng.choice(("/predict", "/predict", "/predict?explain=true"))
-        return uploads.post(mutate(rng.choice(images), rng, 8), path, rng.choice(("image/jpeg", "application/octet-stream")))
+        return uploads.post(mutate(rng.choice(images), rng, 2), path, rng.choice(("image/jpeg", "application/octet-stream")))
 
     return [lambda number=number: (picture if number % 2 else http)(number) for number in range(count)]
 
