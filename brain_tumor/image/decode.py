@@ -201,6 +201,8 @@ def _seek(image: Image.Image, page: int, max_pixels: int) -> None:
             image.seek(index)
         except EOFError:
             raise no_such_page(page, index) from None
+        if image.width * image.height > max_pixels:  # a frame of a GIF can be larger than those before it
+            raise too_large(max_pixels)
 
 
 def _require_page(page: int | None, count: int) -> None:

@@ -87,12 +87,14 @@ def read_header(data: bytes) -> JpegHeader:
         if marker == _END_OF_IMAGE:
             complete = True
             break
+        segments += 1
+        if segments > _MAX_SEGMENTS:
+            raise broken()
         if marker in _ALONE:
             continue
         length = int.from_bytes(data[position : position + 2], "big")
         content = data[position + 2 : position + 18]
         position += length
-        segments += 1
         if marker in _FRAMES and header is None and len(content) >= 6:
             count = content[5]
             components = data[position - length + 8 : position : 3][:count]
@@ -103,7 +105,7 @@ def read_header(data: bytes) -> JpegHeader:
         exif_segments += marker == _APP1 and content.startswith(b"Exif\0\0")
         if marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
             adobe = content[11]
-        if scans > _MAX_SCANS or exif_segments > _MAX_EXIF_SEGMENTS or segments > _MAX_SEGMENTS:
+        if scans > _MAX_SCANS or exif_segments > _MAX_EXIF_SEGMENTS:
             raise broken()
     if header is None or not scans or not header.width or not header.height:
         raise broken()

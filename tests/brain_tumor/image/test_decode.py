@@ -201,3 +201,12 @@ def test_a_transparent_grey_level_of_few_bits(depth, row, expected):
     start = data.index(b"IDAT") - 4
     data = data[:start] + struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[start:]
     assert pixels(data)[0, : len(expected), 0].tolist() == expected
+
+
+def test_a_later_frame_that_is_larger_is_refused_before_it_is_decoded():
+    data = images.animated_gif()
+    place = b"," + struct.pack("<HHHH", 0, 0, 40, 40)
+    second = data.index(place, data.index(place) + 1)
+    data = data[:second] + b"," + struct.pack("<HHHH", 0, 0, 9000, 9000) + data[second + len(place) :]
+    with pytest.raises(ImageTooLarge):
+        decode(data, page=2)

@@ -52,6 +52,13 @@ def test_a_segment_that_looks_like_markers_is_skipped():
     np.testing.assert_array_equal(np.asarray(decode(data[:2] + segment + data[2:])), plain_pillow(data))
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\xe2\0\2"])
+def test_a_million_markers_are_not_walked(marker):
+    data = jpeg(images.noise())
+    with pytest.raises(BrokenImage):
+        decode(data[:2] + marker * 5_000_000 + data[2:])
+
+
 def test_a_depth_map_in_many_segments_is_no_damage():
     data = jpeg(images.noise())
     segment = b"\xff\xe1\xff\xf0http://ns.adobe.com/xmp/extension/\0".ljust(0xFFF2, b"x")
