@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, decode
+from tests.brain_tumor import images
 from tests.brain_tumor.samples import COLOUR, GREY, X, difference, tiff, windowed
 
 FILES = Path(__file__).with_name("files")
@@ -104,3 +106,10 @@ def test_entries_that_share_their_bytes_are_not_copied_many_times():
 def test_a_kind_that_is_not_decoded_is_named(tags, named):
     with pytest.raises(UnknownImageType, match=named):
         decode(tiff(GREY, **tags))
+
+
+def test_cielab():
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    image = Image.new("RGB", (40, 40), (200, 60, 30))
+    image = ImageCms.buildTransform(*profiles, "RGB", "LAB").apply(image)
+    assert difference(images.encode(image, "TIFF"), np.array([200, 60, 30])) <= 4
