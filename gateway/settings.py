@@ -93,13 +93,18 @@ class Settings:
         "GATEWAY_MAX_FETCHES", integer(1, 100), "4", "requests that fetch images by URL at a time"
     )
     decoders: int = setting(
-        "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 18 bytes of memory a pixel"
+        "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 18 bytes of memory a pixel, rarer formats in a process of their own"
     )
     max_body: int = setting(
         "GATEWAY_MAX_BODY_BYTES", integer(1024, 1 << 30), "20971520", "bytes of a request, and of an image at a URL"
     )
     # Pillow refuses above 178,956,970 pixels.
-    max_pixels: int = setting("GATEWAY_MAX_PIXELS", integer(1024, 1 << 27), "16777216", "pixels of an image")
+    max_pixels: int = setting(
+        "GATEWAY_MAX_PIXELS",
+        integer(1024, 1 << 27),
+        "16777216",
+        "pixels of an image in memory; a JPEG that is not progressive may have four times as many",
+    )
     max_images: int = setting("GATEWAY_MAX_IMAGES", integer(1, 1000), "16", "images in a request")
     url_fetch: bool = setting("GATEWAY_URL_FETCH", boolean, "true", "whether images are fetched by URL at all")
     url_timeout: float = setting("GATEWAY_URL_SECONDS", seconds, "5", "seconds for one fetch, with its redirects")

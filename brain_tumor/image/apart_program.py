@@ -172,6 +172,8 @@ def main(name: str, max_pixels: str, page: str, ycc: str, memory: str, seconds: 
             result, pixels = pillow(data, name, int(max_pixels), int(page))
     except Refused as refused:
         result, pixels = refused.result, b""
+    except ImportError:
+        result, pixels = {"kind": "unsupported", "what": f"a {name} image whose decoder is not installed here"}, b""
     except MemoryError:
         result, pixels = {"kind": "too heavy"}, b""
     sys.stdout.buffer.write(json.dumps(result).encode() + b"\n")

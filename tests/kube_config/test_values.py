@@ -8,7 +8,7 @@ import pytest
 from brain_tumor.contract import MODEL_NAME
 from gateway import VERSION
 from gateway.app import create_app
-from gateway.http.server import GRACEFUL_TIMEOUT, KEEPALIVE
+from gateway.edge.server import GRACEFUL_TIMEOUT
 from gateway.model.client import ModelClient
 from gateway.settings import VARIABLES, Settings
 from portable_model_server.flags import parse
@@ -154,7 +154,7 @@ def test_the_load_balancer_of_eks(objects):
     attributes = {
         attribute["key"]: int(attribute["value"]) for attribute in parameters["spec"]["loadBalancerAttributes"]
     }
-    assert attributes["idle_timeout.timeout_seconds"] < KEEPALIVE
+    assert attributes["idle_timeout.timeout_seconds"] < Settings().idle_timeout
     assert parameters["spec"]["scheme"] == "internal"
     assert annotations["healthcheck-path"] == "/readyz"
     delay = int(annotations["target-group-attributes"].removeprefix("deregistration_delay.timeout_seconds="))
