@@ -18,7 +18,21 @@ LIMIT = 512  # MiB resident
 _CLIENTS = 40
 _PATIENCE = 0.25  # seconds of silence after which a client ends its side
 _BY_DESIGN = (501, 503, 504)  # 501: a transfer coding that nobody knows (RFC 9112, 6.1)
-_INTERESTING = (b"\0", b"\r\n", b"\n", b":", b" ", b"%00", b"../", b"\xff", b"0", b"-1", b"99999999999999999999", b",", b";")
+_INTERESTING = (
+    b"\0",
+    b"\r\n",
+    b"\n",
+    b":",
+    b" ",
+    b"%00",
+    b"../",
+    b"\xff",
+    b"0",
+    b"-1",
+    b"99999999999999999999",
+    b",",
+    b";",
+)
 
 
 def _seeds() -> list[bytes]:
@@ -94,7 +108,9 @@ def requests(count: int, seed: int) -> list[Callable[[], bytes]]:
     def picture(number: int) -> bytes:
         rng = random.Random(f"{seed} {number}")
         path = rng.choice(("/predict", "/predict", "/predict?explain=true"))
-        return uploads.post(mutate(rng.choice(images), rng, 2), path, rng.choice(("image/jpeg", "application/octet-stream")))
+        return uploads.post(
+            mutate(rng.choice(images), rng, 2), path, rng.choice(("image/jpeg", "application/octet-stream"))
+        )
 
     return [lambda number=number: (picture if number % 2 else http)(number) for number in range(count)]
 
@@ -130,7 +146,9 @@ async def _play(server: Server, makers: Sequence[Callable[[], bytes]], folder: P
             if number % 500 == 0:
                 peak = max(peak, server.resident())
                 if number % 10_000 == 0:
-                    print(f"{number} after {time.monotonic() - start:.0f} s, {peak:.0f} MiB: {dict(outcomes)}", flush=True)
+                    print(
+                        f"{number} after {time.monotonic() - start:.0f} s, {peak:.0f} MiB: {dict(outcomes)}", flush=True
+                    )
 
     await asyncio.gather(*(work() for _ in range(_CLIENTS)))
     probes: Tally = await probe(server.port, 2)

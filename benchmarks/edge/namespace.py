@@ -20,7 +20,9 @@ def enter() -> None:
             subprocess.run(["ip", *command.split()], check=True)
         return
     if not shutil.which("unshare") or not shutil.which("ip"):
-        sys.exit("The benchmark runs in a network namespace of its own: it needs unshare (util-linux) and ip (iproute2).")
+        sys.exit(
+            "The benchmark runs in a network namespace of its own: it needs unshare (util-linux) and ip (iproute2)."
+        )
     command = ["unshare", "--net", "--map-root-user", sys.executable, "-m", "benchmarks.edge", *sys.argv[1:]]
     os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})
 

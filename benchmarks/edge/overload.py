@@ -19,10 +19,15 @@ _TIMES = 10  # the capacity, offered in the open
 
 def play(log: Path, seconds: float, command: Sequence[str] = ()) -> None:
     """Print what became of the uploads, and of the open loop."""
-    print(f"| {UPLOADS} uploads by {WORKERS} workers, limit {DEADLINE} s | outcomes | took | served | 200 p50, p99 | 503 p50, p99 |")
+    print(
+        f"| {UPLOADS} uploads by {WORKERS} workers, limit {DEADLINE} s | outcomes | took | served | 200 p50, p99 | 503 p50, p99 |"
+    )
     print("| --- " * 6 + "|", flush=True)
     for delay in (0.03, 0.5):
-        with model_server(delay) as model, gateway(model, log, command, GATEWAY_DEADLINE_SECONDS=str(DEADLINE)) as server:
+        with (
+            model_server(delay) as model,
+            gateway(model, log, command, GATEWAY_DEADLINE_SECONDS=str(DEADLINE)) as server,
+        ):
             print(asyncio.run(_uploads(server, delay)), flush=True)
     print("\n| open loop | capacity | goodput | outcomes | 503 p50, p99 | 503 within 0.2 s | /livez p99 | resident |")
     print("| --- " * 8 + "|", flush=True)

@@ -18,10 +18,14 @@ from benchmarks.edge.namespace import DEAD_HOST
 
 _IMAGE = uploads.post(uploads.image("300 kB"))
 _HEAD, _, _BODY = _IMAGE.partition(b"\r\n\r\n")
-_CHUNKED = (
-    b"POST /predict HTTP/1.1\r\nHost: gateway\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
+_CHUNKED = b"POST /predict HTTP/1.1\r\nHost: gateway\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
+_MALFORMED = (
+    b"zz\r\nabc\r\n",
+    b"3\r\nabcdef\r\n0\r\n\r\n",
+    b"-3\r\nabc\r\n",
+    b"ffffffffffffffffff\r\nabc",
+    b"\r\n\r\n",
 )
-_MALFORMED = (b"zz\r\nabc\r\n", b"3\r\nabcdef\r\n0\r\n\r\n", b"-3\r\nabc\r\n", b"ffffffffffffffffff\r\nabc", b"\r\n\r\n")
 _ESTABLISHED = 1  # a state of TCP, in TCP_INFO's first byte
 Outcomes = Counter[str]
 Kind = Callable[["Rude", int], Awaitable[None]]
@@ -191,9 +195,7 @@ KINDS: dict[str, Kind] = {
 async def play(kind: str, count: int, port: int, seconds: float, ramp: float) -> Outcomes:
     """Let ``count`` clients be rude; they come within ``ramp`` seconds."""
     rude = Rude(port)
-    tasks = [
-        asyncio.create_task(rude.forever(KINDS[kind], number, number * ramp / count)) for number in range(count)
-    ]
+    tasks = [asyncio.create_task(rude.forever(KINDS[kind], number, number * ramp / count)) for number in range(count)]
     await asyncio.wait(tasks, timeout=seconds)
     for task in tasks:
         task.cancel()

@@ -135,5 +135,3 @@ async def _end(server: Server) -> str:
         outcome = str(error)
     await gone
     return f"| SIGTERM, a kept connection idle, a request that takes 1.5 s more | {outcome}; ended after {time.monotonic() - start:.1f} s |"
-
-

@@ -56,7 +56,9 @@ class Bridge:
         self.max_body = max_body
         self.body_seconds = body_seconds
 
-    async def respond(self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
+    async def respond(
+        self, method: str, path: str, query: str, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> Answer:
         """The application's response; /livez is the loop's own."""
         if path == "/livez":
             return 200, [("content-type", "application/json"), ("content-length", "18")], b'{"status":"alive"}'
@@ -182,7 +184,13 @@ def main() -> None:
         import waitress
 
         waitress.serve(
-            create(settings), listen=settings.bind, threads=24, max_request_body_size=settings.max_body, channel_timeout=30
+            create(settings),
+            listen=settings.bind,
+            threads=24,
+            connection_limit=2000,
+            asyncore_use_poll=True,
+            max_request_body_size=settings.max_body,
+            channel_timeout=30,
         )
     else:
         sys.exit(f"There is no candidate {name!r}.")
@@ -202,7 +210,11 @@ def aiohttp_application(bridge: Bridge) -> Any:
             status, headers, content = problem(413)
         else:
             status, headers, content = await bridge.respond(
-                request.method, request.rel_url.raw_path, request.rel_url.raw_query_string, request.headers.items(), body
+                request.method,
+                request.rel_url.raw_path,
+                request.rel_url.raw_query_string,
+                request.headers.items(),
+                body,
             )
         return web.Response(status=status, headers=headers, body=content)
 
