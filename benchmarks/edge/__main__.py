@@ -26,7 +26,7 @@ SECTIONS = ("rude", "crowd", "overload", "trial", "proxies", "fuzz", "cpu")
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help="what to run; nothing runs all")
+    options.add_argument("sections", nargs="*", metavar="section", help="what to run; nothing runs all")
     options.add_argument("--rows", nargs="+", default=[], help="kinds of rude clients; nothing plays all")
     options.add_argument("--seconds", type=float, default=15, help="of traffic in each row (default: %(default)s)")
     options.add_argument("--fuzz", type=int, default=100_000, help="mutated requests (default: %(default)s)")
@@ -35,6 +35,8 @@ def main() -> None:
     options.add_argument("--worker", help="another server with the application, of benchmarks/edge/workers.py")
     options.add_argument("--log", type=Path, help="keep the gateways' output in this file")
     arguments = options.parse_args()
+    if unknown := set(arguments.sections) - set(SECTIONS):
+        options.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     if arguments.worker:
         workers.install()
     namespace.enter()

@@ -155,8 +155,8 @@ async def _play(server: Server, makers: Sequence[Callable[[], bytes]], folder: P
     failed = sum(n for outcome, n in outcomes.items() if outcome.startswith("5") and int(outcome) not in _BY_DESIGN)
     return (
         f"{len(makers)} requests in {time.monotonic() - start:.0f} s: "
-        f"{', '.join(f'{outcome}: {n}' for outcome, n in sorted(outcomes.items()))}; {failed} statuses 5xx that are none "
-        f"by design{f' (kept in {folder})' if failed else ''}; "
+        f"{', '.join(f'{outcome}: {n}' for outcome, n in sorted(outcomes.items()))}; {failed} statuses "
+        f"5xx that are none by design{f' (kept in {folder})' if failed else ''}; "
         f"{'NO restart' if server.workers() == workers else 'A RESTART'}; resident {server.resident():.0f} MiB, "
         f"highest {peak:.0f} (limit {LIMIT}); afterwards {probes.describe()} of /livez"
     )

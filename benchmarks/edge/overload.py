@@ -20,7 +20,8 @@ _TIMES = 10  # the capacity, offered in the open
 def play(log: Path, seconds: float, command: Sequence[str] = ()) -> None:
     """Print what became of the uploads, and of the open loop."""
     print(
-        f"| {UPLOADS} uploads by {WORKERS} workers, limit {DEADLINE} s | outcomes | took | served | 200 p50, p99 | 503 p50, p99 |"
+        f"| {UPLOADS} uploads by {WORKERS} workers, limit {DEADLINE} s | outcomes | took | served | 200 p50, p99 "
+        "| 503 p50, p99 |"
     )
     print("| --- " * 6 + "|", flush=True)
     for delay in (0.03, 0.5):
@@ -55,8 +56,8 @@ async def _uploads(server: Server, delay: float) -> str:
     served = 100 * tally.outcomes[200] * delay / took
     late = sum(seconds > DEADLINE for seconds in tally.seconds.get(200, ()))
     return (
-        f"| model of {1e3 * delay:.0f} ms | {tally.describe()}{f'; {late} of the 200 late' if late else ''} | {took:.1f} s "
-        f"| {served:.0f} % of what the model can "
+        f"| model of {1e3 * delay:.0f} ms | {tally.describe()}{f'; {late} of the 200 late' if late else ''} "
+        f"| {took:.1f} s | {served:.0f} % of what the model can "
         f"| {tally.percentile(50):.0f}, {tally.percentile(99):.0f} ms "
         f"| {tally.percentile(50, 503):.0f}, {tally.percentile(99, 503):.0f} ms |"
     )
@@ -73,7 +74,7 @@ async def _open_loop(server: Server, size: str, seconds: float) -> str:
     refused = tally.seconds.get(503, [])
     quick = 100 * sum(value < 0.2 for value in refused) / max(1, len(refused))
     return (
-        f"| {size}, {_TIMES * able:.0f}/s | {able:.1f}/s | {goodput:.1f}/s, {100 * goodput / able:.0f} % | {tally.describe()} "
-        f"| {tally.percentile(50, 503):.0f}, {tally.percentile(99, 503):.0f} ms | {quick:.1f} % "
+        f"| {size}, {_TIMES * able:.0f}/s | {able:.1f}/s | {goodput:.1f}/s, {100 * goodput / able:.0f} % "
+        f"| {tally.describe()} | {tally.percentile(50, 503):.0f}, {tally.percentile(99, 503):.0f} ms | {quick:.1f} % "
         f"| {probes.percentile(99):.0f} ms | {server.resident():.0f} MiB |"
     )

@@ -12,7 +12,10 @@ from benchmarks.edge import uploads
 from benchmarks.edge.polite import Tally, crowd, probe, visitors
 from benchmarks.edge.servers import Server, gateway, model_server
 
-HEADER = "| clients | good traffic | no response | /livez p50, p99, no response | 200 p50, p99 | resident, peak | log | what the clients got |"
+HEADER = (
+    "| clients | good traffic | no response | /livez p50, p99, no response | 200 p50, p99 | resident, peak | log "
+    "| what the clients got |"
+)
 _SETTLE = 3.0  # seconds after which the polite clients come, beside the ramp
 
 

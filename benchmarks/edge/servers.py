@@ -1,4 +1,4 @@
-"""The processes under test: a model server of known capacity, and the gateway, or another worker with its application."""
+"""The processes under test: a model server of known capacity, and a gateway, or another server in its place."""
 
 import contextlib
 import os

@@ -134,4 +134,7 @@ async def _end(server: Server) -> str:
     except NoResponse as error:
         outcome = str(error)
     await gone
-    return f"| SIGTERM, a kept connection idle, a request that takes 1.5 s more | {outcome}; ended after {time.monotonic() - start:.1f} s |"
+    seconds = time.monotonic() - start
+    return (
+        f"| SIGTERM, a kept connection idle, a request that takes 1.5 s more | {outcome}; ended after {seconds:.1f} s |"
+    )

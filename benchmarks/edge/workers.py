@@ -2,8 +2,8 @@
 
     .tools/edge-workers/bin/python -m benchmarks.edge.workers NAME
 
-The adapters read a whole body in the event loop, at most as long as GATEWAY_UPLOAD_SECONDS, respond to /livez there, and
-hand the rest to the application in a pool of threads. What they cannot do (time for headers, time for writing) the
+The adapters read a whole body in the event loop, at most as long as GATEWAY_UPLOAD_SECONDS, respond to /livez there,
+and hand the rest to the application in a pool of threads. What they cannot do (time for headers, time for writing) the
 servers would have to. docs/architecture.md has what came of the trial.
 """
 
@@ -16,7 +16,8 @@ import sysconfig
 import venv
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from brain_tumor.processes import ROOT
@@ -36,8 +37,7 @@ def install() -> None:
     python = FOLDER / "bin" / "python"
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
-    with open(f"{site}/project.pth", "w") as file:
-        file.write(sysconfig.get_path("purelib") + "\n")
+    (Path(site) / "project.pth").write_text(sysconfig.get_path("purelib") + "\n")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--ignore-installed", *PACKAGES], check=True)
     (FOLDER / "complete").touch()
 
@@ -175,7 +175,11 @@ def main() -> None:
         from uvicorn_worker import UvicornWorker
 
         class Worker(UvicornWorker):
-            CONFIG_KWARGS = {"loop": "asyncio", "http": name.partition("-")[2] or "h11", "lifespan": "off"}
+            CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+                "loop": "asyncio",
+                "http": name.partition("-")[2] or "h11",
+                "lifespan": "off",
+            }
 
         gunicorn(settings, Worker, lambda: asgi(bridge()))
     elif name == "aiohttp":
