@@ -39,7 +39,8 @@ def load_crowd(settings: Settings) -> Crowd:
     The application is imported here, in the worker: gunicorn's master stays small without it.
     """
     from gateway.app import create_app
-    from gateway.edge.handler import Handler, Slots
+    from gateway.edge.handler import Handler
+    from gateway.edge.slots import Slots
     from gateway.http.refusals import Refusals
     from gateway.metrics import Metrics
     from gateway.model.client import ModelClient
@@ -47,7 +48,7 @@ def load_crowd(settings: Settings) -> Crowd:
     metrics = Metrics()
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
-    application = create_app(settings, model_client, metrics, slots.fetching)
+    application = create_app(settings, model_client, metrics, slots)
     crowd = Crowd(settings, Handler(application, slots, settings.deadline), Refusals(metrics))
     metrics.connections.set_function(lambda: len(crowd))
     return crowd

@@ -5,7 +5,7 @@ from flask.json.provider import DefaultJSONProvider
 
 from gateway.classify.classifier import Classifier
 from gateway.http import access_log, errors
-from gateway.http.predict import Fetching, predict_routes, unlimited
+from gateway.http.predict import NoSlots, Slots, predict_routes
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
 from gateway.images.from_request import ImageSource
@@ -18,7 +18,7 @@ _OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and 
 
 
 def create_app(
-    settings: Settings, model_client: ModelClient, metrics: Metrics | None = None, fetching: Fetching = unlimited
+    settings: Settings, model_client: ModelClient, metrics: Metrics | None = None, slots: Slots | None = None
 ) -> Flask:
     """Make the gateway as a WSGI application; it opens no connection before its first request.
 
@@ -26,7 +26,7 @@ def create_app(
         settings: The settings.
         model_client: Calls the model server.
         metrics: Counts what happens; None makes metrics of its own.
-        fetching: Bounds how many requests fetch images at a time.
+        slots: Bound how many requests fetch, or have heavy images, at a time; None bounds nothing.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = None  # larger bodies never come here
@@ -41,7 +41,7 @@ def create_app(
     errors.register(app, metrics)
     source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
-    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, fetching))
+    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots or NoSlots()))
     app.register_blueprint(status_routes(model_client, metrics))
     metrics.follow_calls(model_client.calls, lambda: model_client.ejections)
     return app

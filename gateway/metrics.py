@@ -42,7 +42,7 @@ class Metrics:
         )
         self._wait_seconds = Histogram(
             "gateway_wait_seconds",
-            "Time that requests waited for a slot to work, or to fetch by URL.",
+            "Time that requests waited for a slot: to work, to fetch by URL, or for heavy images.",
             ["slot"],
             buckets=_BUCKETS,
             registry=self._registry,
@@ -65,7 +65,7 @@ class Metrics:
             yield
 
     def waited(self, slot: str) -> Callable[[float], object]:
-        """A function that takes how many seconds a request waited for this kind of slot: work or fetch."""
+        """A function that takes how many seconds a request waited for this kind of slot: work, fetch or heavy."""
         return self._wait_seconds.labels(slot).observe
 
     def follow_calls(self, calls: Callable[[], Mapping[str, int]], ejections: Callable[[], int]) -> None:

@@ -81,7 +81,7 @@ class Settings:
         "GATEWAY_MAX_HELD_BYTES",
         integer(1 << 20, 1 << 36),
         "134217728",
-        "bytes of requests and responses in memory; above, who sends most slowly gets status 503",
+        "bytes of requests and responses in memory; above, who keeps most for longest in silence gets status 503",
     )
     max_in_flight: int = setting(
         "GATEWAY_MAX_IN_FLIGHT",
@@ -93,7 +93,10 @@ class Settings:
         "GATEWAY_MAX_FETCHES", integer(1, 100), "4", "requests that fetch images by URL at a time"
     )
     decoders: int = setting(
-        "GATEWAY_DECODERS", integer(1, 64), "2", "images decoded at a time; each may take 18 bytes of memory a pixel, rarer formats in a process of their own"
+        "GATEWAY_DECODERS",
+        integer(1, 64),
+        "2",
+        "images decoded at a time; each may take 18 bytes of memory a pixel, rarer formats in a process of their own",
     )
     max_body: int = setting(
         "GATEWAY_MAX_BODY_BYTES", integer(1024, 1 << 30), "20971520", "bytes of a request, and of an image at a URL"

@@ -14,6 +14,7 @@ from brain_tumor.image.errors import (
     UnusableImage,
 )
 from brain_tumor.image.formats import FORMATS, SUFFIXES
+from brain_tumor.image.weight import pixels_to_decode
 
 __all__ = [
     "FORMATS",
@@ -28,4 +29,5 @@ __all__ = [
     "UnusableImage",
     "decode",
     "describe",
+    "pixels_to_decode",
 ]

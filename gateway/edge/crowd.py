@@ -11,6 +11,8 @@ from gateway.settings import Settings
 
 _QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
 _LOOK_SECONDS = 0.05
+_CONNECTION_BYTES = 20_000  # what a connection takes besides its body and response, about
+_SHORTEST_SILENCE = 0.001  # seconds
 
 
 class Phase(Enum):
@@ -48,8 +50,8 @@ class Member(Protocol):
 class Crowd:
     """The connections of one process.
 
-    Where there is no room for all, the client that has been silent for longest goes first: it gets its response, status
-    503, if it has begun to send a request.
+    Where there is no room for all, the client goes that keeps most memory in silence, by bytes and seconds: a lazy one
+    before a busy one, and a large body before a small one. It gets its response, status 503, if it has begun a request.
 
     Args:
         limits: The settings; the edge's limits are among them.
@@ -108,11 +110,17 @@ class Crowd:
             connection.abort()
 
     def _send_away(self, *phases: Phase) -> None:
-        """End the connection in one of these phases whose client has been silent for longest."""
+        """End the connection in one of these phases that has cost most without doing anything."""
         candidates = [connection for connection in self._held if connection.phase in phases]
         if not candidates:
             return
-        connection = min(candidates, key=lambda candidate: candidate.last_active)
+        now = self.loop.time()
+
+        def cost(connection: Member) -> float:
+            """For how long it has kept how much."""
+            return (now - connection.last_active + _SHORTEST_SILENCE) * (_CONNECTION_BYTES + self._held[connection])
+
+        connection = max(candidates, key=cost)
         if connection.phase in (Phase.HEAD, Phase.BODY):
             connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
         else:

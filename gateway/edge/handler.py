@@ -1,24 +1,18 @@
 """From a whole request to a whole response: which thread runs the application for it, and when."""
 
 import asyncio
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from enum import Enum, auto
 from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
-from gateway.edge.admission import Admission, Overloaded, Slot, wait_for
+from gateway.edge.admission import Overloaded, Slot
 from gateway.edge.messages import DEADLINE, RECEIVED, REFUSED, SLOT, Request, Response, call
-from gateway.metrics import Metrics
+from gateway.edge.slots import Slots
 
-_REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
 _PROBE_THREADS = 2
-# How many requests may fetch or wait for it, as a multiple of those that fetch: each keeps a thread meanwhile.
-_AWAY_PER_FETCH = 4
 
 
 class Lane(Enum):
@@ -35,68 +29,6 @@ _LANES = {
     ("GET", "/readyz"): Lane.PROBE,
     ("GET", "/metrics"): Lane.PROBE,
 }
-
-
-class Slots:
-    """The slots for work, and the fewer ones for fetches by URL.
-
-    Args:
-        in_flight: Requests worked on at a time.
-        fetches: Requests that fetch at a time.
-        metrics: Takes how long requests wait.
-    """
-
-    def __init__(self, in_flight: int, fetches: int, metrics: Metrics) -> None:
-        self.work = Admission(in_flight, metrics.waited("work"), self._began_waiting)
-        self._fetches = Admission(fetches, metrics.waited("fetch"), self._began_waiting)
-        self._away = threading.BoundedSemaphore(_AWAY_PER_FETCH * fetches)
-        self.threads = in_flight + _AWAY_PER_FETCH * fetches
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._reviewing = False
-        metrics.in_flight.set_function(lambda: self.work.running)
-        metrics.waiting.set_function(lambda: self.work.waiting)
-
-    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let this loop look after those who wait."""
-        self._loop = loop
-
-    @contextmanager
-    def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
-        """Leave the request's slot, hold one for fetches instead during the block, and wait for a slot again.
-
-        Raises:
-            Overloaded: Too many fetches are under way, or no slot is free in time.
-            DeadlineExceeded: The deadline passed.
-            ClientLeft: Nobody waits for the response.
-        """
-        held: Slot | None = environ.get(SLOT)
-        if not self._away.acquire(blocking=False):
-            raise Overloaded(max(1, round(deadline.left)))
-        try:
-            if held:
-                held.release(usual=False)
-            with self._fetches.slot(deadline):
-                yield
-            if held:
-                environ[SLOT] = wait_for(self.work.enter(deadline), deadline)
-        finally:
-            self._away.release()
-
-    def _began_waiting(self) -> None:
-        if self._loop:
-            self._loop.call_soon_threadsafe(self._review_later)
-
-    def _review_later(self) -> None:
-        if not self._reviewing and self._loop:
-            self._reviewing = True
-            self._loop.call_later(_REVIEW_SECONDS, self._review)
-
-    def _review(self) -> None:
-        self._reviewing = False
-        for admission in (self.work, self._fetches):
-            admission.review()
-            if admission.waiting:
-                self._review_later()
 
 
 class Handler:

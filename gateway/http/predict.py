@@ -1,12 +1,12 @@
 """POST /predict: take the images out of the request, fetch those behind URLs, classify them, respond."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
 
 from flask import Blueprint, request
 
+from brain_tumor.image import pixels_to_decode
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE, REFUSED
@@ -17,18 +17,32 @@ from gateway.images.from_request import ImageSource
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
-# Takes a request's environment and deadline. In the block that it gives, the request holds a permit to fetch in the
-# place of its slot; when the block ends, it has a slot again.
-Fetching: TypeAlias = Callable[[WSGIEnvironment, Deadline], AbstractContextManager[object]]
+# A request with more pixels than this must not hold up the others: a usual scan has a quarter of a million.
+HEAVY_PIXELS = 8_000_000
 
 
-def unlimited(environ: WSGIEnvironment, deadline: Deadline) -> AbstractContextManager[object]:
-    """Fetch at once: for an application without slots."""
-    return nullcontext()
+class Slots(Protocol):
+    """Other slots than the one that each request holds while it is worked on."""
+
+    def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> AbstractContextManager[object]:
+        """In the block the request holds a slot for fetches instead; after it, it has its own again."""
+
+    def heavy(self, environ: WSGIEnvironment, deadline: Deadline) -> AbstractContextManager[object]:
+        """In the block the request holds a slot for heavy images instead."""
+
+
+class NoSlots:
+    """For an application that bounds nothing."""
+
+    def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> AbstractContextManager[object]:
+        """Fetch at once."""
+        return nullcontext()
+
+    heavy = fetching
 
 
 def predict_routes(
-    source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float, fetching: Fetching = unlimited
+    source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float, slots: Slots
 ) -> Blueprint:
     """Make the route of predictions.
 
@@ -37,7 +51,7 @@ def predict_routes(
         classifier: Classifies images.
         metrics: Takes the times of the stages.
         seconds: Time limit for one response, where the edge has set no deadline.
-        fetching: Bounds how many requests fetch at a time.
+        slots: Bound how many requests fetch, or have heavy images, at a time.
     """
     routes = Blueprint("predict", __name__)
 
@@ -51,14 +65,16 @@ def predict_routes(
         options = read_options(request.args.to_dict(), sent.options)
         images: list[Any] = sent.items
         if sent.has_urls:
-            with fetching(request.environ, deadline), metrics.stage("fetch"):
+            with slots.fetching(request.environ, deadline), metrics.stage("fetch"):
                 images = source.fetch(sent.items, deadline)
         encoded = [image for image in images if isinstance(image, bytes)]
-        predictions = (
-            iter(classifier.classify(encoded, explain=options.explain, deadline=deadline, page=options.page))
-            if encoded
-            else iter(())
-        )
+        heavy = sum(map(pixels_to_decode, encoded)) > HEAVY_PIXELS
+        with slots.heavy(request.environ, deadline) if heavy else nullcontext():
+            predictions = iter(
+                classifier.classify(encoded, explain=options.explain, deadline=deadline, page=options.page)
+                if encoded
+                else ()
+            )
         outcomes = [next(predictions) if isinstance(image, bytes) else image for image in images]
         if not sent.listed and isinstance(outcomes[0], Exception):
             raise outcomes[0]

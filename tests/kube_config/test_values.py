@@ -116,7 +116,7 @@ def test_the_gateway_s_memory_holds_the_largest_requests(objects):
     limit = container_of(objects, "gateway")["resources"]["limits"]["memory"]
     values = settings(objects)
     images = values.decoders * values.max_pixels * BYTES_A_PIXEL
-    needed = GATEWAY_UNDER_LOAD + images + values.max_in_flight * values.max_body
+    needed = GATEWAY_UNDER_LOAD + images + values.max_held
     assert int(limit[:-2]) * UNITS[limit[-2:]] >= needed
 
 

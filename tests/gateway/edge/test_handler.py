@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import grpc
 import pytest
+from PIL import Image
 
 from brain_tumor import contract
 from tests.brain_tumor import images
@@ -116,6 +117,15 @@ def test_probes_are_answered_while_others_hammer_them(two_slots, model_server):
         finally:
             release.set()
         assert all(future.result(30).status == 200 for future in hammering)
+
+
+def test_heavy_images_keep_nobody_else_waiting(two_slots):
+    heavy = whole(images.encode(Image.effect_noise((3500, 3000), 50), "JPEG", quality=90))
+    with ThreadPoolExecutor(10) as pool:
+        photos = [pool.submit(send, two_slots, heavy) for _ in range(10)]
+        assert [send(two_slots, whole()).status for _ in range(20)] == [200] * 20
+        assert not all(future.done() for future in photos)
+        assert {future.result(20).status for future in photos} <= {200, 503}
 
 
 def test_the_wait_counts_in_the_time_of_a_request(two_slots, model_server):

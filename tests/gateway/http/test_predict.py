@@ -150,19 +150,27 @@ def routes_client(model_server, events: list[str], web) -> FlaskClient:
             events.append("classify")
             return super().classify(*args, **options)
 
-    @contextmanager
-    def fetching(environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
-        assert deadline is environ[DEADLINE]
-        events.append(f"leave {environ[SLOT]}")
-        yield
-        events.append("return")
+    class Slots:
+        @contextmanager
+        def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
+            assert deadline is environ[DEADLINE]
+            events.append(f"leave {environ[SLOT]}")
+            yield
+            events.append("return")
+
+        @contextmanager
+        def heavy(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
+            assert deadline is environ[DEADLINE]
+            events.append(f"heavy {environ[SLOT]}")
+            yield
+            events.append("done")
 
     app = Flask("routes")
     access_log.register(app, metrics)
     errors.register(app, metrics)
-    source = Source(fetcher(web), max_images=4, max_bytes=20_000)
-    classifier = Model(model_client, metrics, max_pixels=10_000, decoders=1)
-    app.register_blueprint(predict_routes(source, classifier, metrics, 20.0, fetching))
+    source = Source(fetcher(web), max_images=4, max_bytes=200_000)
+    classifier = Model(model_client, metrics, max_pixels=10_000_000, decoders=1)
+    app.register_blueprint(predict_routes(source, classifier, metrics, 20.0, Slots()))
     return app.test_client()
 
 
@@ -176,6 +184,19 @@ def test_a_request_leaves_its_slot_while_it_fetches(model_server, web):
     events.clear()
     assert client.post("/predict", data=images.GLIOMA, headers=PNG, environ_overrides=environ).status_code == 200
     assert events == ["classify"]
+
+
+def test_heavy_images_leave_the_slot_to_others(model_server, web):
+    events: list[str] = []
+    client = routes_client(model_server, events, web)
+    environ = {SLOT: "slot 1", DEADLINE: Deadline(20)}
+    large = images.plain(size=(3000, 3000))
+    assert client.post("/predict", data=large, headers=PNG, environ_overrides=environ).status_code == 200
+    assert events == ["heavy slot 1", "classify", "done"]
+    events.clear()
+    several = form(*[images.plain(size=(1500, 1500))] * 4)
+    assert client.post("/predict", data=several, environ_overrides=environ).status_code == 200
+    assert events == ["heavy slot 1", "classify", "done"]
 
 
 def test_the_environment_s_deadline_counts(model_server, web):
