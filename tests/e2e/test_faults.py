@@ -97,9 +97,9 @@ def test_one_of_three_model_servers_fails(
         go_on_for(FOUND_AGAIN_S)
         with faults.silence(silent) as moments["silent"]:
             go_on_for(SILENT_S)
-    for fault, moment in moments.items():
+    for (fault, moment), seconds in zip(moments.items(), (STOPPED_S, SILENT_S), strict=True):
         first = outcome.between(moment, moment + FIRST_S)
-        later = outcome.between(moment + FIRST_S, moment + SILENT_S)
+        later = outcome.between(moment + FIRST_S, moment + seconds)
         report(
             f"{fault}: {len(first.failed)} of the first {len(first)} failed, slowest {first.seconds(100):.2f} s; "
             f"later {len(later.failed)} of {len(later)}, slowest {later.seconds(100):.2f} s"
