@@ -34,7 +34,7 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     [
         ("Xception", 71, 0, "float32", 40, 90),
         ("InceptionV3", 75, 0, "float32", 94, 92),
-        ("ResNet101V2", 32, 0, "float32", 66, 180),
+        ("ResNet50V2", 32, 0, "float32", 32, 105),
         ("EfficientNetB0", 32, 1, "float32", 49, 17),
         ("EfficientNetV2B0", 32, 1, "mixed_bfloat16", 59, 25),
     ],
@@ -116,3 +116,24 @@ def test_the_larger_efficientnets_are_wider_and_deeper_and_nothing_else(
         for option in of_the_size:
             call.pop(option, None)
     assert calls == [calls[0]] * len(sizes)
+
+
+def test_the_larger_resnets_are_deeper_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "keras.src.applications.resnet"
+    calls: list[tuple[Any, ...]] = []
+    stacks: list[tuple[Any, ...]] = []
+
+    def stack(x: str, filters: int, blocks: int, **options: Any) -> str:
+        stacks.append((x, filters, options))
+        return f"{x}>{filters}"
+
+    def resnet(stack_fn: Any, *arguments: Any, name: str, weights_name: str, **options: Any) -> None:
+        stacks.clear()
+        calls.append((arguments, options, stack_fn("x"), tuple(stacks)))
+
+    monkeypatch.setattr(f"{code}.stack_residual_blocks_v2", stack)
+    monkeypatch.setattr(f"{code}.ResNet", resnet)
+    for size in ("50", "101", "152"):
+        getattr(keras.applications, f"ResNet{size}V2")(include_top=False)
+    assert len(calls[0][3]) == 4
+    assert calls == [calls[0]] * 3
