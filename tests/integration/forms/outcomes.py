@@ -23,7 +23,7 @@ from gateway.settings import Settings
 from tests import processes
 from tests.integration.forms.catalogue import Form
 from tests.integration.forms.images import write_images, write_served
-from tests.integration.forms.written import Written, write_forms
+from tests.integration.forms.written import Written, in_order, write_forms
 
 _DEADLINE = 30.0  # seconds for one response
 
@@ -62,8 +62,9 @@ def find_outcomes(folder: Path, say: Callable[[str], None]) -> list[Outcome]:
     """
     images = write_images(folder / "images")
     write_served(folder / "served", images)
-    written = write_forms(folder, folder / "images", say)
-    refusals = {each.name: _refusal(each, folder / "models") for each in written}
+    refused = [(each, _refusal(each, folder / "models")) for each in write_forms(folder, folder / "images", say)]
+    written = sorted((each for each, _ in refused), key=in_order)
+    refusals = {each.name: refusal for each, refusal in refused}
     served = [each for each in written if not any(refusals[each.name])]
     with _gateways(served, folder) as url:
         differences = {each.name: _differences(f"{url}/{each.name}", each, images) for each in served}

@@ -2,8 +2,9 @@
 
 import dataclasses
 import shutil
+import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.integration.forms.strangers import STRANGERS
 _HERE = Path(__file__).parent
 _TIMEOUT = 600.0  # seconds for the forms of one Keras version; they take about 20
 _AT_ONCE = 2  # Keras versions
+_POLL = 0.1  # seconds between two looks at what is there
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,11 @@ class Written:
         return f"`{suffix}`"
 
 
-def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[Written]:
-    """Write the forms of all versions of this run into a folder; in the order of the catalogue.
+def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> Iterator[Written]:
+    """Write the forms of all versions of this run into a folder; each as soon as it is there, in any order.
+
+    Two versions are at work at once, and their environments are made at once, while the caller deals with what is
+    there already.
 
     Args:
         folder: Gets a folder for each Keras version.
@@ -75,15 +80,40 @@ def write_forms(folder: Path, images: Path, say: Callable[[str], None]) -> list[
         say: Called with lines about what takes long.
     """
     chosen = versions()
-    environments = {version: environment(version, say) for version in chosen}
 
     def write(version: str) -> None:
         forms = [form for form in FORMS if form.written_by(version) and not form.renamed]
-        _run(environments[version], images, folder / version, *forms)
+        _run(environment(version, say), images, folder / version, *forms)
 
+    # Who writes most begins first, so that none goes on for long alone.
+    busiest = sorted(chosen, key=lambda version: sum(form.written_by(version) for form in FORMS), reverse=True)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(write, chosen))
-    return list(_all_written(folder, chosen))
+        runs = {version: pool.submit(write, version) for version in busiest}
+        pending = [(form, version) for version in busiest for form in FORMS if form.written_by(version)]
+        while pending:
+            ended = {version for version, run in runs.items() if run.done()}
+            there = [
+                (form, version)
+                for form, version in pending
+                if _source(form, version, folder).with_suffix(".json").exists()
+            ]
+            for form, version in there:
+                pending.remove((form, version))
+                yield _written(form, version, folder)
+            for version in ended:
+                runs[version].result()  # raises what went wrong
+            if not there:
+                assert not ended & {version for _, version in pending}, "a notebook ended before it wrote all forms"
+                time.sleep(_POLL)
+    for form in FORMS:
+        if form.notebook in STRANGERS:
+            yield _stranger(form, folder / "strangers")
+
+
+def in_order(written: Written) -> tuple[int, int]:
+    """A key that sorts forms as the catalogue has them, and those of one form by their versions."""
+    order = [*versions(), ""]
+    return FORMS.index(written.form), order.index(written.version)
 
 
 def write_form(form: Form, version: str, folder: Path, images: Path, say: Callable[[str], None]) -> Written:
@@ -97,15 +127,17 @@ def _run(keras: Environment, images: Path, folder: Path, *forms: Form) -> None:
     keras.run("notebooks", images, folder, *orders, folder=_HERE, timeout=_TIMEOUT)
 
 
-def _all_written(folder: Path, chosen: Sequence[str]) -> Iterator[Written]:
-    for form in FORMS:
-        if form.notebook in STRANGERS:
-            yield _stranger(form, folder / "strangers")
-        for version in filter(form.written_by, chosen):
-            path = folder / version / f"{form.name}{form.renamed or form.suffix}"
-            if form.renamed:
-                _copy(folder / version / f"{dataclasses.replace(form, renamed='').name}{form.suffix}", path)
-            yield Written(form, version, path)
+def _source(form: Form, version: str, folder: Path) -> Path:
+    """The file that the notebook writes. The description beside it, which is written last, shows that it is whole."""
+    name = dataclasses.replace(form, renamed="").name
+    return folder / version / f"{name}{form.suffix}"
+
+
+def _written(form: Form, version: str, folder: Path) -> Written:
+    path = folder / version / f"{form.name}{form.renamed or form.suffix}"
+    if form.renamed:
+        _copy(_source(form, version, folder), path)
+    return Written(form, version, path)
 
 
 def _copy(source: Path, target: Path) -> None:

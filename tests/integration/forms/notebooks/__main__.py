@@ -27,8 +27,10 @@ def _write(notebook: str, target: Path, paths: list[Path]) -> None:
     np.save(target.with_suffix(".npy"), np.asarray(left.predict(left.model, left.pixels), np.float64))
     if left.without is not None:
         np.save(target.with_suffix(".without.npy"), np.asarray(left.without, np.float64))
-    target.with_suffix(".json").write_text(json.dumps(left.description))
     left.save(left.model, target)
+    unfinished = target.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(left.description))
+    unfinished.rename(target.with_suffix(".json"))  # the last: who sees it finds the whole form
 
 
 if __name__ == "__main__":
