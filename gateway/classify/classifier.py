@@ -113,8 +113,7 @@ class Classifier:
                 return [outcome for outcome in outcomes if isinstance(outcome, ImageError)], model
             try:
                 with self._metrics.stage("predict"):
-                    images = batches[0] if len(batches) == 1 else np.concatenate(batches)
-                    prediction = self._client.predict(model, images, explain=explain, deadline=deadline)
+                    prediction = self._client.predict(model, batches, explain=explain, deadline=deadline)
             except ModelChanged as change:
                 model = change.model
                 continue
