@@ -3,15 +3,17 @@
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from collections.abc import Callable
-from email.utils import formatdate
 from http import HTTPStatus
 
 import h11
 
-from gateway.deadline import Deadline
+from gateway.deadline import ClientLeft, Deadline
+from gateway.edge.admission import Overloaded
 from gateway.edge.crowd import Crowd, Phase
-from gateway.edge.messages import Request, Response
+from gateway.edge.messages import BUSY, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +23,7 @@ _MAX_AHEAD_BYTES = 64 << 10
 # Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
 _FREE_CHUNKS = 4096
 _MIN_CHUNK_BYTES = 128
+_RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): close without waiting for what was not taken
 
 
 class Connection(asyncio.Protocol):
@@ -42,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._received = 0  # bytes of the body
         self._chunks = 0  # of the body
+        self._dropped = False  # the body is not kept: there is no room for it
         self._closing = False  # the response that is being sent is the last one
         self._deadline: Deadline | None = None
         self._task: asyncio.Task[None] | None = None
@@ -99,8 +103,20 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """End the connection at once; the kernel keeps nothing of it either."""
+        peer: socket.socket = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
+
+    def drop(self) -> None:
+        """Keep nothing of the body that arrives; its response, status 503, comes after its end.
+
+        An earlier one would meet a client, or a proxy, that is still sending, and some of them then miss it.
+        """
+        self._parts = []
+        self._dropped = True
+        self._crowd.release(self)
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Respond to a request that has not wholly arrived, as the last response of this connection."""
@@ -154,20 +170,24 @@ class Connection(asyncio.Protocol):
 
     def _take_in(self, data: bytes) -> bool:
         """Keep a part of a body; return whether more is wanted."""
-        self._parts.append(bytes(data))
+        if not self._dropped:
+            self._parts.append(bytes(data))
         self._received += len(data)
         self._chunks += 1
         if self._received > self._limits.max_body:
             self._refuse_size()
         elif self._chunks > _FREE_CHUNKS + self._received // _MIN_CHUNK_BYTES:
             self.refuse(HTTPStatus.BAD_REQUEST, "The body comes in tiny chunks. Send it in larger ones.")
-        else:
+        elif not self._dropped:
             self._crowd.hold(self, len(data))
         return not self._closing
 
     def _complete(self) -> None:
         """Hand a whole request over, and wait for its response."""
         assert self._head is not None  # noqa: S101 - the end of a request comes after its head
+        if self._dropped:
+            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._head), last=False)
+            return
         self.phase = Phase.WORK
         self._limit(None)
         request = Request(self._head, b"".join(self._parts))
@@ -178,6 +198,16 @@ class Connection(asyncio.Protocol):
     async def _respond(self, request: Request, deadline: Deadline) -> None:
         try:
             response = await self._crowd.handler.respond(request, deadline)
+        except ClientLeft:
+            return
+        except Overloaded as overloaded:
+            response = self._crowd.refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                BUSY,
+                request.head,
+                route=request.path.rstrip("/"),
+                retry_after=overloaded.retry_after,
+            )
         except Exception as error:
             _log.error("unexpected", exc_info=error)
             response = self._crowd.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
@@ -191,6 +221,7 @@ class Connection(asyncio.Protocol):
             self._refuse_head()
             return
         if status is HTTPStatus.NOT_IMPLEMENTED:
+            status = HTTPStatus.BAD_REQUEST  # not 501: what a client alone can cause must not look like our fault
             detail = "This transfer coding is not supported. Send the body with a Content-Length, or chunked."
         else:
             detail = "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request."
@@ -212,12 +243,15 @@ class Connection(asyncio.Protocol):
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._limits.header_timeout:g} s.")
 
     def _body_late(self) -> None:
+        if self._dropped:
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+            return
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request did not arrive within {self._limits.upload_timeout:g} s.")
 
     # From responses to bytes.
 
     def _send(self, response: Response, *, last: bool) -> None:
-        headers = [*response.headers, ("Date", formatdate(usegmt=True))]
+        headers = [*response.headers, ("Date", self._crowd.date())]
         if last:
             headers.append(("Connection", "close"))
         data = self._parser.send(
@@ -252,7 +286,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             return
         self._parser.start_next_cycle()
-        self._head, self._received, self._chunks = None, 0, 0
+        self._head, self._received, self._chunks, self._dropped = None, 0, 0, False
         self._ahead = 0
         self.phase = Phase.IDLE
         self._limit(self._limits.idle_timeout, self.close)

@@ -1,12 +1,14 @@
 """All connections, and what they share: limits, the memory that their bodies take, and the end of all of them."""
 
 import asyncio
+import time
+from email.utils import formatdate
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Protocol
 
 from gateway.edge.handler import Handler
-from gateway.edge.messages import Refuse
+from gateway.edge.messages import BUSY, Refuse
 from gateway.settings import Settings
 
 _QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
@@ -43,6 +45,9 @@ class Member(Protocol):
     def abort(self) -> None:
         """End at once."""
 
+    def drop(self) -> None:
+        """Keep nothing of the body that arrives; respond after its end."""
+
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Respond to a request that has not wholly arrived, and close."""
 
@@ -67,14 +72,26 @@ class Crowd:
         self.loop = asyncio.get_running_loop()
         self._held: dict[Member, int] = {}  # bytes of bodies and responses, by connection
         self._total = 0
+        self._second, self._date = 0, ""
 
     def __len__(self) -> int:
         return len(self._held)
 
+    def date(self) -> str:
+        """The time now, as the header Date has it; made once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True)
+        return self._date
+
     def add(self, connection: Member) -> None:
         """Add a connection; another one goes if there are too many."""
         if len(self._held) >= self.limits.max_connections:
-            self._send_away(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE, Phase.LINGER)
+            costliest = self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE, Phase.LINGER)
+            if costliest and costliest.phase in (Phase.HEAD, Phase.BODY):
+                costliest.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+            elif costliest:
+                self._end(costliest)
         self._held[connection] = 0
 
     def remove(self, connection: Member) -> None:
@@ -88,7 +105,11 @@ class Crowd:
         self._held[connection] += size
         self._total += size
         if self._total > self.limits.max_held:
-            self._send_away(Phase.BODY, Phase.WRITE)
+            costliest = self._costliest(Phase.BODY, Phase.WRITE)
+            if costliest and costliest.phase is Phase.BODY:
+                costliest.drop()
+            elif costliest:
+                self._end(costliest)
 
     def release(self, connection: Member) -> None:
         """Count a connection's bytes no longer."""
@@ -108,21 +129,18 @@ class Crowd:
             await asyncio.sleep(_LOOK_SECONDS)
         for connection in list(self._held):
             connection.abort()
+        await asyncio.sleep(_LOOK_SECONDS)  # so that their work is told
 
-    def _send_away(self, *phases: Phase) -> None:
-        """End the connection in one of these phases that has cost most without doing anything."""
-        candidates = [connection for connection in self._held if connection.phase in phases]
-        if not candidates:
-            return
+    def _costliest(self, *phases: Phase) -> Member | None:
+        """Of the connections in these phases, the one that keeps most memory in silence."""
         now = self.loop.time()
 
         def cost(connection: Member) -> float:
-            """For how long it has kept how much."""
+            """Bytes times seconds."""
             return (now - connection.last_active + _SHORTEST_SILENCE) * (_CONNECTION_BYTES + self._held[connection])
 
-        connection = max(candidates, key=cost)
-        if connection.phase in (Phase.HEAD, Phase.BODY):
-            connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
-        else:
-            self.remove(connection)  # now, not when the loop comes to it: the next one must meet another
-            connection.abort()
+        return max((connection for connection in self._held if connection.phase in phases), key=cost, default=None)
+
+    def _end(self, connection: Member) -> None:
+        self.remove(connection)  # now, not when the loop comes to it: the next one must meet another
+        connection.abort()

@@ -7,9 +7,9 @@ from enum import Enum, auto
 from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
-from gateway.edge.admission import Overloaded, Slot
-from gateway.edge.messages import DEADLINE, RECEIVED, REFUSED, SLOT, Request, Response, call
+from gateway.deadline import Deadline
+from gateway.edge.admission import Slot
+from gateway.edge.messages import DEADLINE, RECEIVED, SLOT, Request, Response, call
 from gateway.edge.slots import Slots
 
 _PROBE_THREADS = 2
@@ -54,6 +54,10 @@ class Handler:
         Args:
             request: The request.
             deadline: Of its response; to be cancelled when the client leaves.
+
+        Raises:
+            Overloaded: No slot will be free in time.
+            ClientLeft: Nobody waits for the response.
         """
         environ = request.environ()
         environ[RECEIVED] = time.perf_counter()
@@ -64,11 +68,7 @@ class Handler:
         if lane is Lane.PROBE:
             return await loop.run_in_executor(self._probes, call, self._application, environ)
         environ[DEADLINE] = deadline
-        try:
-            environ[SLOT] = await self._enter(deadline)
-        except (Overloaded, DeadlineExceeded, ClientLeft) as refusal:
-            environ[REFUSED] = refusal
-            return call(self._application, environ)
+        environ[SLOT] = await self._enter(deadline)
         # Not awaited with a chance of being cancelled: the thread gives the slot back.
         return await asyncio.shield(loop.run_in_executor(self._workers, self._work, environ))
 

@@ -2,10 +2,10 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -14,9 +14,10 @@ import h11
 # What the application finds in a request's WSGI environment.
 DEADLINE = "gateway.deadline"  # the Deadline of the response
 SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
-REFUSED = "gateway.refused"  # in place of a slot: the exception that says why there is none
 RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
 
+UNREAD = "unread"  # the route, in logs and metrics, of a request that was not wholly read
+BUSY = "The service is busy. Try again shortly."
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 
 
@@ -90,9 +91,27 @@ class Response:
     body: bytes
 
 
-# Makes the response to a request that never reaches the application, from its status, what the client should do (None
-# where it can do nothing), and its headers, if they could be read.
-Refuse: TypeAlias = Callable[[HTTPStatus, str | None, h11.Request | None], Response]
+class Refuse(Protocol):
+    """Makes the response to a request that never reaches the application; logs and counts it."""
+
+    def __call__(
+        self,
+        status: HTTPStatus,
+        detail: str | None,
+        head: h11.Request | None,
+        *,
+        route: str = UNREAD,
+        retry_after: int | None = None,
+    ) -> Response:
+        """Make the response.
+
+        Args:
+            status: Its status.
+            detail: What the client should do; None where it can do nothing.
+            head: The request's headers, if they could be read.
+            route: The route that the request would have taken.
+            retry_after: With status 503, seconds after which to try again; None where nothing is known.
+        """
 
 
 def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import signal
+import sys
 from typing import Any
 
 from gunicorn.workers.base import Worker
@@ -14,6 +15,9 @@ from gateway.logs.hooks import log_loop_exception
 from gateway.logs.stderr import StderrPipe
 
 _BEAT_SECONDS = 1.0  # between two signs of life for gunicorn
+# Threads that decode give way to the event loop after this time; Python's default of 5 ms, for each of many threads,
+# keeps probes waiting for tenths of a second.
+_SWITCH_SECONDS = 0.0005
 _MAX_FILES = 1 << 16  # open files that are asked for; each connection is one
 
 
@@ -30,6 +34,7 @@ class EdgeWorker(Worker):
         """Set the worker up and serve; gunicorn calls this in the new process."""
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < _MAX_FILES:
             wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)

@@ -11,6 +11,7 @@ from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, Unusa
 from gateway.classify.classifier import CannotExplain
 from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
+from gateway.edge.messages import BUSY
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
@@ -36,7 +37,7 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (FetchError, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (CannotExplain, HTTPStatus.UNPROCESSABLE_ENTITY, None),
-    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly."),
+    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE, BUSY),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "The model is not available now. Try again shortly."),
     (ModelOverloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The model server is busy. Try again shortly."),
     (ModelTooSlow, HTTPStatus.GATEWAY_TIMEOUT, "The model did not respond in time. Try again."),

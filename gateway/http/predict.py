@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from brain_tumor.image import pixels_to_decode
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
-from gateway.edge.messages import DEADLINE, REFUSED
+from gateway.edge.messages import DEADLINE
 from gateway.http.errors import problem
 from gateway.http.options import read_options
 from gateway.http.response import response_document
@@ -57,8 +57,6 @@ def predict_routes(
 
     @routes.post("/predict", strict_slashes=False)
     def predict() -> dict[str, Any]:
-        if refusal := request.environ.get(REFUSED):
-            raise refusal
         deadline = request.environ.get(DEADLINE) or Deadline(seconds)
         with metrics.stage("source"):
             sent = source.read(request)

@@ -6,12 +6,11 @@ from http import HTTPStatus
 
 import h11
 
-from gateway.edge.messages import Response
+from gateway.edge.messages import UNREAD, Response
 from gateway.http import access_log
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, UNEXPECTED, problem_document
 from gateway.metrics import Metrics
 
-_ROUTE = "unread"  # in logs and metrics
 _log = logging.getLogger(__name__)
 
 
@@ -25,13 +24,21 @@ class Refusals:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def __call__(self, status: HTTPStatus, detail: str | None, head: h11.Request | None) -> Response:
+    def __call__(
+        self,
+        status: HTTPStatus,
+        detail: str | None,
+        head: h11.Request | None,
+        *,
+        route: str = UNREAD,
+        retry_after: int | None = None,
+    ) -> Response:
         """Make the response; the arguments are those of ``gateway.edge.messages.Refuse``."""
         headers = dict(head.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
         body = json.dumps(problem_document(status, detail or UNEXPECTED, request_id)).encode()
-        self._metrics.requests.labels(_ROUTE, int(status)).inc()
-        _log.info("%s %d [%s]", _ROUTE, status, request_id)
+        self._metrics.requests.labels(route, int(status)).inc()
+        _log.info("%s %d [%s]", route, status, request_id)
         response = {
             "Content-Type": MEDIA_TYPE,
             "Content-Length": str(len(body)),
@@ -39,5 +46,5 @@ class Refusals:
             **access_log.COMMON_HEADERS,
         }
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            response["Retry-After"] = str(RETRY_AFTER)
+            response["Retry-After"] = str(retry_after or RETRY_AFTER)
         return Response(int(status), list(response.items()), body)

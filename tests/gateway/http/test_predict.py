@@ -14,13 +14,12 @@ from PIL import Image
 from brain_tumor import contract
 from gateway.classify.classifier import Classifier
 from gateway.deadline import Deadline
-from gateway.edge.messages import DEADLINE, REFUSED, SLOT
+from gateway.edge.messages import DEADLINE, SLOT
 from gateway.http import access_log, errors
 from gateway.http.predict import predict_routes
 from gateway.images.from_request import ImageSource
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
-from gateway.model.responses import ModelUnavailable
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG, check_problem, form
 from tests.gateway.images.fetchers import fetcher
@@ -205,10 +204,4 @@ def test_the_environment_s_deadline_counts(model_server, web):
     client = routes_client(model_server, [], web)
     response = client.post("/predict", data=images.GLIOMA, headers=PNG, environ_overrides={DEADLINE: deadline})
     assert response.status_code == 499
-    assert model_server.batches == []
-
-
-def test_what_the_edge_refuses_is_answered_here(client, model_server):
-    environ = {REFUSED: ModelUnavailable("UNAVAILABLE", "away")}
-    check_problem(client.post("/predict", data=images.GLIOMA, headers=PNG, environ_overrides=environ), 503)
     assert model_server.batches == []
