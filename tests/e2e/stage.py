@@ -62,15 +62,16 @@ class Stage:
     def _has(self, tier: str, count: int) -> bool:
         return len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
 
-    def drain(self) -> None:
-        """Wait until the pods that are terminating have ended."""
-        for pod in self.kubectl.get("pods"):
-            if "deletionTimestamp" in pod["metadata"]:
-                self.kubectl.gone(name_of(pod))
+    def end(self, tier: str) -> None:
+        """End a tier's pods at once, as no client waits for them, without what would make new ones: apply does."""
+        selector = f"--selector=app.kubernetes.io/name={tier}"
+        self.kubectl("delete", "deployments,replicasets", selector, "--cascade=orphan")
+        self.kubectl("delete", "pods", selector, "--grace-period=1")
 
     def put_away(self) -> None:
         """Remove everything, and wait until it is gone."""
-        # At once: no client waits for these pods.
+        # At once, as no client waits for these pods, and without what would make new ones.
+        self.kubectl("delete", "deployments,daemonsets,replicasets", "--all", "--cascade=orphan")
         self.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
         self.kubectl("delete", "namespace", self.kubectl.namespace, "--ignore-not-found", "--wait", timeout=300)
 

@@ -51,13 +51,13 @@ def slow_model(direct, stage: Stage, kubectl: Kubectl, tmp_path: Path) -> Iterat
             if manifest["kind"] == "HorizontalPodAutoscaler" and name_of(manifest) == "model-server":
                 manifest["spec"] |= {"minReplicas": 1, "maxReplicas": 1}
 
+    stage.end("model-server")
     with stage.changed(change):
         kubectl.rolled_out("model-server")
         wait_until(lambda: len(kubectl.pods("model-server")) == 1, "the one model server", timeout=120)
-        stage.drain()
         yield
+        stage.end("model-server")
     stage.settle()
-    stage.drain()
     kubectl("delete", "configmap", "slow-model")
 
 
