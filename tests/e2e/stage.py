@@ -51,16 +51,7 @@ class Stage:
         """Wait until each tier has all its replicas, new and ready."""
         self.kubectl.rolled_out(*TIERS)
         for tier, count in zip(TIERS, (REPLICAS, model_servers), strict=True):
-            wait_until(
-                lambda tier=tier, count=count: (
-                    len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
-                ),
-                f"{count} pods of {tier}",
-                timeout=120,
-            )
-
-    def _has(self, tier: str, count: int) -> bool:
-        return len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
+            wait_until(lambda tier=tier, count=count: self._has(tier, count), f"{count} pods of {tier}", timeout=120)
 
     def end(self, tier: str) -> None:
         """End a tier's pods at once, as no client waits for them, without what would make new ones: apply does."""
@@ -82,6 +73,9 @@ class Stage:
         yield
         grown = {pod: count for pod, count in self._restarts().items() if count > before.get(pod, 0)}
         assert not grown, f"containers restarted: {grown}"
+
+    def _has(self, tier: str, count: int) -> bool:
+        return len(self.kubectl.pods(tier)) == len(self.kubectl.ready_pods(tier)) == count
 
     def _restarts(self) -> dict[str, int]:
         """How often the container of each pod was restarted."""
