@@ -13,16 +13,13 @@ import h11
 from gateway.deadline import ClientLeft, Deadline
 from gateway.edge.admission import Overloaded
 from gateway.edge.crowd import Crowd, Phase
+from gateway.edge.incoming import MAX_HEAD_BYTES, Incoming, malformed
 from gateway.edge.messages import BUSY, Request, Response
 
 _log = logging.getLogger(__name__)
 
-MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
 # Of a next request that comes before the response to the one before it: reading stops until that is sent.
 _MAX_AHEAD_BYTES = 64 << 10
-# Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
-_FREE_CHUNKS = 4096
-_MIN_CHUNK_BYTES = 128
 _RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): close without waiting for what was not taken
 
 
@@ -41,11 +38,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._opened = self._loop.time()
         self._ahead = 0  # bytes that came in while a response was being made
-        self._head: h11.Request | None = None
-        self._parts: list[bytes] = []
-        self._received = 0  # bytes of the body
-        self._chunks = 0  # of the body
-        self._dropped = False  # the body is not kept: there is no room for it
+        self._incoming = Incoming(self._limits.max_body)
         self._closing = False  # the response that is being sent is the last one
         self._deadline: Deadline | None = None
         self._task: asyncio.Task[None] | None = None
@@ -114,15 +107,14 @@ class Connection(asyncio.Protocol):
 
         An earlier one would meet a client, or a proxy, that is still sending, and some of them then miss it.
         """
-        self._parts = []
-        self._dropped = True
+        self._incoming.drop()
         self._crowd.release(self)
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Respond to a request that has not wholly arrived, as the last response of this connection."""
-        self._parts = []
+        self._incoming.drop()
         self._crowd.release(self)
-        self._send(self._crowd.refuse(status, detail, self._head), last=True)
+        self._send(self._crowd.refuse(status, detail, self._incoming.head), last=True)
 
     # From bytes to requests.
 
@@ -135,7 +127,7 @@ class Connection(asyncio.Protocol):
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
-                self._refuse_malformed(error)
+                self.refuse(*malformed(error))
                 return
             if isinstance(event, h11.Request):
                 if not self._begin(event):
@@ -154,13 +146,8 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
-        self._head = head
-        if sum(len(name) + len(value) for name, value in head.headers) + len(head.target) > MAX_HEAD_BYTES:
-            self._refuse_head()
-            return False
-        length = next((value for name, value in head.headers if name == b"content-length"), b"0")
-        if int(length) > self._limits.max_body:
-            self._refuse_size()
+        if problem := self._incoming.begin(head):
+            self.refuse(*problem)
             return False
         self.phase = Phase.BODY
         self._limit(self._limits.upload_timeout, self._body_late)
@@ -169,31 +156,23 @@ class Connection(asyncio.Protocol):
         return True
 
     def _take_in(self, data: bytes) -> bool:
-        """Keep a part of a body; return whether more is wanted."""
-        if not self._dropped:
-            self._parts.append(bytes(data))
-        self._received += len(data)
-        self._chunks += 1
-        if self._received > self._limits.max_body:
-            self._refuse_size()
-        elif self._chunks > _FREE_CHUNKS + self._received // _MIN_CHUNK_BYTES:
-            self.refuse(HTTPStatus.BAD_REQUEST, "The body comes in tiny chunks. Send it in larger ones.")
-        elif not self._dropped:
+        """Take a part of a body; return whether more is wanted."""
+        if problem := self._incoming.add(data):
+            self.refuse(*problem)
+        elif not self._incoming.dropped:
             self._crowd.hold(self, len(data))
         return not self._closing
 
     def _complete(self) -> None:
         """Hand a whole request over, and wait for its response."""
-        assert self._head is not None  # noqa: S101 - the end of a request comes after its head
-        if self._dropped:
-            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._head), last=False)
+        if self._incoming.dropped:
+            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._incoming.head), last=False)
             return
         self.phase = Phase.WORK
         self._limit(None)
-        request = Request(self._head, b"".join(self._parts))
-        self._parts = []
         self._deadline = self._crowd.handler.deadline()
-        self._task = self._loop.create_task(self._respond(request, self._deadline))
+        self._task = self._loop.create_task(self._respond(self._incoming.request(), self._deadline))
+        self._incoming.drop()
 
     async def _respond(self, request: Request, deadline: Deadline) -> None:
         try:
@@ -215,35 +194,11 @@ class Connection(asyncio.Protocol):
             old = self._loop.time() - self._opened > self._limits.connection_age
             self._send(response, last=old or self._crowd.draining)
 
-    def _refuse_malformed(self, error: h11.RemoteProtocolError) -> None:
-        status = HTTPStatus(error.error_status_hint)
-        if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-            self._refuse_head()
-            return
-        if status is HTTPStatus.NOT_IMPLEMENTED:
-            status = HTTPStatus.BAD_REQUEST  # not 501: what a client alone can cause must not look like our fault
-            detail = "This transfer coding is not supported. Send the body with a Content-Length, or chunked."
-        else:
-            detail = "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request."
-        self.refuse(status, detail)
-
-    def _refuse_head(self) -> None:
-        self.refuse(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            f"The URL and headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer headers, or shorter ones.",
-        )
-
-    def _refuse_size(self) -> None:
-        detail = (
-            f"The request is larger than {self._limits.max_body:,} bytes. Send a smaller image, or fewer at a time."
-        )
-        self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-
     def _head_late(self) -> None:
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._limits.header_timeout:g} s.")
 
     def _body_late(self) -> None:
-        if self._dropped:
+        if self._incoming.dropped:
             self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
             return
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request did not arrive within {self._limits.upload_timeout:g} s.")
@@ -260,7 +215,7 @@ class Connection(asyncio.Protocol):
             )
         )
         assert data is not None  # noqa: S101 - only a ConnectionClosed gives none
-        if self._head is None or self._head.method != b"HEAD":
+        if self._incoming.head is None or self._incoming.head.method != b"HEAD":
             data += self._parser.send(h11.Data(data=response.body)) or b""
         data += self._parser.send(h11.EndOfMessage()) or b""
         self._closing = last or self._parser.our_state is not h11.DONE
@@ -286,7 +241,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             return
         self._parser.start_next_cycle()
-        self._head, self._received, self._chunks, self._dropped = None, 0, 0, False
+        self._incoming = Incoming(self._limits.max_body)
         self._ahead = 0
         self.phase = Phase.IDLE
         self._limit(self._limits.idle_timeout, self.close)

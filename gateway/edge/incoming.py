@@ -1,0 +1,97 @@
+"""A request that is arriving: what is there of it, and the bounds that it must keep."""
+
+from http import HTTPStatus
+from typing import NamedTuple
+
+import h11
+
+from gateway.edge.messages import Request
+
+MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
+# Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
+_FREE_CHUNKS = 4096
+_MIN_CHUNK_BYTES = 128
+
+
+class Problem(NamedTuple):
+    """Why a request is refused.
+
+    Attributes:
+        status: Of the response.
+        detail: What the client should do.
+    """
+
+    status: HTTPStatus
+    detail: str
+
+
+HEAD_TOO_LARGE = Problem(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    f"The URL and headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer headers, or shorter ones.",
+)
+
+
+class Incoming:
+    """One request, as far as it has arrived.
+
+    Args:
+        max_body: Largest size of a body, in bytes.
+    """
+
+    def __init__(self, max_body: int) -> None:
+        self._max_body = max_body
+        self._parts: list[bytes] = []
+        self._received = 0  # bytes of the body
+        self._chunks = 0  # of the body
+        self.head: h11.Request | None = None
+        self.dropped = False  # the body is read, but not kept
+
+    def begin(self, head: h11.Request) -> Problem | None:
+        """Take the headers; return why the request is refused, if it is."""
+        self.head = head
+        if sum(len(name) + len(value) for name, value in head.headers) + len(head.target) > MAX_HEAD_BYTES:
+            return HEAD_TOO_LARGE
+        length = next((value for name, value in head.headers if name == b"content-length"), b"0")
+        return self._too_large() if int(length) > self._max_body else None
+
+    def add(self, data: bytes) -> Problem | None:
+        """Take a part of the body; return why the request is refused, if it is."""
+        if not self.dropped:
+            self._parts.append(bytes(data))
+        self._received += len(data)
+        self._chunks += 1
+        if self._received > self._max_body:
+            return self._too_large()
+        if self._chunks > _FREE_CHUNKS + self._received // _MIN_CHUNK_BYTES:
+            return Problem(HTTPStatus.BAD_REQUEST, "The body comes in tiny chunks. Send it in larger ones.")
+        return None
+
+    def drop(self) -> None:
+        """Keep nothing of the body."""
+        self._parts = []
+        self.dropped = True
+
+    def request(self) -> Request:
+        """The whole request, once its end is there."""
+        assert self.head is not None  # noqa: S101 - the end of a request comes after its head
+        return Request(self.head, b"".join(self._parts))
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The request is larger than {self._max_body:,} bytes. Send a smaller image, or fewer at a time.",
+        )
+
+
+def malformed(error: h11.RemoteProtocolError) -> Problem:
+    """Why a request is refused that h11 cannot read."""
+    status = HTTPStatus(error.error_status_hint)
+    if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        return HEAD_TOO_LARGE
+    if status is HTTPStatus.NOT_IMPLEMENTED:
+        # Not 501: what a client alone can cause must not look like a fault of the service.
+        return Problem(
+            HTTPStatus.BAD_REQUEST,
+            "This transfer coding is not supported. Send the body with a Content-Length, or chunked.",
+        )
+    return Problem(status, "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request.")
