@@ -75,7 +75,7 @@ class Settings:
         "GATEWAY_MAX_CONNECTIONS",
         integer(2, 60000),
         "2000",
-        "open connections; for one more, the one that is silent for longest is closed",
+        "open connections; for one more, the one goes that keeps most for longest in silence",
     )
     max_held: int = setting(
         "GATEWAY_MAX_HELD_BYTES",

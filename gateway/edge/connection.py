@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 # Of a next request that comes before the response to the one before it: reading stops until that is sent.
 _MAX_AHEAD_BYTES = 64 << 10
+_WORK_MARGIN = 5.0  # seconds above the deadline of a response: whoever makes it looks at the deadline itself
 _RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): close without waiting for what was not taken
 
 
@@ -39,6 +40,7 @@ class Connection(asyncio.Protocol):
         self._opened = self._loop.time()
         self._ahead = 0  # bytes that came in while a response was being made
         self._incoming = Incoming(self._limits.max_body)
+        self._ended = False  # the client sends nothing any more
         self._closing = False  # the response that is being sent is the last one
         self._deadline: Deadline | None = None
         self._task: asyncio.Task[None] | None = None
@@ -61,17 +63,18 @@ class Connection(asyncio.Protocol):
         self.last_active = self._loop.time()
         if self._closing:
             return
+        if self.phase is Phase.IDLE and not (data := data.lstrip(b"\r\n")):  # RFC 9112, 2.2
+            return
         self._parser.receive_data(data)
         if self.phase in (Phase.WORK, Phase.WRITE):
-            self._ahead += len(data)
-            if self._ahead > _MAX_AHEAD_BYTES:
-                self._transport.pause_reading()
-            return
-        self._advance()
+            self._count_ahead(len(data))
+        else:
+            self._advance()
 
     def eof_received(self) -> bool:
         """The client sends no more; a client that does so before its response is there is taken for one that left."""
         if self.phase in (Phase.HEAD, Phase.BODY) and not self._closing:
+            self._ended = True
             self._parser.receive_data(b"")
             self._advance()  # to the response that says what is missing
             return True
@@ -166,13 +169,14 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         """Hand a whole request over, and wait for its response."""
         if self._incoming.dropped:
-            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._incoming.head), last=False)
+            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._incoming.head), self._is_old())
             return
         self.phase = Phase.WORK
-        self._limit(None)
+        self._limit(self._limits.deadline + _WORK_MARGIN, self._work_late)
         self._deadline = self._crowd.handler.deadline()
         self._task = self._loop.create_task(self._respond(self._incoming.request(), self._deadline))
         self._incoming.drop()
+        self._count_ahead(len(self._parser.trailing_data[0]))
 
     async def _respond(self, request: Request, deadline: Deadline) -> None:
         try:
@@ -190,9 +194,17 @@ class Connection(asyncio.Protocol):
         except Exception as error:
             _log.error("unexpected", exc_info=error)
             response = self._crowd.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
-        if not self._transport.is_closing():
-            old = self._loop.time() - self._opened > self._limits.connection_age
-            self._send(response, last=old or self._crowd.draining)
+        if self.phase is not Phase.WORK or self._transport.is_closing():
+            return
+        try:
+            self._send(response, self._is_old())
+        except Exception as error:  # a response that cannot be sent
+            _log.error("unexpected", exc_info=error)
+            self.abort()
+
+    def _is_old(self) -> bool:
+        """Whether the client must connect anew after the response."""
+        return self._crowd.draining or self._loop.time() - self._opened > self._limits.connection_age
 
     def _head_late(self) -> None:
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._limits.header_timeout:g} s.")
@@ -203,9 +215,21 @@ class Connection(asyncio.Protocol):
             return
         self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request did not arrive within {self._limits.upload_timeout:g} s.")
 
+    def _work_late(self) -> None:
+        self._leave()
+        self.refuse(HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again.")
+
+    def _count_ahead(self, size: int) -> None:
+        """Count bytes that came before the response to the request before them; read no more if they are many."""
+        self._ahead += size
+        if size:
+            self._crowd.hold(self, size)
+        if self._ahead > _MAX_AHEAD_BYTES:
+            self._transport.pause_reading()
+
     # From responses to bytes.
 
-    def _send(self, response: Response, *, last: bool) -> None:
+    def _send(self, response: Response, last: bool) -> None:
         headers = [*response.headers, ("Date", self._crowd.date())]
         if last:
             headers.append(("Connection", "close"))
@@ -227,12 +251,16 @@ class Connection(asyncio.Protocol):
             self._written()
             return
         self._limit(self._limits.write_timeout, self.abort)
+        self._crowd.release(self)  # the request's bytes are gone
         self._crowd.hold(self, len(data))
         if not self._closing:
             self._transport.pause_reading()
 
     def _written(self) -> None:
         self._crowd.release(self)
+        if self._closing and self._ended:
+            self.close()
+            return
         if self._closing:
             self.phase = Phase.LINGER
             self._limit(self._limits.linger_timeout, self.abort)
@@ -247,6 +275,11 @@ class Connection(asyncio.Protocol):
         self._limit(self._limits.idle_timeout, self.close)
         self._transport.resume_reading()
         if self._parser.trailing_data[0]:
+            # Not at once: a client that sends a thousand requests ahead must neither hold up the others nor nest calls.
+            self._loop.call_soon(self._advance_to_next)
+
+    def _advance_to_next(self) -> None:
+        if self.phase is Phase.IDLE and self._parser.trailing_data[0] and not self._transport.is_closing():
             self._advance()
 
     def _leave(self) -> None:

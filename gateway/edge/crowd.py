@@ -14,6 +14,7 @@ from gateway.settings import Settings
 _QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
 _LOOK_SECONDS = 0.05
 _CONNECTION_BYTES = 20_000  # what a connection takes besides its body and response, about
+_LINGERING = 10  # one in so many connections may be one more that waits only for its client to close
 _SHORTEST_SILENCE = 0.001  # seconds
 
 
@@ -85,13 +86,15 @@ class Crowd:
         return self._date
 
     def add(self, connection: Member) -> None:
-        """Add a connection; another one goes if there are too many."""
-        if len(self._held) >= self.limits.max_connections:
-            costliest = self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE, Phase.LINGER)
-            if costliest and costliest.phase in (Phase.HEAD, Phase.BODY):
-                costliest.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
-            elif costliest:
+        """Add a connection; others go if there are too many."""
+        most = self.limits.max_connections
+        if len(self._held) >= most and (costliest := self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE)):
+            if costliest.phase in (Phase.HEAD, Phase.BODY):
+                costliest.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)  # and lingers
+            else:
                 self._end(costliest)
+        if len(self._held) >= most + most // _LINGERING and (answered := self._costliest(Phase.LINGER)):
+            self._end(answered)
         self._held[connection] = 0
 
     def remove(self, connection: Member) -> None:
@@ -99,16 +102,17 @@ class Crowd:
         self._total -= self._held.pop(connection, 0)
 
     def hold(self, connection: Member, size: int) -> None:
-        """Count bytes that a connection keeps in memory; another one, or this one, goes if there are too many."""
+        """Count bytes that a connection keeps in memory; others, or this one, go if there are too many."""
         if connection not in self._held:  # on its way out
             return
         self._held[connection] += size
         self._total += size
-        if self._total > self.limits.max_held:
-            costliest = self._costliest(Phase.BODY, Phase.WRITE)
-            if costliest and costliest.phase is Phase.BODY:
+        while self._total > self.limits.max_held:
+            if not (costliest := self._costliest(Phase.BODY, Phase.WRITE, holding=True)):
+                return
+            if costliest.phase is Phase.BODY:
                 costliest.drop()
-            elif costliest:
+            else:
                 self._end(costliest)
 
     def release(self, connection: Member) -> None:
@@ -128,18 +132,32 @@ class Crowd:
                     connection.close()
             await asyncio.sleep(_LOOK_SECONDS)
         for connection in list(self._held):
+            if connection.phase in (Phase.HEAD, Phase.BODY):
+                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+        await asyncio.sleep(_LOOK_SECONDS)
+        for connection in list(self._held):
             connection.abort()
-        await asyncio.sleep(_LOOK_SECONDS)  # so that their work is told
+        await asyncio.sleep(0)  # so that their work is told
 
-    def _costliest(self, *phases: Phase) -> Member | None:
-        """Of the connections in these phases, the one that keeps most memory in silence."""
-        now = self.loop.time()
+    def _costliest(self, *phases: Phase, holding: bool = False) -> Member | None:
+        """Of the connections in these phases, the one that keeps most for longest in silence.
+
+        Args:
+            phases: What the connection waits for.
+            holding: Whether only the memory of bodies and responses counts.
+        """
+        now, own = self.loop.time(), 0 if holding else _CONNECTION_BYTES
 
         def cost(connection: Member) -> float:
             """Bytes times seconds."""
-            return (now - connection.last_active + _SHORTEST_SILENCE) * (_CONNECTION_BYTES + self._held[connection])
+            return (now - connection.last_active + _SHORTEST_SILENCE) * (own + self._held[connection])
 
-        return max((connection for connection in self._held if connection.phase in phases), key=cost, default=None)
+        candidates = (
+            connection
+            for connection, held in self._held.items()
+            if connection.phase in phases and (held or not holding)
+        )
+        return max(candidates, key=cost, default=None)
 
     def _end(self, connection: Member) -> None:
         self.remove(connection)  # now, not when the loop comes to it: the next one must meet another

@@ -12,22 +12,24 @@ from gateway.edge.admission import Slot
 from gateway.edge.messages import DEADLINE, RECEIVED, SLOT, Request, Response, call
 from gateway.edge.slots import Slots
 
-_PROBE_THREADS = 2
+_THREADS = 2  # of each lane but WORK
 
 
 class Lane(Enum):
     """How a request is run."""
 
-    AT_ONCE = auto()  # in the event loop: never waits for anything
-    PROBE = auto()  # in a thread of its own kind: waits a little, and must not wait for predictions
-    WORK = auto()  # in a thread, with a slot
+    AT_ONCE = auto()  # in the event loop: quick, and never waits for anything
+    READINESS = auto()  # in threads of their own: waits a little for the model, and must not wait for anything else
+    OTHER = auto()  # in other threads
+    WORK = auto()  # in one of many threads, with a slot
 
 
 _LANES = {
+    ("GET", "/"): Lane.AT_ONCE,
+    ("GET", "/livez"): Lane.AT_ONCE,
+    ("GET", "/readyz"): Lane.READINESS,
     ("POST", "/predict"): Lane.WORK,
     ("POST", "/predict/"): Lane.WORK,
-    ("GET", "/readyz"): Lane.PROBE,
-    ("GET", "/metrics"): Lane.PROBE,
 }
 
 
@@ -46,7 +48,7 @@ class Handler:
         slots.run_in(asyncio.get_running_loop())
         self._seconds = seconds
         self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
-        self._probes = ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
+        self._others = {lane: ThreadPoolExecutor(_THREADS) for lane in (Lane.READINESS, Lane.OTHER)}
 
     async def respond(self, request: Request, deadline: Deadline) -> Response:
         """Make the response; a cancelled call gives up its place in the queue.
@@ -61,12 +63,13 @@ class Handler:
         """
         environ = request.environ()
         environ[RECEIVED] = time.perf_counter()
-        lane = _LANES.get((request.method, environ["PATH_INFO"]), Lane.AT_ONCE)
+        method = "GET" if request.method == "HEAD" else request.method  # the application treats them alike
+        lane = _LANES.get((method, request.path), Lane.OTHER)
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
         loop = asyncio.get_running_loop()
-        if lane is Lane.PROBE:
-            return await loop.run_in_executor(self._probes, call, self._application, environ)
+        if threads := self._others.get(lane):
+            return await loop.run_in_executor(threads, call, self._application, environ)
         environ[DEADLINE] = deadline
         environ[SLOT] = await self._enter(deadline)
         # Not awaited with a chance of being cancelled: the thread gives the slot back.
@@ -78,8 +81,8 @@ class Handler:
 
     def close(self) -> None:
         """Let the threads end when their work is done."""
-        self._workers.shutdown(wait=False, cancel_futures=True)
-        self._probes.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._workers, *self._others.values()):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _enter(self, deadline: Deadline) -> Slot:
         future = self._slots.work.enter(deadline)

@@ -51,6 +51,11 @@ class Incoming:
         self.head = head
         if sum(len(name) + len(value) for name, value in head.headers) + len(head.target) > MAX_HEAD_BYTES:
             return HEAD_TOO_LARGE
+        if head.http_version not in (b"1.0", b"1.1"):
+            return Problem(HTTPStatus.BAD_REQUEST, "This version of HTTP is not spoken here. Use HTTP/1.1.")
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
+            # Whoever stands before this server may go by the other one, and take a body for a request (RFC 9112, 6.1).
+            return Problem(HTTPStatus.BAD_REQUEST, "Send a Content-Length or a Transfer-Encoding, not both.")
         length = next((value for name, value in head.headers if name == b"content-length"), b"0")
         return self._too_large() if int(length) > self._max_body else None
 

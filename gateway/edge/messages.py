@@ -35,12 +35,12 @@ class Request:
 
     @property
     def method(self) -> str:
-        """The method, in upper case as sent."""
-        return self.head.method.decode("ascii")
+        """The method in upper case, as the application reads it."""
+        return self.head.method.decode("ascii").upper()
 
     @property
     def path(self) -> str:
-        """The path as WSGI has it (PEP 3333): bytes as latin-1, unquoted."""
+        """The path as WSGI has it (PEP 3333): bytes as latin-1, unquoted, and with one slash before it."""
         return _split(self.head.target)[0]
 
     def environ(self) -> WSGIEnvironment:
@@ -136,4 +136,5 @@ def _split(target: bytes) -> tuple[str, str]:
     if not target.startswith(b"/") and b"://" in target:
         target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
     path, _, query = target.partition(b"?")
-    return unquote_to_bytes(path).decode("latin-1"), query.decode("latin-1")
+    # The application sees slashes before a path as one, so nobody else may see more.
+    return "/" + unquote_to_bytes(path).decode("latin-1").lstrip("/"), query.decode("latin-1")

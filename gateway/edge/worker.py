@@ -71,7 +71,8 @@ class EdgeWorker(Worker):
         await self._stop.wait()
         for server in servers:
             server.close()
-        await crowd.drain(self.cfg.graceful_timeout if self.alive else 0)
+        # Before the master's own patience ends.
+        await crowd.drain(self.cfg.graceful_timeout - _BEAT_SECONDS if self.alive else 0)
         beat.cancel()
         crowd.handler.close()
 

@@ -1,1 +1,1 @@
-"""HTTP: routes, admission, responses, errors, logs, and the server that speaks it."""
+"""HTTP: routes, responses, errors, and the access log."""

@@ -9,6 +9,7 @@ import h11
 from gateway.edge.messages import UNREAD, Response
 from gateway.http import access_log
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, UNEXPECTED, problem_document
+from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ class Refusals:
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
         body = json.dumps(problem_document(status, detail or UNEXPECTED, request_id)).encode()
         self._metrics.requests.labels(route, int(status)).inc()
-        _log.info("%s %d [%s]", route, status, request_id)
+        token = REQUEST_ID.set(request_id)
+        _log.info("%s %d", route, status)
+        REQUEST_ID.reset(token)
         response = {
             "Content-Type": MEDIA_TYPE,
             "Content-Length": str(len(body)),

@@ -70,6 +70,19 @@ def test_very_much_sent_before_its_turn_waits(gateway, model_server):
         sender.join(10)
 
 
+def test_a_thousand_requests_ahead_are_answered_in_turn(gateway):
+    with gateway.connect() as connection:
+        sender = threading.Thread(target=connection.sendall, args=(get() * 1000,))
+        sender.start()
+        buffer = bytearray()
+        assert {read_reply(connection, buffer).status for _ in range(1000)} == {200}
+        sender.join(10)
+
+
+def test_empty_lines_before_a_request_are_ignored(gateway):
+    assert send(gateway, b"\r\n\r\n" + get()).status == 200
+
+
 def test_expect_100_continue(gateway):
     with gateway.connect() as connection:
         connection.sendall(head("/predict", f"Content-Length: {len(images.GLIOMA)}", "Expect: 100-continue"))
@@ -116,6 +129,9 @@ def test_a_response_to_head_has_no_body(gateway):
         (CHUNKED + chunk(bytes(600_000)) * 2, 413),
         (get("/livez", "X-A: " + "a" * 20_000), 431),
         (head("/predict", "Transfer-Encoding: gzip"), 400),
+        (head("/predict", "Transfer-Encoding: chunked", "Content-Length: 3"), 400),
+        (head("/livez", method="GET", version="2.0"), 400),
+        (head("/livez", method="GET", version="0.9"), 400),
     ],
     ids=lambda value: repr(value[:60]) if isinstance(value, bytes) else None,
 )
@@ -161,6 +177,8 @@ def test_a_request_that_ends_early_is_told_so(gateway):
             connection.sendall(beginning)
             connection.shutdown(socket.SHUT_WR)
             assert "ended early" in check_refusal(read_reply(connection), 400)
+            connection.settimeout(3)  # far below the time that a connection lingers
+            assert connection.recv(1) == b""
 
 
 def test_a_client_that_says_and_sends_nothing_is_left(impatient):

@@ -1,10 +1,13 @@
 """Many connections at once: the silent ones make room for the others."""
 
+import asyncio
 import time
 from contextlib import ExitStack
 
 import pytest
 
+from gateway.edge.crowd import Crowd, Phase
+from gateway.settings import Settings
 from tests.brain_tumor import images
 from tests.gateway.edge.raw import check_refusal, get, head, read_reply, send, whole
 from tests.gateway.fake_model_server import wait_for
@@ -45,6 +48,46 @@ def test_who_must_go_is_told_so(small):
         assert "busy" in check_refusal(read_reply(lazy[0]), 503)
 
 
+def test_there_are_never_many_more_connections_than_allowed(small):
+    with ExitStack() as stack:
+        for _ in range(6 * SMALL):
+            stack.enter_context(small.connect()).sendall(b"GET /livez HTTP/1.1\r\nX-A: b")
+        assert connections(small) <= 1.1 * SMALL + 1
+
+
+class Stub:
+    """A connection that only counts."""
+
+    def __init__(self, phase: Phase, last_active: float) -> None:
+        self.phase, self.last_active, self.calls = phase, last_active, []
+
+    def __getattr__(self, name: str):
+        return lambda *_: self.calls.append(name)
+
+
+def test_the_limit_of_memory_holds_whoever_else_is_silent():
+    async def play() -> None:
+        crowd = Crowd(Settings(max_held=1 << 20), handler=None, refuse=None)
+        now = crowd.loop.time()
+        silent = Stub(Phase.BODY, now - 30)
+        senders = [Stub(Phase.BODY, now) for _ in range(30)]
+        for member in (silent, *senders):
+            crowd.add(member)
+            member.drop = lambda member=member: (crowd.release(member), member.calls.append("drop"))
+        crowd.hold(silent, 9)
+        for sender in senders:
+            crowd.hold(sender, 100_000)
+        assert silent.calls == ["drop"]
+        assert sum("drop" in sender.calls for sender in senders) == 20  # ten fit
+        working = Stub(Phase.WORK, now)
+        crowd.add(working)
+        crowd.hold(working, 2 << 20)
+        assert all("drop" in sender.calls for sender in senders)
+        assert working.calls == []
+
+    asyncio.run(play())
+
+
 def test_large_bodies_that_stall_make_room(small):
     wait_for(lambda: connections(small) == 1)
     with ExitStack() as stack:
@@ -67,6 +110,20 @@ def test_large_bodies_that_stall_make_room(small):
 def test_the_memory_of_bodies_is_counted_down_again(small):
     for _ in range(10):
         assert send(small, whole(images.GLIOMA + bytes(900_000))).status == 200
+
+
+def test_requests_ahead_of_a_full_memory_are_answered(small):
+    """Each of them is refused without a wait, so nothing breaks the chain from one to the next."""
+    wait_for(lambda: connections(small) == 1)
+    with ExitStack() as stack:
+        full = stack.enter_context(small.connect())
+        full.sendall(whole(bytes(2_999_990))[:-1])
+        time.sleep(0.3)
+        ahead = stack.enter_context(small.connect())
+        ahead.sendall(whole(bytes(9)) * 500)
+        buffer = bytearray()
+        assert {read_reply(ahead, buffer).status for _ in range(500)} <= {415, 503}
+    assert " ERROR " not in small.log
 
 
 def test_open_connections_are_counted(small):

@@ -119,6 +119,32 @@ def test_probes_are_answered_while_others_hammer_them(two_slots, model_server):
         assert all(future.result(30).status == 200 for future in hammering)
 
 
+@pytest.mark.parametrize(
+    "line", [b"POST //predict", b"POST predict", b"post /predict", b"POST /predict/", b"POST http://x//predict"]
+)
+def test_every_way_to_write_the_route_takes_a_slot(two_slots, model_server, line):
+    with held_model(model_server), two_slots.connect() as connection:
+        connection.sendall(whole().replace(b"POST /predict", line))
+        wait_for(lambda: metric(two_slots, "gateway_in_flight") == 1)
+        began = time.monotonic()
+        assert send(two_slots, get()).status == 200
+        assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("line", [b"HEAD /readyz", b"GET //readyz", b"HEAD /metrics", b"GET /nothing", b"PUT /"])
+def test_only_what_never_waits_runs_in_the_loop(two_slots, model_server, line):
+    release = threading.Event()
+    model_server.fault = hold_until(release)
+    try:
+        with two_slots.connect() as connection:
+            connection.sendall(get().replace(b"GET /livez", line))
+            began = time.monotonic()
+            assert send(two_slots, get()).status == 200
+            assert time.monotonic() - began < 0.5
+    finally:
+        release.set()
+
+
 def test_heavy_images_keep_nobody_else_waiting(two_slots):
     heavy = whole(images.encode(Image.effect_noise((3500, 3000), 50), "JPEG", quality=90))
     with ThreadPoolExecutor(10) as pool:

@@ -18,7 +18,9 @@ def make(target: bytes = b"/predict?explain=true", headers: list[tuple[str, str]
         (b"http://somewhere/predict?a=http://b/c", "/predict", "a=http://b/c"),
         (b"http://somewhere", "/", ""),
         (b"/predict?url=http://a/b", "/predict", "url=http://a/b"),
-        (b"*", "*", ""),
+        (b"*", "/*", ""),
+        (b"//predict", "/predict", ""),
+        (b"predict", "/predict", ""),
     ],
 )
 def test_path_and_query(target, path, query):
