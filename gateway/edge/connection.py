@@ -13,14 +13,15 @@ import h11
 from gateway.deadline import ClientLeft, Deadline
 from gateway.edge.admission import Overloaded
 from gateway.edge.crowd import Crowd, Phase
-from gateway.edge.incoming import MAX_HEAD_BYTES, Incoming, malformed
-from gateway.edge.messages import BUSY, Request, Response
+from gateway.edge.incoming import MAX_HEAD_BYTES, Incoming, look_at_head, malformed
+from gateway.edge.messages import BUSY, PREDICT, UNREAD, Request, Response
 
 _log = logging.getLogger(__name__)
 
 # Of a next request that comes before the response to the one before it: reading stops until that is sent.
 _MAX_AHEAD_BYTES = 64 << 10
 _WORK_MARGIN = 5.0  # seconds above the deadline of a response: whoever makes it looks at the deadline itself
+_EVENTS_AT_ONCE = 64  # of one client, before others have their turn
 _RESET = struct.pack("ii", 1, 0)  # struct linger of socket(7): close without waiting for what was not taken
 
 
@@ -126,7 +127,10 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.IDLE:
             self.phase = Phase.HEAD
             self._limit(self._limits.header_timeout, self._head_late)
-        while True:
+        if self.phase is Phase.HEAD and (problem := look_at_head(self._parser.trailing_data[0])):
+            self.refuse(*problem)
+            return
+        for _ in range(_EVENTS_AT_ONCE):
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
@@ -146,6 +150,14 @@ class Connection(asyncio.Protocol):
             else:  # the client closes between two requests, or wants another protocol
                 self.close()
                 return
+        # Others have their turn before the rest.
+        self._transport.pause_reading()
+        self._loop.call_soon(self._advance_further)
+
+    def _advance_further(self) -> None:
+        if self.phase is Phase.BODY and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._advance()
 
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
@@ -188,7 +200,7 @@ class Connection(asyncio.Protocol):
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 BUSY,
                 request.head,
-                route=request.path.rstrip("/"),
+                route=PREDICT if request.path.rstrip("/") == PREDICT else UNREAD,
                 retry_after=overloaded.retry_after,
             )
         except Exception as error:
@@ -263,7 +275,7 @@ class Connection(asyncio.Protocol):
             return
         if self._closing:
             self.phase = Phase.LINGER
-            self._limit(self._limits.linger_timeout, self.abort)
+            self._limit(self._limits.linger_timeout, self.close)
             self._transport.resume_reading()
             with contextlib.suppress(OSError):  # the client has reset the connection
                 self._transport.write_eof()

@@ -88,10 +88,11 @@ class Crowd:
     def add(self, connection: Member) -> None:
         """Add a connection; others go if there are too many."""
         most = self.limits.max_connections
-        if len(self._held) >= most and (costliest := self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY, Phase.WRITE)):
-            if costliest.phase in (Phase.HEAD, Phase.BODY):
+        if len(self._held) >= most:
+            costliest = self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY) or self._costliest(Phase.WRITE)
+            if costliest and costliest.phase in (Phase.HEAD, Phase.BODY):
                 costliest.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)  # and lingers
-            else:
+            elif costliest:
                 self._end(costliest)
         if len(self._held) >= most + most // _LINGERING and (answered := self._costliest(Phase.LINGER)):
             self._end(answered)
@@ -161,4 +162,7 @@ class Crowd:
 
     def _end(self, connection: Member) -> None:
         self.remove(connection)  # now, not when the loop comes to it: the next one must meet another
-        connection.abort()
+        if connection.phase is Phase.WRITE:
+            connection.abort()
+        else:
+            connection.close()  # the client may not have read all of an earlier response yet

@@ -8,11 +8,12 @@ from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from gateway.deadline import Deadline
-from gateway.edge.admission import Slot
-from gateway.edge.messages import DEADLINE, RECEIVED, SLOT, Request, Response, call
+from gateway.edge.admission import Overloaded, Slot
+from gateway.edge.messages import DEADLINE, PREDICT, RECEIVED, SLOT, Request, Response, call
 from gateway.edge.slots import Slots
 
 _THREADS = 2  # of each lane but WORK
+_MOST_OTHERS = 100  # requests of the lane OTHER that wait or are run
 
 
 class Lane(Enum):
@@ -28,8 +29,8 @@ _LANES = {
     ("GET", "/"): Lane.AT_ONCE,
     ("GET", "/livez"): Lane.AT_ONCE,
     ("GET", "/readyz"): Lane.READINESS,
-    ("POST", "/predict"): Lane.WORK,
-    ("POST", "/predict/"): Lane.WORK,
+    ("POST", PREDICT): Lane.WORK,
+    ("POST", f"{PREDICT}/"): Lane.WORK,
 }
 
 
@@ -48,7 +49,9 @@ class Handler:
         slots.run_in(asyncio.get_running_loop())
         self._seconds = seconds
         self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
-        self._others = {lane: ThreadPoolExecutor(_THREADS) for lane in (Lane.READINESS, Lane.OTHER)}
+        self._readiness = ThreadPoolExecutor(_THREADS, thread_name_prefix="readiness")
+        self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="other")
+        self._others_now = 0
 
     async def respond(self, request: Request, deadline: Deadline) -> Response:
         """Make the response; a cancelled call gives up its place in the queue.
@@ -68,8 +71,10 @@ class Handler:
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
         loop = asyncio.get_running_loop()
-        if threads := self._others.get(lane):
-            return await loop.run_in_executor(threads, call, self._application, environ)
+        if lane is Lane.READINESS:
+            return await loop.run_in_executor(self._readiness, call, self._application, environ)
+        if lane is Lane.OTHER:
+            return await self._run_other(environ)
         environ[DEADLINE] = deadline
         environ[SLOT] = await self._enter(deadline)
         # Not awaited with a chance of being cancelled: the thread gives the slot back.
@@ -81,8 +86,17 @@ class Handler:
 
     def close(self) -> None:
         """Let the threads end when their work is done."""
-        for threads in (self._workers, *self._others.values()):
+        for threads in (self._workers, self._readiness, self._others):
             threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run_other(self, environ: WSGIEnvironment) -> Response:
+        if self._others_now >= _MOST_OTHERS:
+            raise Overloaded(1)
+        self._others_now += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._others, call, self._application, environ)
+        finally:
+            self._others_now -= 1
 
     async def _enter(self, deadline: Deadline) -> Slot:
         future = self._slots.work.enter(deadline)

@@ -1,5 +1,6 @@
 """A request that is arriving: what is there of it, and the bounds that it must keep."""
 
+import re
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -8,8 +9,11 @@ import h11
 from gateway.edge.messages import Request
 
 MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
+_MAX_HEAD_LINES = 100
+_HEAD_END = b"\r\n\r\n"
+_BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 # Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
-_FREE_CHUNKS = 4096
+_FREE_CHUNKS = 256
 _MIN_CHUNK_BYTES = 128
 
 
@@ -27,7 +31,11 @@ class Problem(NamedTuple):
 
 HEAD_TOO_LARGE = Problem(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    f"The URL and headers are larger than {MAX_HEAD_BYTES >> 10} KiB. Send fewer headers, or shorter ones.",
+    f"The URL and headers are larger than {MAX_HEAD_BYTES >> 10} KiB, or more than {_MAX_HEAD_LINES}. "
+    "Send fewer headers, or shorter ones.",
+)
+MALFORMED = Problem(
+    HTTPStatus.BAD_REQUEST, "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request."
 )
 
 
@@ -49,8 +57,6 @@ class Incoming:
     def begin(self, head: h11.Request) -> Problem | None:
         """Take the headers; return why the request is refused, if it is."""
         self.head = head
-        if sum(len(name) + len(value) for name, value in head.headers) + len(head.target) > MAX_HEAD_BYTES:
-            return HEAD_TOO_LARGE
         if head.http_version not in (b"1.0", b"1.1"):
             return Problem(HTTPStatus.BAD_REQUEST, "This version of HTTP is not spoken here. Use HTTP/1.1.")
         if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
@@ -88,6 +94,23 @@ class Incoming:
         )
 
 
+def look_at_head(received: bytes) -> Problem | None:
+    """Why a request is refused before its headers are read, if it is.
+
+    Lines that end without a carriage return are taken otherwise by others, and many short lines cost much time.
+
+    Args:
+        received: What has arrived, from the request's first byte on.
+    """
+    end = received.find(_HEAD_END)
+    if (len(received) if end < 0 else end) > MAX_HEAD_BYTES:
+        return HEAD_TOO_LARGE
+    head = received if end < 0 else received[:end]
+    if head.count(b"\n") > _MAX_HEAD_LINES:
+        return HEAD_TOO_LARGE
+    return MALFORMED if _BARE_LINE_END.search(head) else None
+
+
 def malformed(error: h11.RemoteProtocolError) -> Problem:
     """Why a request is refused that h11 cannot read."""
     status = HTTPStatus(error.error_status_hint)
@@ -99,4 +122,4 @@ def malformed(error: h11.RemoteProtocolError) -> Problem:
             HTTPStatus.BAD_REQUEST,
             "This transfer coding is not supported. Send the body with a Content-Length, or chunked.",
         )
-    return Problem(status, "The request is not valid HTTP, or ended early. Send a complete HTTP/1.1 request.")
+    return Problem(status, MALFORMED.detail)

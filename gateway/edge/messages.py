@@ -17,6 +17,7 @@ SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
 RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
 
 UNREAD = "unread"  # the route, in logs and metrics, of a request that was not wholly read
+PREDICT = "/predict"  # the route that takes slots
 BUSY = "The service is busy. Try again shortly."
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 

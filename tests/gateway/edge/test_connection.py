@@ -128,6 +128,9 @@ def test_a_response_to_head_has_no_body(gateway):
         (head("/predict", "Content-Length: 1000001"), 413),
         (CHUNKED + chunk(bytes(600_000)) * 2, 413),
         (get("/livez", "X-A: " + "a" * 20_000), 431),
+        (get("/livez", *["a: b"] * 120), 431),
+        (b"GET /livez HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: x\nX-A: b\r\n\r\n", 400),
         (head("/predict", "Transfer-Encoding: gzip"), 400),
         (head("/predict", "Transfer-Encoding: chunked", "Content-Length: 3"), 400),
         (head("/livez", method="GET", version="2.0"), 400),
@@ -149,7 +152,13 @@ def test_the_request_s_own_id_is_in_its_refusal(gateway):
 
 
 def test_a_body_of_tiny_chunks_is_refused(gateway):
-    assert "tiny chunks" in check_refusal(send(gateway, CHUNKED + chunk(b"a") * 5000), 400)
+    assert "tiny chunks" in check_refusal(send(gateway, CHUNKED + chunk(b"a") * 1000), 400)
+
+
+def test_a_body_of_many_chunks_arrives_whole(gateway):
+    data = images.GLIOMA + bytes(range(256)) * 800
+    body = b"".join(chunk(data[begin : begin + 400]) for begin in range(0, len(data), 400))
+    assert send(gateway, CHUNKED + body + b"0\r\n\r\n").document["class"] == "glioma"
 
 
 def test_a_refusal_arrives_although_its_body_is_still_being_sent(gateway):
