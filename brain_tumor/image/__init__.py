@@ -14,10 +14,11 @@ from brain_tumor.image.errors import (
     UnusableImage,
 )
 from brain_tumor.image.formats import FORMATS, SUFFIXES
-from brain_tumor.image.weight import pixels_to_decode
+from brain_tumor.image.weight import HEAVY_PIXELS, is_heavy
 
 __all__ = [
     "FORMATS",
+    "HEAVY_PIXELS",
     "MAX_PIXELS",
     "MIN_SIDE",
     "SUFFIXES",
@@ -29,5 +30,5 @@ __all__ = [
     "UnusableImage",
     "decode",
     "describe",
-    "pixels_to_decode",
+    "is_heavy",
 ]

@@ -5,6 +5,7 @@ The markers stand in ITU-T T.81 (JPEG), table B.1, and T.87 (JPEG-LS), annex C.
 
 import io
 import re
+import struct
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -24,6 +25,7 @@ _NEXT_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 # about ten; a hostile file has thousands.
 _MAX_SCANS = _MAX_EXIF_SEGMENTS = 100
 _MAX_SEGMENTS = 5000
+_MAX_FILL = 64  # bytes between two segments before the frame, where only the frame is wanted
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,7 @@ def read_header(data: bytes) -> JpegHeader:
         content = data[position + 2 : position + 18]
         position += length
         if marker in _FRAMES and header is None and len(content) >= 6:
-            count = content[5]
-            components = data[position - length + 8 : position : 3][:count]
-            header = JpegHeader(
-                marker, content[0], _number(content[3:5]), _number(content[1:3]), components, None, False
-            )
+            header = _frame(data, marker, position - length)
         scans += marker == _START_OF_SCAN
         exif_segments += marker == _APP1 and content.startswith(b"Exif\0\0")
         if marker == 0xEE and content.startswith(b"Adobe") and len(content) >= 12:
@@ -114,6 +112,35 @@ def read_header(data: bytes) -> JpegHeader:
     if len(header.components) not in (1, 3, 4) or (len(header.components) == 4 and not header.is_common):
         raise unsupported(f"a JPEG of {len(header.components)} colour components with {header.precision} bits")
     return replace(header, adobe_transform=adobe, is_complete=complete)
+
+
+def read_frame(data: bytes) -> JpegHeader | None:
+    """Read a JPEG's markers up to its frame, and nothing behind that: not whether the file is complete.
+
+    Returns:
+        The frame, without what other segments say of it; None where there is none soon, which no encoder writes.
+    """
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _NEXT_MARKER.search(data, position, position + _MAX_FILL)
+        if found is None:
+            return None
+        marker, position = data[found.start() + 1], found.end()
+        if marker in _ALONE:
+            continue
+        if marker in _FRAMES and position + 8 <= len(data):
+            return _frame(data, marker, position)
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            return None
+        position += _number(data[position : position + 2])
+    return None
+
+
+def _frame(data: bytes, marker: int, position: int) -> JpegHeader:
+    """The frame whose length stands at a position."""
+    length, precision, height, width, count = struct.unpack_from(">HBHHB", data, position)
+    components = data[position + 8 : position + length : 3][:count]
+    return JpegHeader(marker, precision, width, height, components, None, False)
 
 
 def _number(two_bytes: bytes) -> int:

@@ -135,10 +135,18 @@ def require_cheap(directory: Directory, max_pixels: int) -> tuple[int, int]:
         raise too_large(max_pixels)
     if max(directory.entries.get(tag, (0, 0, 0))[1] for tag in (STRIPS, TILES)) > _MAX_CHUNKS:
         raise broken()
-    tile_width, tile_height = directory.number(TILE_WIDTH), directory.number(TILE_HEIGHT)
-    if tile_width and tile_height:
-        # Whole tiles are decoded, and a tile can be far larger than its visible part.
-        across, down = -(-width // tile_width), -(-height // tile_height)
-        if across * tile_width * down * tile_height > 2 * max_pixels:
-            raise too_large(max_pixels)
+    if pixels_of_tiles(directory, width, height) > 2 * max_pixels:
+        raise too_large(max_pixels)
     return width, height
+
+
+def pixels_of_tiles(directory: Directory, width: int, height: int) -> int:
+    """How many pixels the tiles of a page have: all of a tile is decoded, and it can be far larger than what is seen.
+
+    Returns:
+        0 for a page without tiles.
+    """
+    tile_width, tile_height = directory.number(TILE_WIDTH), directory.number(TILE_HEIGHT)
+    if not tile_width or not tile_height:
+        return 0
+    return -(-width // tile_width) * tile_width * -(-height // tile_height) * tile_height

@@ -6,7 +6,7 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Blueprint, request
 
-from brain_tumor.image import pixels_to_decode
+from brain_tumor.image import is_heavy
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
@@ -16,9 +16,6 @@ from gateway.http.response import response_document
 from gateway.images.from_request import ImageSource
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
-
-# A request with more pixels than this must not hold up the others: a usual scan has a quarter of a million.
-HEAVY_PIXELS = 8_000_000
 
 
 class Slots(Protocol):
@@ -66,7 +63,7 @@ def predict_routes(
             with slots.fetching(request.environ, deadline), metrics.stage("fetch"):
                 images = source.fetch(sent.items, deadline)
         encoded = [image for image in images if isinstance(image, bytes)]
-        heavy = sum(map(pixels_to_decode, encoded)) > HEAVY_PIXELS
+        heavy = is_heavy(encoded, options.page)
         with slots.heavy(request.environ, deadline) if heavy else nullcontext():
             predictions = iter(
                 classifier.classify(encoded, explain=options.explain, deadline=deadline, page=options.page)
