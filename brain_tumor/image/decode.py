@@ -115,11 +115,18 @@ def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None)
         size = header.width, header.height
         result = decode_apart(data, kind, max_pixels, size=size, ycc=header.is_luma_and_chroma)
         return _apart(result, header.precision)
-    image = jpeg.open_jpeg(data)
+    image: Image.Image = jpeg.open_jpeg(data)
     if halved:
-        image.draft(None, half)
+        image.draft(None, (header.width // 2, header.height // 2))  # rounded down, as Pillow divides by them
+        _require_size(image.size, max_pixels)
     image.load()
-    return _to_rgb(_upright(image))
+    opened = image
+    if halved and (header.width % 2 or header.height % 2):
+        # The last pixels lie half outside of the image; with all of them, the others would be shifted.
+        inside = (0, 0, header.width / 2, header.height / 2)
+        image = image.resize(image.size, Image.Resampling.BICUBIC, inside)
+    image = _upright(image, opened)
+    return _to_rgb(image)
 
 
 def _png(data: bytes, max_pixels: int, page: int | None) -> Image.Image:

@@ -109,6 +109,16 @@ def test_a_large_photo_at_half_its_size_gives_the_same_input(image, options, res
     assert np.abs(whole.astype(int) - half).max() <= 1
 
 
+@pytest.mark.parametrize("side", [SIDE - 1, SIDE + 1])
+def test_half_of_an_odd_side_gives_the_same_input(side):
+    spec, pixels = ImageSpec(95, 95), ((side + 1) // 2) ** 2
+    for image, options in ((photo(side), {"quality": 95, "subsampling": 0}), (film(side), {"quality": 90})):
+        data = jpeg(image, **options)
+        whole = Preprocessor(spec).from_bytes(data)
+        assert np.abs(whole.astype(int) - Preprocessor(spec, max_pixels=pixels).from_bytes(data)).max() <= 1
+        assert decode(data, pixels, half_side=760).size == ((side + 1) // 2, (side + 1) // 2)
+
+
 def test_half_the_size_is_read_only_where_it_is_enough():
     data = jpeg(film())
     half = SIDE * SIDE // 4
