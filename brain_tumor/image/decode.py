@@ -21,6 +21,7 @@ from brain_tumor.image.errors import (
     unsupported,
 )
 from brain_tumor.image.formats import file_format
+from brain_tumor.image.strips import array_of, strips
 from brain_tumor.image.window import window
 
 MAX_PIXELS = 4096 * 4096
@@ -138,7 +139,8 @@ def _png(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
         _require_page(page, getattr(image, "n_frames", 1))
         raise unsupported("a page of an animated PNG with 16 bits", "Export the page as a PNG of its own.")
     colour, opacity = png.sixteen_bit_samples(data)
-    return _upright(_rgb_of(window(colour), opacity), image)
+    colour = window(colour)
+    return _upright(_rgb_of(colour, opacity), image)
 
 
 def _tiff(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
@@ -183,7 +185,10 @@ def _opened(data: bytes, kind: str, max_pixels: int, page: int | None) -> Image.
     if kind == formats.PNG:
         png.scale_transparent_level(image, data)
     image.load()
-    return _to_rgb(_upright(image))
+    if kind == formats.WEBP:
+        image.fp = None  # type: ignore[attr-defined] # the pixels once more, as the decoder gave them
+    image = _upright(image)
+    return _to_rgb(image)
 
 
 def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
@@ -240,10 +245,9 @@ def _turned(image: Image.Image, orientation: Any) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(window(np.asarray(image)))
+        image = Image.fromarray(window(array_of(image)))
     elif image.has_transparency_data:
-        image = image.convert("RGBA")
-        return _over_black(image.convert("RGB"), image.getchannel("A"))
+        return _over_black(image)
     elif image.mode == "LAB":
         from PIL import ImageCms
 
@@ -256,10 +260,15 @@ def _rgb_of(colour: NDArray[np.uint8], opacity: NDArray[np.uint8] | None = None)
     """An image of 8-bit samples: (height, width) or (height, width, 3)."""
     image = Image.fromarray(colour)
     image = image if image.mode == "RGB" else image.convert("RGB")
-    return image if opacity is None else _over_black(image, Image.fromarray(opacity))
+    if opacity is None:
+        return image
+    image.putalpha(Image.fromarray(opacity))
+    return _over_black(image)
 
 
-def _over_black(image: Image.Image, opacity: Image.Image) -> Image.Image:
+def _over_black(image: Image.Image) -> Image.Image:
     over_black = Image.new("RGB", image.size)
-    over_black.paste(image, mask=opacity)
+    for box in strips(image.size):
+        strip = image.crop(box).convert("RGBA")
+        over_black.paste(strip.convert("RGB"), box, strip.getchannel("A"))
     return over_black

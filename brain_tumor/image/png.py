@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain_tumor.image.errors import broken
+from brain_tumor.image.strips import array_of, strips
 
 _SIGNATURE = 8  # bytes
 _MAX_CHUNKS = 200_000
@@ -72,22 +73,30 @@ def sixteen_bit_samples(data: bytes) -> tuple[NDArray[Any], NDArray[np.uint8] | 
     image = Image.open(io.BytesIO(data), formats=["PNG"])
     transparent = image.info.get("transparency")
     if image.mode not in _HALVES:  # grey
-        samples: NDArray[Any] = np.asarray(image)
+        samples: NDArray[Any] = array_of(image)
         if not isinstance(transparent, int):
             return samples, None
-        return samples, np.where(samples == transparent, 0, 255).astype(np.uint8)
+        return samples, _opaque_but(samples == transparent)
     if data[25] == _GREY_ALPHA:
-        samples = np.asarray(_unpacked(image, "RGBA")).view(">u2")
+        samples = array_of(_unpacked(image, "RGBA")).view(">u2")
         return samples[..., 0], _eight_bits(samples[..., 1])
     high, low = _HALVES[image.mode]
-    samples = np.asarray(_unpacked(image, high)).astype(np.uint16)
+    mode, size = image.mode, image.size
+    samples = np.empty((size[1], size[0], len(mode)), np.uint16)
+    half = _unpacked(image, high)
+    del image
+    for box in strips(size):
+        samples[box[1] : box[3]] = np.asarray(half.crop(box))
+    del half
     samples <<= 8
-    samples |= np.asarray(_unpacked(Image.open(io.BytesIO(data), formats=["PNG"]), low))
-    if image.mode == "RGBA":
+    half = _unpacked(Image.open(io.BytesIO(data), formats=["PNG"]), low)
+    for box in strips(size):
+        samples[box[1] : box[3]] |= np.asarray(half.crop(box))
+    if mode == "RGBA":
         return samples[..., :3], _eight_bits(samples[..., 3])
     if not isinstance(transparent, tuple):
         return samples, None
-    return samples, np.where((samples == transparent).all(axis=-1), 0, 255).astype(np.uint8)
+    return samples, _opaque_but((samples == transparent).all(axis=-1))
 
 
 def _unpacked(image: Image.Image, raw_mode: str) -> Image.Image:
@@ -96,6 +105,10 @@ def _unpacked(image: Image.Image, raw_mode: str) -> Image.Image:
     image.info.pop("transparency", None)
     image.load()
     return image
+
+
+def _opaque_but(transparent: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.where(transparent, np.uint8(0), np.uint8(255))
 
 
 def _eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:

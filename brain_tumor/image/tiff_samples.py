@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from brain_tumor.image import tiff
 from brain_tumor.image.errors import ImageTooLarge, broken, unsupported
+from brain_tumor.image.strips import array_of, strips
 from brain_tumor.image.tiff import Directory
 
 _LOSSLESS = {1: 1, 5: 5, 8: 8, 32946: 8, 32773: 32773, 34925: 34925, 50000: 50000}  # none, LZW, deflate, PackBits, ...
@@ -75,8 +76,9 @@ def samples(
         )
     dtype = np.dtype(f"{directory.order}{kind}{bits // 8}")
     if directory.number(tiff.PLANAR, 1) == _SEPARATE and channels > 1:
-        pages = [_plane(directory, width, height, 1, dtype, plane, channels) for plane in range(channels)]
-        values: NDArray[Any] = np.concatenate(pages, axis=-1)
+        values: NDArray[Any] = np.empty((height, width, channels), dtype)
+        for plane in range(channels):
+            values[..., plane] = _plane(directory, width, height, 1, dtype, plane, channels)[..., 0]
     else:
         values = _plane(directory, width, height, channels, dtype, 0, 1)
     opacity = None
@@ -110,7 +112,7 @@ def _plane(
     part = slice(plane * count, plane * count + across * -(-height // rows))
     row_bytes = across * columns * channels * dtype.itemsize
     grey = _as_grey(directory, offsets[part], lengths[part], (row_bytes, height), (row_bytes // across, rows), tiled)
-    raw: NDArray[Any] = np.asarray(grey).reshape(height, across, -1)  # (row, tile, byte)
+    raw: NDArray[Any] = array_of(grey).reshape(height, across, -1)  # (row, tile, byte)
     del grey
     predictor = directory.number(tiff.PREDICTOR, 1)
     if predictor == _FLOAT_DIFFERENCES and dtype.kind == "f":
@@ -179,5 +181,8 @@ def _as_grey(
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Opacity of any number type as 0..255."""
     full = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    opacity = np.clip(np.nan_to_num(values.astype(np.float32)) / np.float32(full), 0, 1)
-    return np.rint(opacity * 255).astype(np.uint8)
+    opacity = np.empty(values.shape, np.uint8)
+    for _, top, _, bottom in strips((values.shape[1], values.shape[0])):
+        part = np.clip(np.nan_to_num(values[top:bottom].astype(np.float32)) / np.float32(full), 0, 1)
+        opacity[top:bottom] = np.rint(part * 255)
+    return opacity

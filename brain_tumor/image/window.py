@@ -20,8 +20,7 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
     """Map an image's values to 0..255.
 
     Args:
-        values: Shape (height, width) or (height, width, channel), of any number type. Floats of the machine's own byte
-            order are changed in place, since a copy of a large image costs much memory.
+        values: Shape (height, width) or (height, width, channel), of any number type.
         white_is_zero: Whether the largest value is black.
 
     Returns:
@@ -38,18 +37,26 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
         low, high = _bounds(values[::step, ::step].astype(np.float32), lambda: (values.min(), values.max()))
         table = _mapped(-numbers, -high, -low) if white_is_zero else _mapped(numbers, low, high)
         return _looked_up(np.roll(table, smallest), values.view(values.dtype.str.replace("i", "u")))
-    exact = values.dtype.itemsize > 4 or values.dtype.kind in "iu"  # float32 holds whole numbers up to 2**24 only
-    values = values.astype(np.float64 if exact else np.float32, copy=not values.flags.writeable)
-    if white_is_zero:
-        np.negative(values, out=values)
+    # float32 holds whole numbers up to 2**24 only.
+    dtype = np.float64 if values.dtype.itemsize > 4 or values.dtype.kind in "iu" else np.float32
+    sign = -1 if white_is_zero else 1
 
     def extremes() -> tuple[Any, Any]:
+        if values.dtype.kind in "iu":
+            return dtype(values.min()), dtype(values.max())
         finite = np.isfinite(values)
         return np.min(values, where=finite, initial=np.inf), np.max(values, where=finite, initial=-np.inf)
 
-    sample = values[::step, ::step]
+    sample = values[::step, ::step].astype(dtype)
     low, high = _bounds(sample[np.isfinite(sample)], extremes)
-    return _mapped(values, low, high)
+    if white_is_zero:
+        low, high = -high, -low
+    result = np.empty(values.shape, np.uint8)
+    rows = max(1, _PIXELS // max(1, values[0].size))
+    for start in range(0, len(values), rows):
+        part = slice(start, start + rows)
+        result[part] = _mapped(sign * values[part].astype(dtype), low, high)
+    return result
 
 
 def _bounds(sample: NDArray[Any], extremes: Any) -> tuple[Any, Any]:
