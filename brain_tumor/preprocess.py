@@ -14,7 +14,7 @@ from keras_image_helper.base import BasePreprocessor
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain_tumor.image import MAX_PIXELS, decode
+from brain_tumor.image import MAX_PIXELS, Wanted, decode
 from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
 
 # How much larger than the model's input half a JPEG must be, so that its pixels there differ by one grey level at most
@@ -68,18 +68,26 @@ class Preprocessor(BasePreprocessor):
         """
         return self.prepare(data, page).batch
 
-    def prepare(self, data: bytes, page: int | None = None, *, view_side: int | None = None) -> Prepared:
+    def prepare(
+        self,
+        data: bytes,
+        page: int | None = None,
+        *,
+        view_side: int | None = None,
+        wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
+    ) -> Prepared:
         """Decode and prepare an encoded image, and keep a view of it.
 
         Args:
             data: The file.
             page: As in ``from_bytes``.
             view_side: Pixels of the view's longer side, at most; None for no view.
+            wanted: As in ``brain_tumor.image.decode``.
 
         Raises:
             ImageError: The image cannot be used; the subclass says why.
         """
-        image = self._cropped(decode(data, self.max_pixels, page, half_side=self._half_side))
+        image = self._cropped(decode(data, self.max_pixels, page, half_side=self._half_side, wanted=wanted))
         batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
         if view_side is None:
             return Prepared(batch, None)

@@ -4,6 +4,7 @@ Pillow alone reduces 16-bit colour and greyscale to a few levels, ignores EXIF o
 limit on what it decodes.
 """
 
+from brain_tumor.image.apart import Wanted
 from brain_tumor.image.decode import MAX_PIXELS, MIN_SIDE, decode, describe
 from brain_tumor.image.errors import (
     BrokenImage,
@@ -28,6 +29,7 @@ __all__ = [
     "NoSuchPage",
     "UnknownImageType",
     "UnusableImage",
+    "Wanted",
     "decode",
     "describe",
     "is_heavy",

@@ -5,12 +5,16 @@ process. So the process has little memory and time, and its end costs one image.
 """
 
 import json
+import math
 import mmap
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +33,20 @@ _MEMORY_PER_PIXEL = 14  # bytes: the planes of a decoder, its result, and a copy
 _MEMORY_TIMES = {JPEG_2000: 2, JPEG_LS: 2}  # their decoders take more for each pixel, so they get fewer
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """For how long an image is wanted.
+
+    Attributes:
+        seconds: From now.
+        while_wanted: A context manager for the work on it, which calls what it is given, from any thread, when nobody
+            wants the image any more.
+    """
+
+    seconds: float = math.inf
+    while_wanted: Callable[[Callable[[], object]], AbstractContextManager[object]] = nullcontext
+
+
 def decode_apart(
     data: bytes,
     name: str,
@@ -37,6 +55,7 @@ def decode_apart(
     *,
     size: tuple[int, int] = (0, 0),
     ycc: bool = False,
+    wanted: Wanted = Wanted(),
 ) -> Image.Image | NDArray[Any]:
     """Decode one image of a format that ``apart_program`` knows.
 
@@ -47,6 +66,8 @@ def decode_apart(
         page: Which image of a sequence; None for the one that the file names first.
         size: For JPEG and JPEG-LS: width and height, as the header says.
         ycc: For JPEG and JPEG-LS: whether the components are luma and chroma.
+        wanted: Ends the process: when its time is over the image takes too long; when nobody wants it any more, it is
+            as if it were damaged.
 
     Returns:
         An upright image; of a JPEG or JPEG-LS the samples, (height, width) or (height, width, 3).
@@ -63,18 +84,23 @@ def decode_apart(
         raise _too_large(name, max_pixels)
     arguments = (name, max_pixels, page or 0, int(ycc), memory, _CPU_SECONDS)
     with _memory_file() as output:
-        try:
-            status = subprocess.run(  # noqa: S603 - its own program, and no text of a client's
+        with (
+            subprocess.Popen(  # noqa: S603 - its own program, and no text of a client's
                 [sys.executable, "-I", str(_PROGRAM), *map(str, arguments)],
-                input=data,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
-                timeout=_SECONDS,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            raise _too_heavy() from None
+            ) as process,
+            wanted.while_wanted(process.kill),
+        ):
+            try:
+                process.communicate(data, min(_SECONDS, wanted.seconds))
+            except subprocess.TimeoutExpired:
+                raise _too_heavy() from None
+            finally:
+                process.kill()  # does nothing to one that has ended
+        status = process.returncode
         if status == -signal.SIGXCPU:
             raise _too_heavy()
         if status:

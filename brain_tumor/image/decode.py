@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from brain_tumor.image import formats, jpeg, png, tiff, tiff_samples
-from brain_tumor.image.apart import decode_apart
+from brain_tumor.image.apart import Wanted, decode_apart
 from brain_tumor.image.errors import (
     ImageError,
     NoSuchPage,
@@ -47,7 +47,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(
-    data: bytes, max_pixels: int = MAX_PIXELS, page: int | None = None, *, half_side: int | None = None
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    page: int | None = None,
+    *,
+    half_side: int | None = None,
+    wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
 ) -> Image.Image:
     """Decode an image to upright RGB, with transparent parts over black and more than 8 bits windowed to 8.
 
@@ -58,6 +63,7 @@ def decode(
             the format shows first.
         half_side: Of a sequential JPEG with more than ``max_pixels``, half the width and height are enough, if each is
             at least this. None means that they are never enough.
+        wanted: For how long the image is wanted; it ends the process that decodes a rare format, with some error.
 
     Raises:
         UnknownImageType: The format is not one of ``FORMATS``, or it is a kind of such a format that nothing decodes.
@@ -73,14 +79,14 @@ def decode(
     try:
         match kind:
             case formats.JPEG:
-                return _jpeg(data, max_pixels, page, half_side)
+                return _jpeg(data, max_pixels, page, half_side, wanted)
             case formats.PNG:
                 return _png(data, max_pixels, page)
             case formats.TIFF:
                 return _tiff(data, max_pixels, page)
             case formats.GIF | formats.WEBP | formats.BMP:
                 return _opened(data, kind, max_pixels, page)
-        return _apart(decode_apart(data, kind, max_pixels, page))
+        return _apart(decode_apart(data, kind, max_pixels, page, wanted=wanted))
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
@@ -97,7 +103,7 @@ def describe(data: bytes) -> tuple[str, str]:
         return kind, ""
 
 
-def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None) -> Image.Image:
+def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Image.Image:
     header = jpeg.read_header(data)
     _require_page(page, 1)
     half = (-(-header.width // 2), -(-header.height // 2))
@@ -114,7 +120,7 @@ def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None)
             raise broken()
         kind = formats.JPEG_LS if header.is_jpeg_ls else formats.JPEG
         size = header.width, header.height
-        result = decode_apart(data, kind, max_pixels, size=size, ycc=header.is_luma_and_chroma)
+        result = decode_apart(data, kind, max_pixels, size=size, ycc=header.is_luma_and_chroma, wanted=wanted)
         return _apart(result, header.precision)
     image: Image.Image = jpeg.open_jpeg(data)
     if halved:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from brain_tumor.image import ImageError
+from brain_tumor.image import ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
 from gateway.classify.overlay import MAX_SIDE, draw_overlay
 from gateway.deadline import Deadline
@@ -21,6 +21,7 @@ from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
 _BATCH_BYTES = 4 << 20
 # A model that changes more often than this within one request is not served by repeating.
 _MAX_CHANGES = 4
+_LOOK_SECONDS = 0.1  # how often who waits for a decoder looks whether the client has left
 
 
 class EmptyImage(ImageError):
@@ -139,8 +140,10 @@ class Classifier:
             if not data:
                 raise EmptyImage("The image is empty. Send the whole file.")
             with self._decoder(deadline):
-                return preprocessor.prepare(data, page, view_side=view_side)
+                wanted = Wanted(deadline.remaining(), deadline.on_cancel)
+                return preprocessor.prepare(data, page, view_side=view_side, wanted=wanted)
         except ImageError as error:
+            deadline.remaining()  # an image that is not wanted any more is none that is too large or damaged
             return error
 
     @staticmethod
@@ -154,8 +157,8 @@ class Classifier:
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:
-        """Hold one of the permits to decode; wait for it until the deadline passes."""
-        while not self._decoders.acquire(timeout=deadline.remaining()):
+        """Hold one of the permits to decode; wait for it until the deadline passes or the client leaves."""
+        while not self._decoders.acquire(timeout=min(deadline.remaining(), _LOOK_SECONDS)):
             pass
         try:
             yield

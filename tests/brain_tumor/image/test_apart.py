@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, apart, decode
+from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, Wanted, apart, decode
 from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
 from tests.brain_tumor.samples import COLOUR, GREY, difference, windowed
@@ -116,6 +116,23 @@ def test_the_end_of_the_process_costs_one_image(monkeypatch, tmp_path, code, exp
     monkeypatch.setattr(apart, "_SECONDS", 0.5 if "sleep" in code else 30)
     with pytest.raises(expected):
         decode((FILES / "colour.jls").read_bytes())
+
+
+def test_the_process_ends_when_the_image_is_not_wanted(monkeypatch, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(apart, "_PROGRAM", program)
+
+    @contextlib.contextmanager
+    def nobody(end):
+        end()
+        yield
+
+    data = (FILES / "colour.jls").read_bytes()
+    with pytest.raises(ImageTooLarge):
+        decode(data, wanted=Wanted(seconds=0.2))
+    with pytest.raises(BrokenImage):
+        decode(data, wanted=Wanted(while_wanted=nobody))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel must count a process's memory")

@@ -1,5 +1,6 @@
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import grpc
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from brain_tumor import contract, image, preprocess
 from gateway.classify.classifier import Classifier
-from gateway.deadline import Deadline
+from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from tests.brain_tumor import images
@@ -146,3 +147,37 @@ def test_a_model_s_images_are_prepared_by_one_preprocessor(client, model_server,
         client.post("/predict", data=images.GLIOMA, headers=PNG)
     assert len(made) == 3
     assert all(preprocessor is made[0] for preprocessor in made)
+
+
+@pytest.fixture
+def classifier(model_server):
+    model_client = ModelClient(model_server.address, contract.MODEL_NAME, 600.0)
+    yield Classifier(model_client, Metrics(), max_pixels=1 << 20, decoders=1)
+    model_client.close()
+
+
+@pytest.fixture
+def endless(monkeypatch, tmp_path):
+    """An image of a rare format that is never decoded."""
+    program = tmp_path / "program.py"
+    program.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(image.apart, "_PROGRAM", program)
+    return b"\xff\x0a"
+
+
+def test_an_image_that_takes_longer_than_the_deadline_is_not_too_large(classifier, endless):
+    with pytest.raises(DeadlineExceeded):
+        classifier.classify([endless], explain=False, deadline=Deadline(0.5))
+
+
+def test_a_client_that_leaves_ends_the_decoding_and_the_wait_for_it(classifier, endless):
+    decoding, waiting = Deadline(50), Deadline(50)
+    with ThreadPoolExecutor() as pool:
+        requests = [pool.submit(classifier.classify, [endless], explain=False, deadline=decoding)]
+        assert wait(requests, 0.5).not_done
+        requests.append(pool.submit(classifier.classify, [endless], explain=False, deadline=waiting))
+        assert wait(requests, 0.3).not_done == set(requests)
+        for request, deadline in ((requests[1], waiting), (requests[0], decoding)):
+            deadline.cancel()
+            with pytest.raises(ClientLeft):
+                request.result(20)
