@@ -29,6 +29,7 @@ def create_app(
         slots: Bound how many requests fetch, or have heavy images, at a time; None bounds nothing.
     """
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # a path is right or not found: no redirect repeats the client's Host
     app.config["MAX_CONTENT_LENGTH"] = None  # larger bodies never come here
     app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
     # Bytes of a form's field that holds no image.

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
 
 from gateway.images.multipart import Part
+from gateway.images.percent import unquote
 from gateway.images.sent import (
     OPTIONS,
     USAGE,
@@ -75,16 +75,17 @@ def from_urlencoded(body: bytes, max_images: int, max_parts: int | None) -> Sent
         InvalidRequest: The form holds no image.
         TooManyImages: It has too many images or fields.
     """
-    try:
-        fields = parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=max_parts)
-    except ValueError:
-        raise TooManyImages(f"The form has more than {max_parts} fields. Send several requests.") from None
-    # A + of base64 that the client did not encode has become a space.
-    parts = (
-        Part(name, None, "", (value.replace(" ", "+") if _IMAGE_FIELD.fullmatch(name) else value).encode())
-        for name, value in fields
-    )
+    if max_parts is not None and body.count(b"&") >= max_parts:
+        raise TooManyImages(f"The form has more than {max_parts} fields. Send several requests.")
+    parts = (_urlencoded_field(field) for field in body.split(b"&") if field)
     return from_parts(parts, max_images, None, None)
+
+
+def _urlencoded_field(field: bytes) -> Part:
+    encoded_name, _, value = field.partition(b"=")
+    name = unquote(encoded_name.replace(b"+", b" ")).decode("latin-1")
+    # A + in base64 is one that the client did not encode; elsewhere it stands for a space.
+    return Part(name, None, "", unquote(value if _IMAGE_FIELD.fullmatch(name) else value.replace(b"+", b" ")))
 
 
 def _image(part: Part) -> Item | None:

@@ -4,8 +4,8 @@ import binascii
 import re
 import string
 from contextlib import suppress
-from urllib.parse import unquote_to_bytes
 
+from gateway.images.percent import unquote
 from gateway.images.sent import InvalidRequest, Item, Url
 
 _DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
@@ -47,10 +47,13 @@ def _decode_data_uri(text: str, name: str) -> bytes:
     prefix = _DATA_URI.match(text)
     if prefix is None:
         raise InvalidRequest(f"{name} is an incomplete data URI. Write data:image/png;base64, and then the base64.")
-    data = text[prefix.end() :]
+    try:
+        data = text[prefix.end() :].encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
+        raise InvalidRequest(f"{name} holds characters that no data URI has. Send base64.") from None
     if not prefix[1].lower().rstrip().endswith(";base64"):
-        return unquote_to_bytes(data)
-    return _decode_base64(unquote_to_bytes(data).decode("latin-1") if "%" in data else data, name)
+        return unquote(data)
+    return _decode_base64((unquote(data) if b"%" in data else data).decode("latin-1"), name)
 
 
 def _decode_base64(text: str, name: str) -> bytes:

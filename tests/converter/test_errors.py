@@ -204,7 +204,7 @@ def test_a_folder_without_images_to_verify_with(tmp_path, capsys):
     source = write(tmp_path / "in")
     assert "no images there" in convert(tmp_path, capsys, source, "--verify-with", str(tmp_path / "in"))
     (tmp_path / "in" / "scan.png").write_bytes(b"not an image")
-    assert "scan.png: The content is not an image" in convert(
+    assert "scan.png: This is text, which cannot be read here" in convert(
         tmp_path, capsys, source, "--verify-with", str(tmp_path / "in")
     )
 

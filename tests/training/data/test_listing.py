@@ -199,7 +199,7 @@ def add_a_stray(folder: Path) -> None:
         (hold_matlab_files, "scans holds MATLAB files: python -m training.data .*scans makes images of them"),
         (remove_a_class, "Testing has no class folder dark, which Training has"),
         (misspell_a_class, "Training has darks where .*Testing has dark: rename one"),
-        (empty_a_class, r"Training/bright has no image \(\.bmp"),
+        (empty_a_class, r"Training/bright has no image \(\.avif, \.bmp"),
         (leave_one_class, "two or more class folders, not 1"),
         (leave_no_class, "two or more class folders, not 0"),
         (break_the_manifest, "not a manifest"),
