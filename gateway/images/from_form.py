@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gateway.images.multipart import Part
-from gateway.images.percent import unquote
+from gateway.images.percent import decode_percent
 from gateway.images.sent import (
     OPTIONS,
     USAGE,
@@ -21,6 +22,8 @@ from gateway.images.text import from_text, is_text, is_uri
 _IMAGE_FIELD = re.compile(r"(?:image|file)s?(?:\[\d*\])?", re.IGNORECASE)
 _URL_FIELD = re.compile(r"urls?(?:\[\d*\])?", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_=\s-]{64,}")  # what is shorter is a file's name, or another slip
+_PLUS_IS_SPACE = bytes.maketrans(b"+", b" ")
+_SPACE_IS_PLUS = bytes.maketrans(b" ", b"+")
 _TEXT_TYPES = ("", "text/plain")
 
 
@@ -75,17 +78,20 @@ def from_urlencoded(body: bytes, max_images: int, max_parts: int | None) -> Sent
         InvalidRequest: The form holds no image.
         TooManyImages: It has too many images or fields.
     """
-    if max_parts is not None and body.count(b"&") >= max_parts:
+    fields = body.split(b"&", max_parts or -1)
+    if max_parts is not None and len(fields) > max_parts:
         raise TooManyImages(f"The form has more than {max_parts} fields. Send several requests.")
-    parts = (_urlencoded_field(field) for field in body.split(b"&") if field)
-    return from_parts(parts, max_images, None, None)
+    return from_parts(map(_urlencoded_part, filter(None, fields)), max_images, None, None)
 
 
-def _urlencoded_field(field: bytes) -> Part:
-    encoded_name, _, value = field.partition(b"=")
-    name = unquote(encoded_name.replace(b"+", b" ")).decode("latin-1")
-    # A + in base64 is one that the client did not encode; elsewhere it stands for a space.
-    return Part(name, None, "", unquote(value if _IMAGE_FIELD.fullmatch(name) else value.replace(b"+", b" ")))
+def _urlencoded_part(field: bytes) -> Part:
+    encoded_name, _, encoded = field.partition(b"=")
+    name, data = (decode_percent(text.translate(_PLUS_IS_SPACE)) for text in (encoded_name, encoded))
+    part = Part(name.decode(errors="replace"), None, "", data)
+    if not _IMAGE_FIELD.fullmatch(part.name or ""):
+        return part
+    # A + of base64 that the client did not encode has become a space.
+    return replace(part, data=data.translate(_SPACE_IS_PLUS))
 
 
 def _image(part: Part) -> Item | None:

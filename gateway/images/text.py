@@ -1,14 +1,12 @@
 """Images that are written as text: URLs, data URIs (RFC 2397), and base64 as any client writes it."""
 
 import binascii
-import re
 import string
 from contextlib import suppress
 
-from gateway.images.percent import unquote
+from gateway.images.percent import decode_percent
 from gateway.images.sent import InvalidRequest, Item, Url
 
-_DATA_URI = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")  # RFC 4648, section 5
 _WHITESPACE = string.whitespace.encode()
 _BEGINNING = 512  # bytes
@@ -44,16 +42,14 @@ def from_text(text: str, name: str, *, is_url: bool = False) -> Item:
 
 
 def _decode_data_uri(text: str, name: str) -> bytes:
-    prefix = _DATA_URI.match(text)
-    if prefix is None:
+    kind, comma, data = text.partition(",")
+    if not comma:
         raise InvalidRequest(f"{name} is an incomplete data URI. Write data:image/png;base64, and then the base64.")
-    try:
-        data = text[prefix.end() :].encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
-        raise InvalidRequest(f"{name} holds characters that no data URI has. Send base64.") from None
-    if not prefix[1].lower().rstrip().endswith(";base64"):
-        return unquote(data)
-    return _decode_base64((unquote(data) if b"%" in data else data).decode("latin-1"), name)
+    is_base64 = kind.rstrip()[-7:].lower() == ";base64"
+    if is_base64 and "%" not in data:
+        return _decode_base64(data, name)
+    decoded = decode_percent(data.encode(errors="replace"))
+    return _decode_base64(decoded.decode("latin-1"), name) if is_base64 else decoded
 
 
 def _decode_base64(text: str, name: str) -> bytes:

@@ -69,6 +69,10 @@ def test_an_incomplete_data_uri(text):
     assert "incomplete" in str(from_text(text, "x"))
 
 
+def test_a_data_uri_that_is_no_unicode():
+    assert from_text("data:,a%41\ud800", "x") == b"aA?"
+
+
 @pytest.mark.parametrize("text", ["http://a.example/", "HTTPS://a.example/"])
 def test_a_url_where_base64_is_asked_for(text):
     assert from_text(text, "x") == Url(text)
