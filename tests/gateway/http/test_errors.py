@@ -15,6 +15,14 @@ def test_unknown_path(client, path):
     assert path not in document["detail"]
 
 
+@pytest.mark.parametrize("path", ["/", "/predict", "/predict/", "/predict//", "//a.example/", "/livez", "/livez/", "/metrics/", "/.", "/predict/."])
+def test_no_path_is_redirected(client, path):
+    for method in ("GET", "POST", "HEAD", "OPTIONS"):
+        response = client.open(path, method=method)
+        assert "Location" not in response.headers
+        assert not 300 <= response.status_code < 400
+
+
 @pytest.mark.parametrize(("method", "path"), [("get", "/predict"), ("delete", "/predict/"), ("post", "/livez")])
 def test_wrong_method(client, method, path):
     response = getattr(client, method)(path)
