@@ -39,7 +39,9 @@ def inflate(body: bytes, coding: str, limit: int) -> bytes:
             f"The body is damaged, incomplete or not {coding}. Send it whole, or without Content-Encoding."
         ) from None
     if len(inflated) > limit:
-        raise BodyTooLarge(f"The body has more than {limit:,} bytes once it is inflated. Send smaller or fewer images.")
+        raise BodyTooLarge(
+            f"The request is larger than {limit:,} bytes once it is inflated. Send a smaller image, or fewer at a time."
+        )
     return inflated
 
 

@@ -22,19 +22,19 @@ from gateway.images.text import from_text, is_text, is_uri
 _IMAGE_FIELD = re.compile(r"(?:image|file)s?(?:\[\d*\])?", re.IGNORECASE)
 _URL_FIELD = re.compile(r"urls?(?:\[\d*\])?", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_=\s-]{64,}")  # what is shorter is a file's name, or another slip
+_OTHER_PARTS = 8  # besides the images, which forms of browsers and tools add
+_MAX_TEXT = 256 << 10  # bytes of a field that holds no image
 _PLUS_IS_SPACE = bytes.maketrans(b"+", b" ")
 _SPACE_IS_PLUS = bytes.maketrans(b" ", b"+")
 _TEXT_TYPES = ("", "text/plain")
 
 
-def from_parts(parts: Iterable[Part], max_images: int, max_parts: int | None, max_text: int | None) -> Sent:
+def from_parts(parts: Iterable[Part], max_images: int) -> Sent:
     """Take the images and options from the parts of a form.
 
     Args:
         parts: The parts, in order; taking the next one may raise an error.
         max_images: Largest count of images.
-        max_parts: Largest count of parts, or None.
-        max_text: Largest size in bytes of a field that holds no image, or None.
 
     Raises:
         InvalidRequest: The form is malformed or holds no image.
@@ -45,17 +45,17 @@ def from_parts(parts: Iterable[Part], max_images: int, max_parts: int | None, ma
     options: dict[str, str] = {}
     names_to_change = False
     for number, part in enumerate(parts, 1):
-        if max_parts is not None and number > max_parts:
-            raise TooManyImages(f"The form has more than {max_parts} parts. Send several requests.")
+        if number > max_images + _OTHER_PARTS:
+            raise _too_many_parts(max_images)
         name = part.name or ""
         item: Item | None = None
         if _IMAGE_FIELD.fullmatch(name) or (not name and part.filename):
             item = _image(part)
         elif _URL_FIELD.fullmatch(name):
             item = from_text(part.text, _called(part), is_url=True) if part.data.strip() else None
-        elif max_text is not None and len(part.data) > max_text:
+        elif len(part.data) > _MAX_TEXT:
             raise BodyTooLarge(
-                f'A field of the form that holds no image has more than {max_text:,} bytes. Send images in "image".'
+                f'A field of the form that holds no image has more than {_MAX_TEXT:,} bytes. Send images in "image".'
             )
         elif name.lower() in OPTIONS:
             options.setdefault(name.lower(), part.text)
@@ -71,17 +71,18 @@ def from_parts(parts: Iterable[Part], max_images: int, max_parts: int | None, ma
     return Sent(items, listed=len(items) > 1, options=options)
 
 
-def from_urlencoded(body: bytes, max_images: int, max_parts: int | None) -> Sent:
+def from_urlencoded(body: bytes, max_images: int) -> Sent:
     """Take the images and options from a form without files, as HTML and many HTTP libraries send it by default.
 
     Raises:
         InvalidRequest: The form holds no image.
         TooManyImages: It has too many images or fields.
+        BodyTooLarge: A field that holds no image is too large.
     """
-    fields = body.split(b"&", max_parts or -1)
-    if max_parts is not None and len(fields) > max_parts:
-        raise TooManyImages(f"The form has more than {max_parts} fields. Send several requests.")
-    return from_parts(map(_urlencoded_part, filter(None, fields)), max_images, None, None)
+    fields = body.split(b"&", max_images + _OTHER_PARTS)
+    if len(fields) > max_images + _OTHER_PARTS:
+        raise _too_many_parts(max_images)
+    return from_parts(map(_urlencoded_part, filter(None, fields)), max_images)
 
 
 def _urlencoded_part(field: bytes) -> Part:
@@ -92,6 +93,10 @@ def _urlencoded_part(field: bytes) -> Part:
         return part
     # A + of base64 that the client did not encode has become a space.
     return replace(part, data=data.translate(_SPACE_IS_PLUS))
+
+
+def _too_many_parts(max_images: int) -> TooManyImages:
+    return TooManyImages(f"The form has more than {max_images + _OTHER_PARTS} parts. Send several requests.")
 
 
 def _image(part: Part) -> Item | None:

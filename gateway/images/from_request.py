@@ -11,7 +11,7 @@ from gateway.images.from_form import from_parts, from_urlencoded
 from gateway.images.from_json import from_json
 from gateway.images.from_url import Fetcher
 from gateway.images.multipart import read_parts
-from gateway.images.sent import USAGE, BodyTooLarge, InvalidRequest, Item, Sent, UnsupportedMediaType, Url
+from gateway.images.sent import USAGE, InvalidRequest, Item, Sent, UnsupportedMediaType, Url
 from gateway.images.text import is_text
 from gateway.images.url import FetchError, UrlRefused
 
@@ -29,7 +29,7 @@ class ImageSource:
     Attributes:
         fetcher: Fetches images by URL; None refuses URLs.
         max_images: Largest count of images in one request.
-        max_bytes: Largest size of a body, also once it is inflated.
+        max_bytes: Largest size of a body once it is inflated; the edge bounds what is sent.
     """
 
     fetcher: Fetcher | None
@@ -42,22 +42,21 @@ class ImageSource:
         Raises:
             InvalidRequest: The body does not hold what it should.
             UnsupportedMediaType: The body's media type holds no image, or its content coding is not known.
-            BodyTooLarge: The body is larger than the limit.
+            BodyTooLarge: The body is larger than the limit once it is inflated, or a form's text is too large.
             TooManyImages: There are more images than one request may hold.
         """
-        body = inflate(self._body(request), request.headers.get("Content-Encoding", ""), self.max_bytes)
+        body = inflate(request.get_data(cache=False), request.headers.get("Content-Encoding", ""), self.max_bytes)
         if not body:
             raise InvalidRequest(f"The request has no body. {USAGE}")
         media_type = request.mimetype
         if media_type == "multipart/form-data":
-            parts = read_parts(body, request.headers["Content-Type"])
-            return from_parts(parts, self.max_images, request.max_form_parts, request.max_form_memory_size)
+            return from_parts(read_parts(body, request.headers["Content-Type"]), self.max_images)
         if request.is_json:
             return from_json(body, self.max_images)
         if media_type.startswith("image/"):
             return Sent([body], listed=False)
         if media_type in _ANYTHING:
-            return self._from_anything(body, media_type, request.max_form_parts)
+            return self._from_anything(body, media_type)
         raise UnsupportedMediaType(f"This media type holds no image. {USAGE}")
 
     def fetch(self, items: Sequence[Item], deadline: Deadline) -> list[bytes | InvalidRequest | FetchError]:
@@ -94,18 +93,12 @@ class ImageSource:
             raise UrlRefused("This service does not fetch images by URL. Send the image itself.")
         return self.fetcher.fetch(url.text, deadline, shares)
 
-    def _body(self, request: Request) -> bytes:
-        body = request.get_data(cache=False)
-        if len(body) > self.max_bytes:
-            raise BodyTooLarge(f"The body has more than {self.max_bytes:,} bytes. Send smaller or fewer images.")
-        return body
-
-    def _from_anything(self, body: bytes, media_type: str, max_fields: int | None) -> Sent:
+    def _from_anything(self, body: bytes, media_type: str) -> Sent:
         """Decide by the body itself, which its media type says nothing about."""
         if not is_text(body):
             return Sent([body], listed=False)
         if body.lstrip().startswith(_JSON_BEGINNINGS):
             return from_json(body, self.max_images)
         if media_type == _URLENCODED:
-            return from_urlencoded(body, self.max_images, max_fields)
+            return from_urlencoded(body, self.max_images)
         raise UnsupportedMediaType(f"The body is text, not an image. {USAGE}")
