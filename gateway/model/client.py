@@ -186,10 +186,11 @@ class ModelClient:
                 return description.model
             if self._last_failure and self._last_failure[0] >= arrived:
                 raise self._last_failure[1].with_traceback(None)
-            return self._call_describe(deadline, version)
-        except ModelUnavailable as problem:
-            self._last_failure = (time.monotonic(), problem)
-            raise
+            try:
+                return self._call_describe(deadline, version)
+            except ModelUnavailable as problem:
+                self._last_failure = (time.monotonic(), problem)
+                raise
         finally:
             self._describing.release()
 

@@ -1,12 +1,15 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
+from types import SimpleNamespace
 
 import grpc
 import pytest
 
 from brain_tumor import contract
 from gateway.deadline import Deadline
+from gateway.model import client as client_module
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelUnavailable
 from tests.gateway.calls import check_problem, count_model_errors, predict
@@ -127,6 +130,24 @@ def test_requests_that_wait_for_the_same_metadata_share_the_failure(model_server
         assert {type(future.exception()) for future in started} == {ModelUnavailable}
     # One call, tried three times; a request that came to wait just too late may have made another.
     assert model_server.count(contract.DESCRIBE_SIGNATURE) <= 6
+    client.close()
+
+
+def test_a_failure_is_not_shared_with_those_who_arrive_after_it(model_server, monkeypatch):
+    client = ModelClient(model_server.address, contract.MODEL_NAME)
+    model_server.fault = abort_with(grpc.StatusCode.UNAVAILABLE)
+
+    def fail(*times: float) -> int:
+        """Let the metadata be asked for at these times, of which the last one stays; return the calls so far."""
+        clock = chain(times, repeat(times[-1]))
+        monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        with pytest.raises(ModelUnavailable):
+            client.get(Deadline(20))
+        return model_server.count(contract.DESCRIBE_SIGNATURE)
+
+    calls = fail(1)
+    assert fail(0, 0, 5) == calls  # came before the failure, and hands it on at 5
+    assert fail(3) > calls  # came between the two
     client.close()
 
 
