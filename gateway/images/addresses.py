@@ -9,7 +9,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 from gateway.deadline import Deadline
@@ -49,11 +49,17 @@ DENIED_NETWORKS: tuple[Network, ...] = tuple(
         "3fff::/20",
     )
 )
-_LOOKUPS = 8  # at a time
+# At a time. A request gives up after some seconds, but the system's resolver goes on for half a minute if a name's
+# servers do not respond: the lookups that nobody waits for any more must leave room for others.
+MAX_LOOKUPS = 64
 
 
 class AddressRefused(Exception):
     """A name without an address that may be connected to."""
+
+
+class LookupsBusy(Exception):
+    """So many lookups hang that no further one is begun."""
 
 
 class Resolver:
@@ -67,8 +73,7 @@ class Resolver:
     def __init__(self, allowed: Sequence[Network] = (), lookup: Callable[..., list[Any]] = socket.getaddrinfo) -> None:
         self._allowed = tuple(allowed)
         self._lookup = lookup
-        # A lookup cannot be interrupted: one that hangs keeps a thread, which must not be a request's.
-        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
+        self._free = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
         """Find the addresses to connect to, as text; the caller must connect to one of them and to no other.
@@ -82,11 +87,12 @@ class Resolver:
 
         Raises:
             AddressRefused: The host has no address, or one of its addresses may not be connected to.
+            LookupsBusy: Too many lookups hang.
             DeadlineExceeded: The lookup took too long.
             ClientLeft: Nobody waits for it.
         """
         done = threading.Event()
-        lookup = self._threads.submit(self._lookup, host, port, type=socket.SOCK_STREAM)
+        lookup = self._begin_lookup(host, port)
         lookup.add_done_callback(lambda _: done.set())
         try:
             with deadline.on_cancel(done.set):
@@ -96,8 +102,6 @@ class Resolver:
             texts = dict.fromkeys(str(entry[4][0]) for entry in lookup.result())
         except (OSError, UnicodeError):
             raise AddressRefused from None
-        finally:
-            lookup.cancel()  # if it still waits for a thread
         addresses = [ipaddress.ip_address(text) for text in texts]
         if not addresses or not all(map(self._permits, addresses)):
             raise AddressRefused
@@ -105,6 +109,29 @@ class Resolver:
         second = [address for address in addresses if address.version != addresses[0].version]
         pairs = itertools.zip_longest(first, second)
         return [str(address) for pair in pairs for address in pair if address is not None]
+
+    def _begin_lookup(self, host: str, port: int) -> Future[list[Any]]:
+        """Look a name up in a thread of its own: a lookup cannot be interrupted, and may hang."""
+        if not self._free.acquire(blocking=False):
+            raise LookupsBusy
+        result: Future[list[Any]] = Future()
+
+        def look_up() -> None:
+            try:
+                entries = self._lookup(host, port, type=socket.SOCK_STREAM)
+            except Exception as error:
+                self._free.release()
+                result.set_exception(error)
+            else:
+                self._free.release()
+                result.set_result(entries)
+
+        try:
+            threading.Thread(target=look_up, name="lookup", daemon=True).start()  # not waited for at the end
+        except RuntimeError:  # the system gives no thread
+            self._free.release()
+            raise LookupsBusy from None
+        return result
 
     def _permits(self, address: Address) -> bool:
         if any(address in network for network in self._allowed):

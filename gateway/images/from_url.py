@@ -16,7 +16,7 @@ import certifi
 from brain_tumor.image import FORMATS
 from gateway import VERSION
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
-from gateway.images.addresses import Resolver
+from gateway.images.addresses import LookupsBusy, Resolver
 from gateway.images.exchange import Exchange, exchange
 from gateway.images.url import FetchError, HttpUrl, UrlRefused, parse_url
 
@@ -83,6 +83,10 @@ class Fetcher:
                 failure: Exception = error
             except (DeadlineExceeded, TimeoutError):
                 failure = SourceTooSlow("The image's server took too long. Download the image and send it itself.")
+            except LookupsBusy:
+                failure = SourceTooSlow(
+                    "No further names can be looked up now. Try again later, or send the image itself."
+                )
             # The libraries and the system raise many kinds here, and their texts hold the URL.
             except Exception:
                 failure = SourceUnreachable(

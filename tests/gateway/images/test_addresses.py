@@ -1,10 +1,12 @@
 import socket
+import threading
 from ipaddress import ip_network
 
 import pytest
 
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
-from gateway.images.addresses import DENIED_NETWORKS, AddressRefused, Resolver
+from gateway.images.addresses import DENIED_NETWORKS, MAX_LOOKUPS, AddressRefused, LookupsBusy, Resolver
+from tests.gateway.fake_model_server import wait_for
 from tests.gateway.images.name_lookup import hanging_lookup, lookup_of
 
 PUBLIC = ["93.184.216.34", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111", "2a00:1450:4001::200e"]
@@ -164,6 +166,23 @@ def test_a_name_without_addresses():
 def test_a_lookup_that_hangs_is_left_behind():
     with hanging_lookup() as lookup, pytest.raises(DeadlineExceeded):
         Resolver(lookup=lookup).resolve("name.example", 80, Deadline(0.1))
+
+
+def test_lookups_that_hang_leave_room_for_others_up_to_a_limit():
+    with hanging_lookup() as hang:
+
+        def lookup(host: str, *args: object, **options: object):
+            return hang() if host == "hangs.example" else lookup_of(PUBLIC[0])(host, 80)
+
+        resolver = Resolver(lookup=lookup)
+        for _ in range(MAX_LOOKUPS):
+            assert resolver.resolve("name.example", 80, Deadline(20)) == [PUBLIC[0]]
+            with pytest.raises(DeadlineExceeded):
+                resolver.resolve("hangs.example", 80, Deadline(0.001))
+        with pytest.raises(LookupsBusy):
+            resolver.resolve("name.example", 80, Deadline(20))
+    wait_for(lambda: threading.active_count() < MAX_LOOKUPS)
+    assert resolver.resolve("name.example", 80, Deadline(20)) == [PUBLIC[0]]
 
 
 def test_a_client_that_leaves_ends_the_wait_for_a_lookup():

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from gateway.deadline import Deadline
+from gateway.images import addresses
 from gateway.images.from_url import SourceTooLarge, SourceTooSlow, SourceUnreachable
 from gateway.images.url import MAX_URL_LENGTH, FetchError
 from tests.brain_tumor import images
@@ -235,6 +236,12 @@ def test_redirect_with_an_endless_body_is_not_read(web):
 def test_slow_name_server_ends_with_the_timeout(web):
     with pytest.raises(SourceTooSlow), hanging_lookup() as lookup:
         fetcher(web, lookup=lookup, timeout=0.2).fetch(web.url("/", "images.example"), Deadline(60))
+
+
+def test_too_many_lookups_that_hang(web, monkeypatch):
+    monkeypatch.setattr(addresses, "MAX_LOOKUPS", 0)
+    with pytest.raises(SourceTooSlow, match="Try again later, or send the image itself"):
+        fetcher(web).fetch(web.url("/", "images.example"), Deadline(60))
 
 
 def test_a_name_that_changes_its_address_is_looked_up_once(web):
