@@ -8,6 +8,10 @@ from urllib.parse import quote, urlsplit
 
 MAX_URL_LENGTH = 8192  # characters; URLs that clouds sign have up to about 4,000
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# Characters; names have up to 253. To convert thousands of some characters, as internationalized names need it, takes
+# half a second.
+_MAX_AUTHORITY = 300
+_AUTHORITY_END = re.compile(r"[/?#]")
 _NAME = re.compile(r"[a-z0-9._-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -59,13 +63,16 @@ def parse_url(text: str) -> HttpUrl:
     if len(text) > MAX_URL_LENGTH:
         raise UrlRefused(f"The URL is longer than {MAX_URL_LENGTH:,} characters. Send the image itself.")
     text = text.strip(" ")
+    authority = _AUTHORITY_END.split(text.partition("//")[2], maxsplit=1)[0]
+    if _CONTROL.search(text) or len(authority) > _MAX_AUTHORITY:
+        _refuse()
     try:
         parts = urlsplit(text)
         port = parts.port
         path, query = (quote(_LONE_PERCENT.sub("%25", part), safe=_SAFE) for part in (parts.path, parts.query))
     except ValueError:  # UnicodeEncodeError too
         _refuse()
-    if parts.scheme not in DEFAULT_PORTS or _CONTROL.search(text):
+    if parts.scheme not in DEFAULT_PORTS:
         _refuse()
     if "@" in parts.netloc:
         raise UrlRefused("The URL holds a user name or password. Use one without.")
