@@ -14,8 +14,6 @@ from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.settings import Settings
 
-_OTHER_FORM_PARTS = 8  # fields besides the images, which forms of browsers and tools add
-
 
 def create_app(
     settings: Settings, model_client: ModelClient, metrics: Metrics | None = None, slots: Slots | None = None
@@ -30,10 +28,6 @@ def create_app(
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or not found: no redirect repeats the client's Host
-    app.config["MAX_CONTENT_LENGTH"] = None  # larger bodies never come here
-    app.config["MAX_FORM_PARTS"] = settings.max_images + _OTHER_FORM_PARTS
-    # Bytes of a form's field that holds no image.
-    app.config["MAX_FORM_MEMORY_SIZE"] = 256 << 10
     json_provider = DefaultJSONProvider(app)
     json_provider.sort_keys = False  # classes stay in the model's order
     app.json = json_provider

@@ -15,7 +15,10 @@ def test_unknown_path(client, path):
     assert path not in document["detail"]
 
 
-@pytest.mark.parametrize("path", ["/", "/predict", "/predict/", "/predict//", "//a.example/", "/livez", "/livez/", "/metrics/", "/.", "/predict/."])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/predict", "/predict/", "/predict//", "//a.example/", "/livez", "/livez/", "/metrics/", "/.", "/predict/."],
+)
 def test_no_path_is_redirected(client, path):
     for method in ("GET", "POST", "HEAD", "OPTIONS"):
         response = client.open(path, method=method)
