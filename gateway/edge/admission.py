@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from gateway.deadline import ClientLeft, Deadline
 
-# Weights of the newest time in the moving mean and deviation, and how many deviations above the mean still count as
+# Weights of the newest time in the moving means and deviation, and how many deviations above the mean still count as
 # usual: Jacobson's estimate of round trips (RFC 6298), with fewer deviations, since a slot's time varies by itself.
-_MEAN_WEIGHT = 1 / 8
+_MEAN_WEIGHT = 1 / 4
 _DEVIATION_WEIGHT = 1 / 4
 _DEVIATIONS = 2
 _WAIT_MARGIN = 1.1  # of an expected wait: who is let in and then refused has waited for nothing
@@ -40,8 +40,9 @@ class Overloaded(Exception):
 class Slot:
     """The right to work; given back at the end of the block, or by ``release``."""
 
-    def __init__(self, admission: "Admission") -> None:
+    def __init__(self, admission: "Admission", held: int) -> None:
         self._admission = admission
+        self.held = held  # how many slots were taken with this one
         self.started = time.monotonic()
 
     def __enter__(self) -> "Slot":
@@ -104,7 +105,7 @@ class Admission:
         self._lock = threading.Lock()
         self._running: set[Slot] = set()
         self._queue: deque[_Waiter] = deque()
-        self._mean: float | None = None  # seconds that a slot is held; None until one was given back
+        self._means: dict[int, float] = {}  # seconds that a slot is held, by how many are held beside it and with it
         self._deviation = 0.0
 
     @property
@@ -172,7 +173,7 @@ class Admission:
         return sum(not waiter.future.cancelled() for waiter in self._queue)
 
     def _take(self) -> Slot:
-        slot = Slot(self)
+        slot = Slot(self, len(self._running) + 1)
         self._running.add(slot)
         return slot
 
@@ -180,9 +181,9 @@ class Admission:
         with self._lock:
             if slot not in self._running:
                 return
-            self._running.remove(slot)
             if usual:
-                self._learn(time.monotonic() - slot.started)
+                self._learn(time.monotonic() - slot.started, max(slot.held, len(self._running)))
+            self._running.remove(slot)
         self._give()
 
     def _give(self) -> None:
@@ -205,18 +206,23 @@ class Admission:
             else:
                 future.set_exception(outcome)
 
-    def _learn(self, seconds: float) -> None:
-        if self._mean is None:
-            self._mean, self._deviation = seconds, seconds / 2
-            return
-        self._deviation += _DEVIATION_WEIGHT * (abs(seconds - self._mean) - self._deviation)
-        self._mean += _MEAN_WEIGHT * (seconds - self._mean)
+    def _learn(self, seconds: float, held: int) -> None:
+        mean = self._means.setdefault(held, seconds)
+        self._means[held] = mean + _MEAN_WEIGHT * (seconds - mean)
+        self._deviation += _DEVIATION_WEIGHT * (abs(seconds - mean) - self._deviation)
+
+    def _mean(self, held: int) -> float:
+        """How long a slot is held where so many are: as learned, or in proportion, as for work that shares a CPU."""
+        if held in self._means or not self._means:
+            return self._means.get(held, 0.0)
+        fewer = max((known for known in self._means if known < held), default=None)
+        return self._means[min(self._means)] if fewer is None else self._means[fewer] * held / fewer
 
     def _usual(self) -> "_Usual":
         # Work that hangs has taught nothing yet: how long the present work has run already counts too.
         now = time.monotonic()
         age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
-        mean = max(self._mean or 0.0, age)
+        mean = max(self._mean(max(1, len(self._running))), age)
         interval = mean / self._slots if len(self._running) >= self._slots else 0.0
         return _Usual(mean + _DEVIATIONS * self._deviation, interval)
 

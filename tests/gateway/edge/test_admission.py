@@ -11,13 +11,14 @@ from tests.gateway.fake_model_server import wait_for
 FAR = 60.0  # seconds
 
 
-def taught(slots: int, seconds: float) -> Admission:
-    """An admission that has learned that work takes so long."""
+def taught(slots: int, seconds: float, at_a_time: int | None = None) -> Admission:
+    """An admission that has learned that work takes so long, with all slots taken or with so many."""
     admission = Admission(slots)
-    for _ in range(40):
-        slot = admission.enter(Deadline(FAR)).result(0)
-        slot.started -= seconds
-        slot.release()
+    for _ in range(20):
+        taken = [admission.enter(Deadline(FAR)).result(0) for _ in range(at_a_time or slots)]
+        for slot in taken:
+            slot.started -= seconds
+            slot.release()
     return admission
 
 
@@ -74,6 +75,16 @@ def test_who_cannot_be_served_in_time_is_refused_at_once():
         admission.enter(Deadline(1.0))
     assert refusal.value.retry_after >= 4
     assert len(slots) == 2
+
+
+def test_work_shares_its_cpu():
+    admission = taught(slots=8, seconds=0.5, at_a_time=2)
+    take(admission)  # 8 at a time will take four times as long: a slot is free each quarter of a second
+    for _ in range(10):
+        admission.enter(Deadline(5.0))
+    with pytest.raises(Overloaded):
+        for _ in range(2):
+            admission.enter(Deadline(5.0))
 
 
 def test_a_free_slot_is_given_even_if_work_is_usually_too_slow():
