@@ -17,12 +17,14 @@ from typing import NamedTuple
 
 from gateway.deadline import ClientLeft, Deadline
 
-# Weights of the newest time in the moving means and deviation, and how many deviations above the mean still count as
-# usual: Jacobson's estimate of round trips (RFC 6298), with fewer deviations, since a slot's time varies by itself.
-_MEAN_WEIGHT = 1 / 4
+# Weights of the newest time in the moving means and deviation: Jacobson's estimate of round trips (RFC 6298).
+_MEAN_WEIGHT = 1 / 8
 _DEVIATION_WEIGHT = 1 / 4
-_DEVIATIONS = 2
-_WAIT_MARGIN = 1.1  # of an expected wait: who is let in and then refused has waited for nothing
+# Who asks for a place in the queue must have room for this many deviations above the usual time, as in RFC 6298, and for
+# a wait that is longer than expected. Who has a place keeps it with less: who is let in and then refused has waited for
+# nothing.
+_DEVIATIONS_TO_ENTER, _WAIT_TO_ENTER = 4, 1.2
+_DEVIATIONS_TO_STAY = 1
 
 
 class Overloaded(Exception):
@@ -71,16 +73,22 @@ class _Usual(NamedTuple):
     """Times that are usual now, in seconds.
 
     Attributes:
-        held: How long a slot is held, at most.
-        interval: The mean time from one slot that becomes free to the next.
+        mean: How long a slot is held.
+        deviation: How much that varies.
+        interval: The mean time from one slot that becomes free to the next; 0 if one is free.
     """
 
-    held: float
+    mean: float
+    deviation: float
     interval: float
 
-    def with_wait(self, ahead: int) -> float:
-        """How long a request takes that has so many others before it."""
-        return _WAIT_MARGIN * self.interval * (ahead + 1) + self.held
+    def to_enter(self, ahead: int) -> float:
+        """How long a request may take that joins the queue behind so many others."""
+        return _WAIT_TO_ENTER * self.interval * (ahead + 1) + self.mean + _DEVIATIONS_TO_ENTER * self.deviation
+
+    def to_stay(self, ahead: int) -> float:
+        """How long a request probably takes that is in the queue behind so many others; -1 stands for its turn."""
+        return self.interval * (ahead + 1) + self.mean + _DEVIATIONS_TO_STAY * self.deviation
 
 
 class Admission:
@@ -137,7 +145,7 @@ class Admission:
                 self._waited(0.0)
                 future.set_result(self._take())
                 return future
-            late = self._usual().with_wait(self._count_waiting()) - remaining
+            late = self._usual().to_enter(self._count_waiting()) - remaining
             if late > 0:
                 raise Overloaded(_whole_seconds(late))
             self._queue.append(_Waiter(deadline, time.monotonic(), future))
@@ -159,7 +167,7 @@ class Admission:
             for waiter in self._queue:
                 if waiter.future.cancelled():
                     continue
-                late = usual.with_wait(len(kept)) - waiter.deadline.left
+                late = usual.to_stay(len(kept)) - waiter.deadline.left
                 if late > 0:
                     refused.append((waiter, Overloaded(_whole_seconds(late))))
                 else:
@@ -194,7 +202,7 @@ class Admission:
                 waiter = self._queue.popleft()
                 if not waiter.future.set_running_or_notify_cancel():
                     continue
-                late = self._usual().held - waiter.deadline.left
+                late = self._usual().to_stay(-1) - waiter.deadline.left
                 if late > 0:
                     given.append((waiter.future, Overloaded(_whole_seconds(late))))
                 else:
@@ -224,7 +232,7 @@ class Admission:
         age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
         mean = max(self._mean(max(1, len(self._running))), age)
         interval = mean / self._slots if len(self._running) >= self._slots else 0.0
-        return _Usual(mean + _DEVIATIONS * self._deviation, interval)
+        return _Usual(mean, self._deviation, interval)
 
 
 def wait_for(future: Future[Slot], deadline: Deadline) -> Slot:
