@@ -20,11 +20,11 @@ from gateway.deadline import ClientLeft, Deadline
 # Weights of the newest time in the moving means and deviation: Jacobson's estimate of round trips (RFC 6298).
 _MEAN_WEIGHT = 1 / 8
 _DEVIATION_WEIGHT = 1 / 4
-# Who asks for a place in the queue must have room for this many deviations above the usual time, as in RFC 6298, and for
-# a wait that is longer than expected. Who has a place keeps it with less: who is let in and then refused has waited for
-# nothing.
+# Who asks for a place in the queue must have room for this many deviations above the usual time, as in RFC 6298, and
+# for a wait that is longer than expected. Who has a place keeps it with less: who is let in and then refused has waited
+# for nothing.
 _DEVIATIONS_TO_ENTER, _WAIT_TO_ENTER = 4, 1.2
-_DEVIATIONS_TO_STAY = 1
+_DEVIATIONS_TO_STAY = 2
 
 
 class Overloaded(Exception):

@@ -80,10 +80,10 @@ def test_who_cannot_be_served_in_time_is_refused_at_once():
 def test_work_shares_its_cpu():
     admission = taught(slots=8, seconds=0.5, at_a_time=2)
     take(admission)  # 8 at a time will take four times as long: a slot is free each quarter of a second
-    for _ in range(10):
+    for _ in range(9):
         admission.enter(Deadline(5.0))
     with pytest.raises(Overloaded):
-        for _ in range(2):
+        for _ in range(3):
             admission.enter(Deadline(5.0))
 
 
