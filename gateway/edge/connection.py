@@ -14,7 +14,7 @@ from gateway.deadline import ClientLeft, Deadline
 from gateway.edge.admission import Overloaded
 from gateway.edge.crowd import Crowd, Phase
 from gateway.edge.incoming import MAX_HEAD_BYTES, Incoming, look_at_head, malformed
-from gateway.edge.messages import BUSY, PREDICT, UNREAD, Request, Response
+from gateway.edge.messages import BUSY, PREDICT, UNREAD, Problem, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -114,11 +114,11 @@ class Connection(asyncio.Protocol):
         self._incoming.drop()
         self._crowd.release(self)
 
-    def refuse(self, status: HTTPStatus, detail: str) -> None:
+    def refuse(self, problem: Problem) -> None:
         """Respond to a request that has not wholly arrived, as the last response of this connection."""
         self._incoming.drop()
         self._crowd.release(self)
-        self._send(self._crowd.refuse(status, detail, self._incoming.head), last=True)
+        self._send(self._crowd.refuse(problem, self._incoming.head), last=True)
 
     # From bytes to requests.
 
@@ -128,13 +128,13 @@ class Connection(asyncio.Protocol):
             self.phase = Phase.HEAD
             self._limit(self._limits.header_timeout, self._head_late)
         if self.phase is Phase.HEAD and (problem := look_at_head(self._parser.trailing_data[0])):
-            self.refuse(*problem)
+            self.refuse(problem)
             return
         for _ in range(_EVENTS_AT_ONCE):
             try:
                 event = self._parser.next_event()
             except h11.RemoteProtocolError as error:
-                self.refuse(*malformed(error))
+                self.refuse(malformed(error))
                 return
             if isinstance(event, h11.Request):
                 if not self._begin(event):
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
         if problem := self._incoming.begin(head):
-            self.refuse(*problem)
+            self.refuse(problem)
             return False
         self.phase = Phase.BODY
         self._limit(self._limits.upload_timeout, self._body_late)
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
     def _take_in(self, data: bytes) -> bool:
         """Take a part of a body; return whether more is wanted."""
         if problem := self._incoming.add(data):
-            self.refuse(*problem)
+            self.refuse(problem)
         elif not self._incoming.dropped:
             self._crowd.hold(self, len(data))
         return not self._closing
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
     def _complete(self) -> None:
         """Hand a whole request over, and wait for its response."""
         if self._incoming.dropped:
-            self._send(self._crowd.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, self._incoming.head), self._is_old())
+            self._send(self._crowd.refuse(BUSY, self._incoming.head), self._is_old())
             return
         self.phase = Phase.WORK
         self._limit(self._limits.deadline + _WORK_MARGIN, self._work_late)
@@ -196,16 +196,12 @@ class Connection(asyncio.Protocol):
         except ClientLeft:
             return
         except Overloaded as overloaded:
-            response = self._crowd.refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                BUSY,
-                request.head,
-                route=PREDICT if request.path.rstrip("/") == PREDICT else UNREAD,
-                retry_after=overloaded.retry_after,
-            )
+            route = PREDICT if request.path.rstrip("/") == PREDICT else UNREAD
+            problem = BUSY._replace(route=route, retry_after=overloaded.retry_after)
+            response = self._crowd.refuse(problem, request.head)
         except Exception as error:
             _log.error("unexpected", exc_info=error)
-            response = self._crowd.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, None, request.head)
+            response = self._crowd.refuse(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, None), request.head)
         if self.phase is not Phase.WORK or self._transport.is_closing():
             return
         try:
@@ -219,17 +215,20 @@ class Connection(asyncio.Protocol):
         return self._crowd.draining or self._loop.time() - self._opened > self._limits.connection_age
 
     def _head_late(self) -> None:
-        self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers did not arrive within {self._limits.header_timeout:g} s.")
+        self._refuse_late("headers", self._limits.header_timeout)
 
     def _body_late(self) -> None:
         if self._incoming.dropped:
-            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
-            return
-        self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request did not arrive within {self._limits.upload_timeout:g} s.")
+            self.refuse(BUSY)
+        else:
+            self._refuse_late("request", self._limits.upload_timeout)
+
+    def _refuse_late(self, what: str, seconds: float) -> None:
+        self.refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, f"The {what} did not arrive within {seconds:g} s."))
 
     def _work_late(self) -> None:
         self._leave()
-        self.refuse(HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again.")
+        self.refuse(Problem(HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again."))
 
     def _count_ahead(self, size: int) -> None:
         """Count bytes that came before the response to the request before them; read no more if they are many."""

@@ -4,11 +4,10 @@ import asyncio
 import time
 from email.utils import formatdate
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Protocol
 
 from gateway.edge.handler import Handler
-from gateway.edge.messages import BUSY, Refuse
+from gateway.edge.messages import BUSY, Problem, Refuse
 from gateway.settings import Settings
 
 _QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
@@ -49,7 +48,7 @@ class Member(Protocol):
     def drop(self) -> None:
         """Keep nothing of the body that arrives; respond after its end."""
 
-    def refuse(self, status: HTTPStatus, detail: str) -> None:
+    def refuse(self, problem: Problem) -> None:
         """Respond to a request that has not wholly arrived, and close."""
 
 
@@ -91,7 +90,7 @@ class Crowd:
         if len(self._held) >= most:
             costliest = self._costliest(Phase.IDLE, Phase.HEAD, Phase.BODY) or self._costliest(Phase.WRITE)
             if costliest and costliest.phase in (Phase.HEAD, Phase.BODY):
-                costliest.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)  # and lingers
+                costliest.refuse(BUSY)  # and lingers
             elif costliest:
                 self._end(costliest)
         if len(self._held) >= most + most // _LINGERING and (answered := self._costliest(Phase.LINGER)):
@@ -134,7 +133,7 @@ class Crowd:
             await asyncio.sleep(_LOOK_SECONDS)
         for connection in list(self._held):
             if connection.phase in (Phase.HEAD, Phase.BODY):
-                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, BUSY)
+                connection.refuse(BUSY)
         await asyncio.sleep(_LOOK_SECONDS)
         for connection in list(self._held):
             connection.abort()

@@ -2,11 +2,10 @@
 
 import re
 from http import HTTPStatus
-from typing import NamedTuple
 
 import h11
 
-from gateway.edge.messages import Request
+from gateway.edge.messages import Problem, Request
 
 MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
 _MAX_HEAD_LINES = 100
@@ -15,18 +14,6 @@ _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 # Each chunk of a body costs the event loop some work: this many are free, and more must hold so many bytes on average.
 _FREE_CHUNKS = 256
 _MIN_CHUNK_BYTES = 128
-
-
-class Problem(NamedTuple):
-    """Why a request is refused.
-
-    Attributes:
-        status: Of the response.
-        detail: What the client should do.
-    """
-
-    status: HTTPStatus
-    detail: str
 
 
 HEAD_TOO_LARGE = Problem(

@@ -2,10 +2,10 @@
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
@@ -18,7 +18,6 @@ RECEIVED = "gateway.received"  # when the request was there, by time.perf_counte
 
 UNREAD = "unread"  # the route, in logs and metrics, of a request that was not wholly read
 PREDICT = "/predict"  # the route that takes slots
-BUSY = "The service is busy. Try again shortly."
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 
 
@@ -92,27 +91,25 @@ class Response:
     body: bytes
 
 
-class Refuse(Protocol):
-    """Makes the response to a request that never reaches the application; logs and counts it."""
+class Problem(NamedTuple):
+    """Why a request is refused before the application sees it.
 
-    def __call__(
-        self,
-        status: HTTPStatus,
-        detail: str | None,
-        head: h11.Request | None,
-        *,
-        route: str = UNREAD,
-        retry_after: int | None = None,
-    ) -> Response:
-        """Make the response.
+    Attributes:
+        status: Of the response.
+        detail: What the client should do; None where it can do nothing.
+        route: The route that the request would have taken.
+        retry_after: With status 503, seconds after which to try again; None where nothing is known.
+    """
 
-        Args:
-            status: Its status.
-            detail: What the client should do; None where it can do nothing.
-            head: The request's headers, if they could be read.
-            route: The route that the request would have taken.
-            retry_after: With status 503, seconds after which to try again; None where nothing is known.
-        """
+    status: HTTPStatus
+    detail: str | None
+    route: str = UNREAD
+    retry_after: int | None = None
+
+
+BUSY = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
+# Makes the response to a refused request, whose headers it gets if they could be read; logs and counts it.
+Refuse: TypeAlias = Callable[[Problem, h11.Request | None], Response]
 
 
 def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:

@@ -37,7 +37,7 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (FetchError, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (CannotExplain, HTTPStatus.UNPROCESSABLE_ENTITY, None),
-    (Overloaded, HTTPStatus.SERVICE_UNAVAILABLE, BUSY),
+    (Overloaded, BUSY.status, BUSY.detail),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "The model is not available now. Try again shortly."),
     (ModelOverloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The model server is busy. Try again shortly."),
     (ModelTooSlow, HTTPStatus.GATEWAY_TIMEOUT, "The model did not respond in time. Try again."),

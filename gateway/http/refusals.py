@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import h11
 
-from gateway.edge.messages import UNREAD, Response
+from gateway.edge.messages import Problem, Response
 from gateway.http import access_log
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, UNEXPECTED, problem_document
 from gateway.logs.lines import REQUEST_ID
@@ -25,22 +25,14 @@ class Refusals:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def __call__(
-        self,
-        status: HTTPStatus,
-        detail: str | None,
-        head: h11.Request | None,
-        *,
-        route: str = UNREAD,
-        retry_after: int | None = None,
-    ) -> Response:
-        """Make the response; the arguments are those of ``gateway.edge.messages.Refuse``."""
+    def __call__(self, problem: Problem, head: h11.Request | None) -> Response:
+        """Make the response, as ``gateway.edge.messages.Refuse``."""
         headers = dict(head.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
-        body = json.dumps(problem_document(status, detail or UNEXPECTED, request_id)).encode()
-        self._metrics.requests.labels(route, int(status)).inc()
+        body = json.dumps(problem_document(problem.status, problem.detail or UNEXPECTED, request_id)).encode()
+        self._metrics.requests.labels(problem.route, int(problem.status)).inc()
         token = REQUEST_ID.set(request_id)
-        _log.info("%s %d", route, status)
+        _log.info("%s %d", problem.route, problem.status)
         REQUEST_ID.reset(token)
         response = {
             "Content-Type": MEDIA_TYPE,
@@ -48,6 +40,6 @@ class Refusals:
             access_log.HEADER: request_id,
             **access_log.COMMON_HEADERS,
         }
-        if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            response["Retry-After"] = str(retry_after or RETRY_AFTER)
-        return Response(int(status), list(response.items()), body)
+        if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+            response["Retry-After"] = str(problem.retry_after or RETRY_AFTER)
+        return Response(int(problem.status), list(response.items()), body)
