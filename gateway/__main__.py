@@ -30,7 +30,7 @@ def main() -> None:
     sys.argv[:] = ["-m", "gateway"]
     hooks.install()
     logging = configuration(settings.log_level, settings.log_format)
-    Server(settings, logging, lambda: partial(load_crowd, settings)).run()
+    Server(settings, logging, partial(load_crowd, settings)).run()
 
 
 def load_crowd(settings: Settings) -> Crowd:

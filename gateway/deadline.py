@@ -4,6 +4,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+_LOOK_SECONDS = 0.1  # until one who waits for a lock notices that its own client has left
+
+
+class Acquirable(Protocol):
+    """A lock or a semaphore of ``threading``."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Wait for at most so many seconds; whether it was got."""
 
 
 class DeadlineExceeded(Exception):
@@ -55,6 +65,11 @@ class Deadline:
         if seconds <= 0:
             raise DeadlineExceeded
         return seconds
+
+    def acquire(self, lock: Acquirable) -> None:
+        """Wait for a lock or a permit that other requests hold; errors as of ``remaining``."""
+        while not lock.acquire(timeout=min(self.remaining(), _LOOK_SECONDS)):
+            pass
 
     def cancel(self) -> None:
         """Say that the client has left: what waits under this deadline is told."""

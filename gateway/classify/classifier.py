@@ -21,7 +21,6 @@ from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
 _BATCH_BYTES = 4 << 20
 # A model that changes more often than this within one request is not served by repeating.
 _MAX_CHANGES = 4
-_LOOK_SECONDS = 0.1  # how often who waits for a decoder looks whether the client has left
 
 
 class EmptyImage(ImageError):
@@ -158,8 +157,7 @@ class Classifier:
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:
         """Hold one of the permits to decode; wait for it until the deadline passes or the client leaves."""
-        while not self._decoders.acquire(timeout=min(deadline.remaining(), _LOOK_SECONDS)):
-            pass
+        deadline.acquire(self._decoders)
         try:
             yield
         finally:

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.deadline import ClientLeft, Deadline
+from gateway.moving import moved
 
-# Weights of the newest time in the moving means and deviation: Jacobson's estimate of round trips (RFC 6298).
-_MEAN_WEIGHT = 1 / 8
-_DEVIATION_WEIGHT = 1 / 4
 # Who asks for a place in the queue must have room for this many deviations above the usual time, as in RFC 6298, and
 # for a wait that is longer than expected. Who has a place keeps it with less: who is let in and then refused has waited
 # for nothing.
@@ -145,9 +143,8 @@ class Admission:
                 self._waited(0.0)
                 future.set_result(self._take())
                 return future
-            late = self._usual().to_enter(self._count_waiting()) - remaining
-            if late > 0:
-                raise Overloaded(_whole_seconds(late))
+            if refusal := _refusal(self._usual().to_enter(self._count_waiting()), remaining):
+                raise refusal
             self._queue.append(_Waiter(deadline, time.monotonic(), future))
         self._began_waiting()
         return future
@@ -167,9 +164,8 @@ class Admission:
             for waiter in self._queue:
                 if waiter.future.cancelled():
                     continue
-                late = usual.to_stay(len(kept)) - waiter.deadline.left
-                if late > 0:
-                    refused.append((waiter, Overloaded(_whole_seconds(late))))
+                if refusal := _refusal(usual.to_stay(len(kept)), waiter.deadline.left):
+                    refused.append((waiter, refusal))
                 else:
                     kept.append(waiter)
             self._queue = kept
@@ -202,9 +198,8 @@ class Admission:
                 waiter = self._queue.popleft()
                 if not waiter.future.set_running_or_notify_cancel():
                     continue
-                late = self._usual().to_stay(-1) - waiter.deadline.left
-                if late > 0:
-                    given.append((waiter.future, Overloaded(_whole_seconds(late))))
+                if refusal := _refusal(self._usual().to_stay(-1), waiter.deadline.left):
+                    given.append((waiter.future, refusal))
                 else:
                     self._waited(time.monotonic() - waiter.since)
                     given.append((waiter.future, self._take()))
@@ -215,9 +210,8 @@ class Admission:
                 future.set_exception(outcome)
 
     def _learn(self, seconds: float, held: int) -> None:
-        mean = self._means.setdefault(held, seconds)
-        self._means[held] = mean + _MEAN_WEIGHT * (seconds - mean)
-        self._deviation += _DEVIATION_WEIGHT * (abs(seconds - mean) - self._deviation)
+        mean = self._means.get(held, seconds)
+        self._means[held], self._deviation = moved(mean, self._deviation, seconds)
 
     def _mean(self, held: int) -> float:
         """How long a slot is held where so many are: as learned, or in proportion, as for work that shares a CPU."""
@@ -226,7 +220,7 @@ class Admission:
         fewer = max((known for known in self._means if known < held), default=None)
         return self._means[min(self._means)] if fewer is None else self._means[fewer] * held / fewer
 
-    def _usual(self) -> "_Usual":
+    def _usual(self) -> _Usual:
         # Work that hangs has taught nothing yet: how long the present work has run already counts too.
         now = time.monotonic()
         age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
@@ -244,5 +238,6 @@ def wait_for(future: Future[Slot], deadline: Deadline) -> Slot:
             raise ClientLeft from None
 
 
-def _whole_seconds(seconds: float) -> int:
-    return max(1, math.ceil(seconds)) if math.isfinite(seconds) else 1
+def _refusal(needed: float, left: float) -> Overloaded | None:
+    """The error for a request that needs more seconds than it has left; None if they are enough."""
+    return Overloaded(math.ceil(needed - left)) if needed > left else None

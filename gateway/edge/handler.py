@@ -46,7 +46,6 @@ class Handler:
     def __init__(self, application: WSGIApplication, slots: Slots, seconds: float) -> None:
         self._application = application
         self._slots = slots
-        slots.run_in(asyncio.get_running_loop())
         self._seconds = seconds
         self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
         self._readiness = ThreadPoolExecutor(_THREADS, thread_name_prefix="readiness")
@@ -66,8 +65,10 @@ class Handler:
         """
         environ = request.environ()
         environ[RECEIVED] = time.perf_counter()
-        method = "GET" if request.method == "HEAD" else request.method  # the application treats them alike
-        lane = _LANES.get((method, request.path), Lane.OTHER)
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        lane = _LANES.get(
+            ("GET" if method == "HEAD" else method, path), Lane.OTHER
+        )  # the application treats them alike
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
         loop = asyncio.get_running_loop()

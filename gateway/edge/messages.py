@@ -34,11 +34,6 @@ class Request:
     body: bytes
 
     @property
-    def method(self) -> str:
-        """The method in upper case, as the application reads it."""
-        return self.head.method.decode("ascii").upper()
-
-    @property
     def path(self) -> str:
         """The path as WSGI has it (PEP 3333): bytes as latin-1, unquoted, and with one slash before it."""
         return _split(self.head.target)[0]
@@ -47,7 +42,7 @@ class Request:
         """Make the environment of a WSGI call (PEP 3333)."""
         path, query = _split(self.head.target)
         environ: WSGIEnvironment = {
-            "REQUEST_METHOD": self.method,
+            "REQUEST_METHOD": self.head.method.decode("ascii").upper(),  # as the application would read it
             "SCRIPT_NAME": "",
             "PATH_INFO": path,
             "QUERY_STRING": query,

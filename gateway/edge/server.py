@@ -30,13 +30,13 @@ class Server(BaseApplication):
     Args:
         settings: The settings, read once at the start.
         logging: A configuration for ``logging.config.dictConfig``.
-        load: Makes what ``EdgeWorker`` runs; called in the worker.
+        load_crowd: Makes what ``EdgeWorker`` runs; called in the worker's event loop.
     """
 
-    def __init__(self, settings: Settings, logging: dict[str, Any], load: Callable[[], Callable[[], Crowd]]) -> None:
+    def __init__(self, settings: Settings, logging: dict[str, Any], load_crowd: Callable[[], Crowd]) -> None:
         self.settings = settings
         self._logging = logging
-        self._load = load
+        self._load_crowd = load_crowd
         super().__init__()
 
     def load_config(self) -> None:
@@ -45,8 +45,8 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Callable[[], Crowd]:
-        """Make what the worker runs; gunicorn calls this in each new worker."""
-        return self._load()
+        """What the worker calls to have what it runs; gunicorn calls this in each new worker."""
+        return self._load_crowd
 
 
 def _options(settings: Settings, logging: dict[str, Any]) -> dict[str, Any]:

@@ -59,14 +59,10 @@ class Slots:
         self._heavy = _Kind(_HEAVY, _AWAY_PER_HEAVY, metrics.waited("heavy"), self._began_waiting)
         self.threads = in_flight + self._fetches.threads + self._heavy.threads
         self._admissions = (self.work, self._fetches.admission, self._heavy.admission)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()  # which looks after those who wait
         self._reviewing = False
         metrics.in_flight.set_function(lambda: sum(admission.running for admission in self._admissions))
         metrics.waiting.set_function(lambda: sum(admission.waiting for admission in self._admissions))
-
-    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let this loop look after those who wait."""
-        self._loop = loop
 
     @contextmanager
     def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
@@ -91,11 +87,10 @@ class Slots:
             yield
 
     def _began_waiting(self) -> None:
-        if self._loop:
-            self._loop.call_soon_threadsafe(self._review_later)
+        self._loop.call_soon_threadsafe(self._review_later)
 
     def _review_later(self) -> None:
-        if not self._reviewing and self._loop:
+        if not self._reviewing:
             self._reviewing = True
             self._loop.call_later(_REVIEW_SECONDS, self._review)
 

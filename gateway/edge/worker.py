@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import sys
-from typing import Any
 
 from gunicorn.workers.base import Worker
 
@@ -83,7 +82,7 @@ class EdgeWorker(Worker):
                 self._end()
             await asyncio.sleep(_BEAT_SECONDS)
 
-    def _end(self, *_: Any) -> None:
+    def _end(self) -> None:
         self._stop.set()
 
     def _end_quickly(self) -> None:

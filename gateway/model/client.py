@@ -34,7 +34,6 @@ METADATA_MAX_AGE = 30.0  # seconds
 _ATTEMPTS = 3
 _PREDICTION = (contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION)
 _OUTPUTS = {False: _PREDICTION, True: (*_PREDICTION, contract.ACTIVATION_MAPS)}  # by whether maps are asked for
-_LOOK_AROUND = 0.2  # seconds until one who waits for another's call notices that its own client has left
 
 
 class ModelChanged(Exception):
@@ -178,9 +177,7 @@ class ModelClient:
         if (description := self._find(version)) and description.asked_at >= not_before:
             return description.model
         arrived = time.monotonic()
-        # In steps: ``remaining`` raises where the deadline has passed, or the client has left.
-        while not self._describing.acquire(timeout=min(deadline.remaining(), _LOOK_AROUND)):
-            pass
+        deadline.acquire(self._describing)
         try:
             if (description := self._find(version)) and description.asked_at >= not_before:
                 return description.model

@@ -4,13 +4,12 @@ import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from gateway.moving import moved
+
 # Attempts are waited for at least this long: a pause of a healthy replica is shorter.
 SHORTEST = 0.5  # seconds
 # Before the first response the usual time is unknown. A model's first call may be slow.
 UNKNOWN = 2.0  # seconds
-# As TCP learns its retransmission timeout: a weighted mean, and a weighted mean of the deviations from it.
-_MEAN_WEIGHT = 1 / 8
-_DEVIATION_WEIGHT = 1 / 4
 _MEANS = 2
 _DEVIATIONS = 4
 
@@ -44,8 +43,7 @@ class UsualTimes:
                 return
             # One pause must not count for many calls; where all calls have become slow, a few of them raise the limit.
             seconds = min(seconds, 2 * usual.patience)
-            usual.deviation += _DEVIATION_WEIGHT * (abs(seconds - usual.mean) - usual.deviation)
-            usual.mean += _MEAN_WEIGHT * (seconds - usual.mean)
+            usual.mean, usual.deviation = moved(usual.mean, usual.deviation, seconds)
 
     def patience(self, kind: Hashable) -> float:
         """Seconds, well above the usual time, after which an attempt of this kind has probably met a hung replica."""
