@@ -94,7 +94,7 @@ def read_header(data: bytes) -> JpegHeader:
             raise broken()
         if marker in _ALONE:
             continue
-        length = int.from_bytes(data[position : position + 2], "big")
+        length = _number(data[position : position + 2])
         content = data[position + 2 : position + 18]
         position += length
         if marker in _FRAMES and header is None and len(content) >= 6:

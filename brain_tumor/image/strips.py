@@ -18,6 +18,12 @@ def strips(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
         yield 0, top, width, min(top + rows, height)
 
 
+def rows_of(values: NDArray[Any]) -> Iterator[slice]:
+    """So many whole rows of an array at a time: (height, width) or (height, width, channel)."""
+    for _, top, _, bottom in strips((values.shape[1], values.shape[0])):
+        yield slice(top, bottom)
+
+
 def array_of(image: Image.Image) -> NDArray[Any]:
     """The pixels as ``numpy.asarray`` gives them, which however makes two copies on its way."""
     whole: NDArray[Any] | None = None

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from brain_tumor.image import tiff
 from brain_tumor.image.errors import ImageTooLarge, broken, unsupported
-from brain_tumor.image.strips import array_of, strips
+from brain_tumor.image.strips import array_of, rows_of
 from brain_tumor.image.tiff import Directory
 
 _LOSSLESS = {1: 1, 5: 5, 8: 8, 32946: 8, 32773: 32773, 34925: 34925, 50000: 50000}  # none, LZW, deflate, PackBits, ...
@@ -182,7 +182,7 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Opacity of any number type as 0..255."""
     full = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
     opacity = np.empty(values.shape, np.uint8)
-    for _, top, _, bottom in strips((values.shape[1], values.shape[0])):
-        part = np.clip(np.nan_to_num(values[top:bottom].astype(np.float32)) / np.float32(full), 0, 1)
-        opacity[top:bottom] = np.rint(part * 255)
+    for rows in rows_of(values):
+        part = np.clip(np.nan_to_num(values[rows].astype(np.float32)) / np.float32(full), 0, 1)
+        opacity[rows] = np.rint(part * 255)
     return opacity

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor.image.errors import UnusableImage
+from brain_tumor.image.strips import rows_of
 
 # A few very bright pixels shall not darken the whole scan.
 _PERCENTILES = (0.5, 99.5)
@@ -52,9 +53,7 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
     if white_is_zero:
         low, high = -high, -low
     result = np.empty(values.shape, np.uint8)
-    rows = max(1, _PIXELS // max(1, values[0].size))
-    for start in range(0, len(values), rows):
-        part = slice(start, start + rows)
+    for part in rows_of(values):
         result[part] = _mapped(sign * values[part].astype(dtype), low, high)
     return result
 
@@ -73,9 +72,8 @@ def _bounds(sample: NDArray[Any], extremes: Any) -> tuple[Any, Any]:
 def _looked_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> NDArray[np.uint8]:
     """The table's entries, some rows at a time: NumPy makes every index a number of 8 bytes."""
     result = np.empty(indices.shape, np.uint8)
-    rows = max(1, _PIXELS // max(1, indices[0].size))
-    for start in range(0, len(indices), rows):
-        result[start : start + rows] = table[indices[start : start + rows]]
+    for part in rows_of(indices):
+        result[part] = table[indices[part]]
     return result
 
 

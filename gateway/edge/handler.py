@@ -66,9 +66,8 @@ class Handler:
         environ = request.environ()
         environ[RECEIVED] = time.perf_counter()
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        lane = _LANES.get(
-            ("GET" if method == "HEAD" else method, path), Lane.OTHER
-        )  # the application treats them alike
+        # The application treats HEAD as GET.
+        lane = _LANES.get(("GET" if method == "HEAD" else method, path), Lane.OTHER)
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
         loop = asyncio.get_running_loop()

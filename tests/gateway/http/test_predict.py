@@ -149,20 +149,19 @@ def routes_client(model_server, events: list[str], web) -> FlaskClient:
             events.append("classify")
             return super().classify(*args, **options)
 
-    class Slots:
+    def slots(begins: str, ends: str):
         @contextmanager
-        def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
+        def hold(environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
             assert deadline is environ[DEADLINE]
-            events.append(f"leave {environ[SLOT]}")
+            events.append(f"{begins} {environ[SLOT]}")
             yield
-            events.append("return")
+            events.append(ends)
 
-        @contextmanager
-        def heavy(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
-            assert deadline is environ[DEADLINE]
-            events.append(f"heavy {environ[SLOT]}")
-            yield
-            events.append("done")
+        return staticmethod(hold)
+
+    class Slots:
+        fetching = slots("leave", "return")
+        heavy = slots("heavy", "done")
 
     app = Flask("routes")
     access_log.register(app, metrics)
