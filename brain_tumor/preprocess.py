@@ -87,13 +87,21 @@ class Preprocessor(BasePreprocessor):
         Raises:
             ImageError: The image cannot be used; the subclass says why.
         """
-        image = self._cropped(decode(data, self.max_pixels, page, half_side=self._half_side, wanted=wanted))
+        decoded = decode(
+            data,
+            self.max_pixels,
+            page,
+            half_side=self._half_side,
+            keep_grey=not self.spec.crop_to_head,
+            wanted=wanted,
+        )
+        image = self._cropped(decoded)
         batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
         if view_side is None:
             return Prepared(batch, None)
         view = self._framed(image)
         view.thumbnail((view_side, view_side))
-        return Prepared(batch, view)
+        return Prepared(batch, view.convert("RGB"))
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).
@@ -134,9 +142,9 @@ class Preprocessor(BasePreprocessor):
 
     def image_to_array(self, img: Image.Image) -> NDArray[np.uint8]:
         """Convert what ``resize_image`` gives to uint8 (height, width, 3)."""
-        pixels = np.asarray(img, dtype=np.uint8)
-        if self.spec.color_mode == GRAYSCALE:
-            return np.repeat(pixels[..., np.newaxis], 3, axis=-1)
+        if img.mode != "RGB":
+            return np.asarray(img.convert("RGB"))
+        pixels = np.asarray(img)
         return np.ascontiguousarray(pixels[..., ::-1]) if self.spec.color_mode == BGR else pixels
 
     def preprocess(self, X: NDArray[np.uint8]) -> NDArray[np.uint8]:  # noqa: N803 - keras_image_helper's name

@@ -29,9 +29,13 @@ class Deadline:
 
     Args:
         seconds: Time limit, from now.
+
+    Attributes:
+        seconds: The same.
     """
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._end = time.monotonic() + seconds
         self._lock = threading.Lock()
         self._cancelled = False

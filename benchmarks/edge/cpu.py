@@ -1,6 +1,7 @@
 """CPU milliseconds of a request in the gateway's processes, beside those of a bare WSGI gateway, in turn."""
 
 import asyncio
+import itertools
 import statistics
 import sys
 from collections.abc import Sequence
@@ -19,17 +20,17 @@ _SIDE = 512  # pixels of the image
 
 def play(log: Path, command: Sequence[str] = ()) -> None:
     """Print the table."""
-    print(f"| clients | gateway | bare WSGI gateway | ratio of medians (goal {GOAL}) | of minima |")
-    print("| --- " * 5 + "|", flush=True)
-    request = uploads.post(uploads.scan(_SIDE))
+    print(f"| image | clients | gateway | bare WSGI gateway | ratio of medians (goal {GOAL}) | of minima |")
+    print("| --- " * 6 + "|", flush=True)
+    requests = {mode: uploads.post(uploads.scan(_SIDE, mode)) for mode in ("L", "RGB")}
     with (
         model_server(delay=0, parallel=8) as model,
         gateway(model, log, command) as ours,
         gateway(model, log, [sys.executable, "-m", "benchmarks.edge.bare_gateway"]) as bare,
     ):
         for server in (ours, bare):
-            asyncio.run(_ask(server, request, _WARM_UP, clients=8))
-        for clients in (1, 8):
+            asyncio.run(_ask(server, requests["RGB"], _WARM_UP, clients=8))
+        for (mode, request), clients in itertools.product(requests.items(), (1, 8)):
             costs: dict[Server, list[float]] = {ours: [], bare: []}
             for _ in range(_ROUNDS):
                 for server in (ours, bare):
@@ -37,7 +38,8 @@ def play(log: Path, command: Sequence[str] = ()) -> None:
             medians = [statistics.median(costs[server]) for server in (ours, bare)]
             minima = [min(costs[server]) for server in (ours, bare)]
             print(
-                f"| {clients} | {medians[0]:.2f} ms (min {minima[0]:.2f}) | {medians[1]:.2f} ms (min {minima[1]:.2f}) "
+                f"| {mode} | {clients} | {medians[0]:.2f} ms (min {minima[0]:.2f}) "
+                f"| {medians[1]:.2f} ms (min {minima[1]:.2f}) "
                 f"| {medians[0] / medians[1]:.2f} | {minima[0] / minima[1]:.2f} |",
                 flush=True,
             )

@@ -41,10 +41,10 @@ def red() -> bytes:
 
 
 @functools.cache
-def scan(side: int) -> bytes:
-    """The sample scan, enlarged: as a scan of that size compresses."""
+def scan(side: int, mode: str) -> bytes:
+    """The sample scan, enlarged: as a scan of that size compresses, in one channel (mode L) or three (RGB)."""
     with Image.open(io.BytesIO(image(SAMPLES[0]))) as original:
-        return _jpeg(original.resize((side, side), Image.Resampling.BICUBIC), 90)
+        return _jpeg(original.convert(mode).resize((side, side), Image.Resampling.BICUBIC), 90)
 
 
 def _jpeg(picture: Image.Image, quality: int) -> bytes:

@@ -52,6 +52,7 @@ def decode(
     page: int | None = None,
     *,
     half_side: int | None = None,
+    keep_grey: bool = False,
     wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
 ) -> Image.Image:
     """Decode an image to upright RGB, with transparent parts over black and more than 8 bits windowed to 8.
@@ -63,6 +64,7 @@ def decode(
             the format shows first.
         half_side: Of a sequential JPEG with more than ``max_pixels``, half the width and height are enough, if each is
             at least this. None means that they are never enough.
+        keep_grey: Leave an image with one channel as that (mode L): a third of the work for what comes after.
         wanted: For how long the image is wanted; it ends the process that decodes a rare format, with some error.
 
     Raises:
@@ -73,20 +75,11 @@ def decode(
         NoSuchPage: There is no such page, or the frames before it have too many pixels.
         BrokenImage: The image is truncated or corrupt.
     """
-    kind = file_format(data)
     if page is not None and page < 1:
         raise NoSuchPage("Pages count from 1.")
     try:
-        match kind:
-            case formats.JPEG:
-                return _jpeg(data, max_pixels, page, half_side, wanted)
-            case formats.PNG:
-                return _png(data, max_pixels, page)
-            case formats.TIFF:
-                return _tiff(data, max_pixels, page)
-            case formats.GIF | formats.WEBP | formats.BMP:
-                return _opened(data, kind, max_pixels, page)
-        return _apart(decode_apart(data, kind, max_pixels, page, wanted=wanted))
+        image = _decoded(data, max_pixels, page, half_side, wanted)
+        return image if image.mode == "RGB" or keep_grey else image.convert("RGB")
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
@@ -101,6 +94,20 @@ def describe(data: bytes) -> tuple[str, str]:
             return kind, header.mode
     except (UnidentifiedImageError, KeyError):
         return kind, ""
+
+
+def _decoded(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Image.Image:
+    """Upright RGB, or one channel of grey; ``_eight_bits`` and ``_image_of`` make the one or the other."""
+    match kind := file_format(data):
+        case formats.JPEG:
+            return _jpeg(data, max_pixels, page, half_side, wanted)
+        case formats.PNG:
+            return _png(data, max_pixels, page)
+        case formats.TIFF:
+            return _tiff(data, max_pixels, page)
+        case formats.GIF | formats.WEBP | formats.BMP:
+            return _opened(data, kind, max_pixels, page)
+    return _apart(decode_apart(data, kind, max_pixels, page, wanted=wanted))
 
 
 def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Image.Image:
@@ -133,7 +140,7 @@ def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None,
         inside = (0, 0, header.width / 2, header.height / 2)
         image = image.resize(image.size, Image.Resampling.BICUBIC, inside)
     image = _upright(image, opened)
-    return _to_rgb(image)
+    return _eight_bits(image)
 
 
 def _png(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
@@ -146,7 +153,7 @@ def _png(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
         raise unsupported("a page of an animated PNG with 16 bits", "Export the page as a PNG of its own.")
     colour, opacity = png.sixteen_bit_samples(data)
     colour = window(colour)
-    return _upright(_rgb_of(colour, opacity), image)
+    return _upright(_image_of(colour, opacity), image)
 
 
 def _tiff(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
@@ -164,7 +171,7 @@ def _tiff(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
         colour = ~colour if white_is_zero else colour
     else:
         colour = window(colour, white_is_zero=white_is_zero)
-    return _turned(_rgb_of(colour, opacity), directory.number(tiff.ORIENTATION, 1))
+    return _turned(_image_of(colour, opacity), directory.number(tiff.ORIENTATION, 1))
 
 
 def _rare_tiff(directory: tiff.Directory) -> UnknownImageType:
@@ -177,8 +184,8 @@ def _apart(result: Image.Image | NDArray[Any], precision: int = 8) -> Image.Imag
     """What another process has decoded: an image, or samples of so many bits."""
     if isinstance(result, Image.Image):
         _require_size(result.size, result.width * result.height)
-        return _to_rgb(result)
-    return _rgb_of(result if precision == 8 else window(result))
+        return _eight_bits(result)
+    return _image_of(result if precision == 8 else window(result))
 
 
 def _opened(data: bytes, kind: str, max_pixels: int, page: int | None) -> Image.Image:
@@ -194,7 +201,7 @@ def _opened(data: bytes, kind: str, max_pixels: int, page: int | None) -> Image.
     if kind == formats.WEBP:
         image.fp = None  # type: ignore[attr-defined] # the pixels once more, as the decoder gave them
     image = _upright(image)
-    return _to_rgb(image)
+    return _eight_bits(image)
 
 
 def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
@@ -249,7 +256,7 @@ def _turned(image: Image.Image, orientation: Any) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = Image.fromarray(window(array_of(image)))
     elif image.has_transparency_data:
@@ -259,13 +266,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
         profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.buildTransform(*profiles, "LAB", "RGB").apply(image)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 
-def _rgb_of(colour: NDArray[np.uint8], opacity: NDArray[np.uint8] | None = None) -> Image.Image:
+def _image_of(colour: NDArray[np.uint8], opacity: NDArray[np.uint8] | None = None) -> Image.Image:
     """An image of 8-bit samples: (height, width) or (height, width, 3)."""
     image = Image.fromarray(colour)
-    image = image if image.mode == "RGB" else image.convert("RGB")
     if opacity is None:
         return image
     image.putalpha(Image.fromarray(opacity))

@@ -40,9 +40,10 @@ class Overloaded(Exception):
 class Slot:
     """The right to work; given back at the end of the block, or by ``release``."""
 
-    def __init__(self, admission: "Admission", held: int) -> None:
+    def __init__(self, admission: "Admission", held: int, longest: float) -> None:
         self._admission = admission
         self.held = held  # how many slots were taken with this one
+        self.longest = longest  # seconds that it should be held at most
         self.started = time.monotonic()
 
     def __enter__(self) -> "Slot":
@@ -90,10 +91,13 @@ class _Usual(NamedTuple):
 
 
 class Admission:
-    """A fixed number of slots; safe to share between threads and the event loop.
+    """A bounded number of slots; safe to share between threads and the event loop.
 
     Args:
-        slots: How many hold one at a time.
+        slots: How many hold one at a time, at most.
+        share: What part of its time limit a request may hold a slot. Where more slots make it longer, as for a slow
+            model server that works on one request at a time, fewer are given; None always gives all. Without this,
+            all would be at the model server at once, and none would have its response in time.
         waited: Told how many seconds each request waited that got a slot.
         began_waiting: Called when a request joins the queue; ``review`` must then be called now and then while
             ``waiting`` is above 0.
@@ -104,8 +108,11 @@ class Admission:
         slots: int,
         waited: Callable[[float], object] = lambda seconds: None,
         began_waiting: Callable[[], object] = lambda: None,
+        share: float | None = None,
     ) -> None:
-        self._slots = slots
+        self._most = slots
+        self._limit = float(slots)  # how many are given now, between 1 and all
+        self._share = share
         self._waited = waited
         self._began_waiting = began_waiting
         self._lock = threading.Lock()
@@ -139,9 +146,9 @@ class Admission:
         future: Future[Slot] = Future()
         remaining = deadline.remaining()
         with self._lock:
-            if len(self._running) < self._slots and not self._queue:
+            if len(self._running) < int(self._limit) and not self._queue:
                 self._waited(0.0)
-                future.set_result(self._take())
+                future.set_result(self._take(deadline))
                 return future
             if refusal := _refusal(self._usual().to_enter(self._count_waiting()), remaining):
                 raise refusal
@@ -176,8 +183,9 @@ class Admission:
     def _count_waiting(self) -> int:
         return sum(not waiter.future.cancelled() for waiter in self._queue)
 
-    def _take(self) -> Slot:
-        slot = Slot(self, len(self._running) + 1)
+    def _take(self, deadline: Deadline) -> Slot:
+        longest = math.inf if self._share is None else self._share * deadline.seconds
+        slot = Slot(self, len(self._running) + 1, longest)
         self._running.add(slot)
         return slot
 
@@ -185,8 +193,14 @@ class Admission:
         with self._lock:
             if slot not in self._running:
                 return
+            seconds, held = time.monotonic() - slot.started, max(slot.held, len(self._running))
+            if seconds > slot.longest:
+                # As many as would have been quick enough, if they share what they wait for.
+                self._limit = max(1.0, min(self._limit, held * slot.longest / seconds))
+            elif usual:
+                self._limit = min(self._most, self._limit + 1 / self._limit)
             if usual:
-                self._learn(time.monotonic() - slot.started, max(slot.held, len(self._running)))
+                self._learn(seconds, held)
             self._running.remove(slot)
         self._give()
 
@@ -194,7 +208,7 @@ class Admission:
         """Give the free slots to the first who wait; refuse those among them for whom it is too late."""
         given: list[tuple[Future[Slot], Slot | Overloaded]] = []
         with self._lock:
-            while self._queue and len(self._running) < self._slots:
+            while self._queue and len(self._running) < int(self._limit):
                 waiter = self._queue.popleft()
                 if not waiter.future.set_running_or_notify_cancel():
                     continue
@@ -202,7 +216,7 @@ class Admission:
                     given.append((waiter.future, refusal))
                 else:
                     self._waited(time.monotonic() - waiter.since)
-                    given.append((waiter.future, self._take()))
+                    given.append((waiter.future, self._take(waiter.deadline)))
         for future, outcome in given:
             if isinstance(outcome, Slot):
                 future.set_result(outcome)
@@ -225,7 +239,8 @@ class Admission:
         now = time.monotonic()
         age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
         mean = max(self._mean(max(1, len(self._running))), age)
-        interval = mean / self._slots if len(self._running) >= self._slots else 0.0
+        slots = int(self._limit)
+        interval = mean / slots if len(self._running) >= slots else 0.0
         return _Usual(mean, self._deviation, interval)
 
 

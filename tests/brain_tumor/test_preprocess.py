@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from brain_tumor.image import ImageTooLarge, decode
-from brain_tumor.metadata import NO_ANTIALIAS, RESAMPLINGS, ImageSpec
+from brain_tumor.metadata import COLOR_MODES, NO_ANTIALIAS, RESAMPLINGS, ImageSpec
 from brain_tumor.preprocess import Preprocessor
 from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
@@ -53,6 +53,19 @@ def blank(*bright: tuple[int, int, int, int], size: tuple[int, int] = (64, 48)) 
     for box in bright:
         ImageDraw.Draw(image).rectangle(box, fill=(100, 100, 100))
     return image
+
+
+@pytest.mark.parametrize("color_mode", COLOR_MODES)
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("more", [{}, {"crop_to_head": True}, {"pad_to_aspect_ratio": True}], ids=str)
+def test_grey_gives_what_the_same_image_in_colour_gives(color_mode, resampling, more):
+    preprocessor = Preprocessor(ImageSpec(24, 32, resampling=resampling, color_mode=color_mode, **more))
+    scan = Image.open(SCANS[0]).convert("L")
+    for image in (scan, scan.resize((250, 97)), Image.fromarray(np.asarray(scan).astype(np.uint16) * 257)):
+        grey = images.encode(image)
+        grey, colour = (preprocessor.prepare(data, view_side=60) for data in (grey, images.encode(decode(grey))))
+        np.testing.assert_array_equal(grey.batch, colour.batch)
+        np.testing.assert_array_equal(np.asarray(grey.view), np.asarray(colour.view))
 
 
 @pytest.mark.parametrize("resampling", [name for name in RESAMPLINGS if name != NO_ANTIALIAS])

@@ -1,3 +1,4 @@
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +26,10 @@ def taught(slots: int, seconds: float, at_a_time: int | None = None) -> Admissio
 def take(admission: Admission) -> list[Slot]:
     """Take all free slots."""
     slots = []
-    while (future := admission.enter(Deadline(FAR))).done():
-        slots.append(future.result(0))
-    future.cancel()
+    with contextlib.suppress(Overloaded):
+        while (future := admission.enter(Deadline(FAR))).done():
+            slots.append(future.result(0))
+        future.cancel()
     return slots
 
 
@@ -164,3 +166,32 @@ def test_many_threads_never_hold_more_slots_than_there_are():
     assert most == 3
     assert len(waits) == 120
     assert (admission.running, admission.waiting) == (0, 0)
+
+
+def burst(admission: Admission, seconds: float) -> int:
+    """Take all slots that are given, for work that is done one after the other; return how many that are."""
+    slots = take(admission)
+    for number, slot in enumerate(slots, start=1):
+        slot.started -= number * seconds
+        slot.release()
+    return len(slots)
+
+
+def test_fewer_slots_where_all_would_take_a_large_part_of_the_time_limit():
+    admission = Admission(16, share=1 / 3)  # of FAR: 20 s
+    assert burst(admission, 2.4) == 16
+    assert burst(admission, 2.4) == 8
+    assert 2 < burst(admission, 4.9) < 10
+    assert burst(admission, 4.9) == 4
+    for _ in range(3):
+        burst(admission, 2 * FAR)
+    assert burst(admission, 0.1) == 1  # never none
+    for _ in range(50):
+        burst(admission, 0.1)
+    assert burst(admission, 0.1) == 16
+
+
+def test_all_slots_where_work_is_quick_or_its_time_depends_on_others():
+    quick, others = Admission(16, share=1 / 3), Admission(4)
+    assert {burst(quick, 1.0) for _ in range(5)} == {16}
+    assert {burst(others, FAR) for _ in range(5)} == {4}
