@@ -49,13 +49,14 @@ export no_proxy := $(if $(no_proxy),$(no_proxy)$(comma))127.0.0.1,localhost
 
 # What is installed: a category of the Pipfile each, and the folder of sources that is not at the checkout's root.
 SERVING := .venv/.gateway .venv/.model-server .venv/.sources
-ALL := $(SERVING) $(addprefix .venv/.,converter keras-2 training test test-manifests serving-api dev-packages)
+ALL := $(SERVING) $(addprefix .venv/.,converter keras-2 training client test test-manifests serving-api dev-packages)
 # What the tests of each folder of tests/ need beside the category test. Other paths, and all of tests/, need everything.
 TESTS_OF_brain_tumor := gateway
 TESTS_OF_serving_api := gateway serving-api
 TESTS_OF_gateway := gateway
 TESTS_OF_model_server := model-server sources converter
 TESTS_OF_converter := model-server sources converter keras-2
+TESTS_OF_client := gateway model-server sources client
 TESTS_OF_training := gateway model-server sources converter training
 TESTS_OF_integration := gateway model-server sources converter keras-2 training
 TESTS_OF_kube_config := gateway model-server sources test-manifests
