@@ -1,10 +1,10 @@
 """The Flask application, put together from its parts."""
 
 from flask import Flask
-from flask.json.provider import DefaultJSONProvider
 
 from gateway.classify.classifier import Classifier
 from gateway.http import access_log, errors
+from gateway.http.openapi import openapi_routes
 from gateway.http.predict import NoSlots, Slots, predict_routes
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
@@ -28,9 +28,6 @@ def create_app(
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or not found: no redirect repeats the client's Host
-    json_provider = DefaultJSONProvider(app)
-    json_provider.sort_keys = False  # classes stay in the model's order
-    app.json = json_provider
     metrics = metrics or Metrics()
     access_log.register(app, metrics)
     errors.register(app, metrics)
@@ -38,6 +35,7 @@ def create_app(
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots or NoSlots()))
     app.register_blueprint(status_routes(model_client, metrics))
+    app.register_blueprint(openapi_routes())
     metrics.follow_calls(model_client.calls, lambda: model_client.ejections)
     return app
 

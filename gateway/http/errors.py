@@ -2,9 +2,8 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
-from flask import Flask, Response, json
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, UnusableImage
@@ -12,6 +11,7 @@ from gateway.classify.classifier import CannotExplain
 from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
 from gateway.edge.messages import BUSY
+from gateway.http.documents import ProblemDetails, respond
 from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
@@ -44,6 +44,19 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again."),
     (ModelError, HTTPStatus.BAD_GATEWAY, f"The model server's response cannot be used. {TELL_THE_OPERATOR}"),
 )
+# What a status means, for people; None stands for all others.
+MEANINGS: dict[HTTPStatus | None, str] = {
+    HTTPStatus.BAD_REQUEST: "A form without an image, invalid JSON, base64 or option, or a damaged image.",
+    HTTPStatus.REQUEST_TIMEOUT: "The client did not send the whole request in time.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too many bytes, pixels or images.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The content is not an image, or of a kind that is not read.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A URL that gives no image, an image that cannot be used, or no activation map.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the service: give its operator the request id.",
+    HTTPStatus.BAD_GATEWAY: "The model server's response cannot be used: give the operator the request id.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or the model server is away: try again later.",
+    HTTPStatus.GATEWAY_TIMEOUT: "The prediction was not ready in time.",
+    None: "Another error.",
+}
 _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for programmers
     HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete. Let an HTTP library build it, and send all of it.",
     HTTPStatus.NOT_FOUND: "There is nothing at this path. GET / lists what there is.",
@@ -51,7 +64,7 @@ _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for p
 }
 
 
-def problem(error: Exception, request_id: str) -> dict[str, Any]:
+def problem(error: Exception, request_id: str) -> ProblemDetails:
     """Describe an exception that is in the table, or any other as status 500, as problem details."""
     status, detail = _status_and_detail(error)
     return problem_document(status, detail, request_id)
@@ -67,10 +80,10 @@ def register(app: Flask, metrics: Metrics) -> None:
         if isinstance(error, ModelServerProblem):
             metrics.model_errors.labels(error.code).inc()
             _log.warning("model server: %s", error)
-        elif document["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+        elif document.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("unexpected", exc_info=error)
-        response = Response(json.dumps(document), document["status"], mimetype=MEDIA_TYPE)
-        if document["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        response = respond(document, document.status, MEDIA_TYPE)
+        if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

@@ -4,14 +4,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from brain_tumor.image import is_heavy
 from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
+from gateway.http.documents import Prediction, Predictions, ProblemDetails, respond
 from gateway.http.errors import problem
+from gateway.http.operations import declared
 from gateway.http.options import read_options
+from gateway.http.predict_operation import predict_operation
 from gateway.http.response import response_document
 from gateway.images.from_request import ImageSource
 from gateway.logs.lines import REQUEST_ID
@@ -53,7 +56,8 @@ def predict_routes(
     routes = Blueprint("predict", __name__)
 
     @routes.post("/predict", strict_slashes=False)
-    def predict() -> dict[str, Any]:
+    @declared(predict_operation(source.max_images))
+    def predict() -> Response:
         deadline = request.environ.get(DEADLINE) or Deadline(seconds)
         with metrics.stage("source"):
             sent = source.read(request)
@@ -74,12 +78,12 @@ def predict_routes(
         if not sent.listed and isinstance(outcomes[0], Exception):
             raise outcomes[0]
         documents = [_document(outcome) for outcome in outcomes]
-        return {"predictions": documents} if sent.listed else documents[0]
+        return respond(Predictions(predictions=documents) if sent.listed else documents[0])
 
     return routes
 
 
-def _document(outcome: Classification | Exception) -> dict[str, Any]:
+def _document(outcome: Classification | Exception) -> Prediction | ProblemDetails:
     if isinstance(outcome, Exception):
         return problem(outcome, REQUEST_ID.get())
     return response_document(outcome, REQUEST_ID.get())

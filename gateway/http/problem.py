@@ -1,7 +1,8 @@
 """Problem details (RFC 9457), the one form of every error response."""
 
 from http import HTTPStatus
-from typing import Any
+
+from gateway.http.documents import ProblemDetails
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds, where nothing better is known: about what a replica takes to come back into use
@@ -9,7 +10,7 @@ TELL_THE_OPERATOR = "Tell the operator of this service the request id."
 UNEXPECTED = f"Something went wrong here. {TELL_THE_OPERATOR}"
 
 
-def problem_document(status: HTTPStatus, detail: str, request_id: str) -> dict[str, Any]:
+def problem_document(status: HTTPStatus, detail: str, request_id: str) -> ProblemDetails:
     """Describe an error.
 
     Args:
@@ -17,10 +18,6 @@ def problem_document(status: HTTPStatus, detail: str, request_id: str) -> dict[s
         detail: A sentence that tells the client what to do.
         request_id: Finds the request in the log.
     """
-    return {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": detail,
-        "request_id": request_id,
-    }
+    return ProblemDetails(
+        type="about:blank", title=status.phrase, status=int(status), detail=detail, request_id=request_id
+    )

@@ -1,10 +1,10 @@
 """Responses to requests that never reach the application: not HTTP, too large, too slow, or too many."""
 
-import json
 import logging
 from http import HTTPStatus
 
 import h11
+import msgspec
 
 from gateway.edge.messages import Problem, Response
 from gateway.http import access_log
@@ -29,7 +29,7 @@ class Refusals:
         """Make the response, as ``gateway.edge.messages.Refuse``."""
         headers = dict(head.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
-        body = json.dumps(problem_document(problem.status, problem.detail or UNEXPECTED, request_id)).encode()
+        body = msgspec.json.encode(problem_document(problem.status, problem.detail or UNEXPECTED, request_id))
         self._metrics.requests.labels(problem.route, int(problem.status)).inc()
         token = REQUEST_ID.set(request_id)
         _log.info("%s %d", problem.route, problem.status)

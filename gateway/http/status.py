@@ -1,17 +1,20 @@
 """GET /, /livez, /readyz and /metrics: what the gateway is, whether it lives, whether it is ready, and its metrics."""
 
 import logging
-from typing import Any
 
 from flask import Blueprint, Response
 
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
+from gateway.http.documents import Liveness, ModelIdentity, ModelState, Readiness, Service, respond
+from gateway.http.operations import Content, Operation, Reply, declared, json_reply
 from gateway.http.problem import RETRY_AFTER
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
-from gateway.model.responses import ModelServerProblem, ServedModel
+from gateway.model.responses import ModelServerProblem
 
+_LINKS = ("/predict", "/livez", "/readyz", "/metrics", "/openapi.json")
+_TAG = "Service"
 _log = logging.getLogger(__name__)
 
 
@@ -21,35 +24,50 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
     last_logged_state = ""
 
     @routes.get("/")
-    def index() -> dict[str, Any]:
+    @declared(Operation("What this is", _TAG, {200: json_reply("Name, version, model and links.", Service)}))
+    def index() -> Response:
         model = model_client.cached
-        return {
-            "name": "brain-tumor-gateway",
-            "version": VERSION,
-            "model": _identity(model) if model else None,
-            "notice": model.metadata.notice if model else RESEARCH_NOTICE,
-            "links": {path.strip("/"): path for path in ("/predict", "/livez", "/readyz", "/metrics")},
-        }
+        return respond(
+            Service(
+                name="brain-tumor-gateway",
+                version=VERSION,
+                model=ModelIdentity(name=model.name, version=model.version) if model else None,
+                notice=model.metadata.notice if model else RESEARCH_NOTICE,
+                links={path.strip("/").partition(".")[0]: path for path in _LINKS},
+            )
+        )
 
     @routes.get("/livez")
-    def livez() -> dict[str, str]:
-        return {"status": "alive"}
+    @declared(Operation("Liveness", _TAG, {200: json_reply("The process runs.", Liveness)}))
+    def livez() -> Response:
+        return respond(Liveness(status="alive"))
 
     @routes.get("/readyz")
-    def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
+    @declared(
+        Operation(
+            "Readiness",
+            _TAG,
+            {
+                200: json_reply("Requests are taken; the model server has responded once.", Readiness),
+                503: json_reply("The model server has not responded yet.", Readiness),
+            },
+        )
+    )
+    def readyz() -> Response:
         # Not ready until the model server has responded once, so that no traffic comes before a prediction can be
         # made. From then on ready, and the body holds the model's state: if every gateway left the Service whenever
         # the model is gone, clients would get refused connections instead of a 503 that says when to try again.
         try:
             model = model_client.check()
         except ModelServerProblem as error:
-            state = {"state": "error", "code": error.code}
+            state = ModelState(state="error", code=error.code)
             log_change(logging.WARNING, f"the model does not respond: {error}")
             if model_client.cached is None:
-                return {"status": "not ready", "model": state}, 503, {"Retry-After": str(RETRY_AFTER)}
-            return {"status": "ready", "model": state}, 200, {}
+                return respond(Readiness(status="not ready", model=state), 503, Retry_After=str(RETRY_AFTER))
+            return respond(Readiness(status="ready", model=state))
         log_change(logging.INFO, f"the model responds: {model.name} version {model.version}")
-        return {"status": "ready", "model": {"state": "available", **_identity(model)}}, 200, {}
+        state = ModelState(state="available", name=model.name, version=model.version)
+        return respond(Readiness(status="ready", model=state))
 
     def log_change(level: int, state: str) -> None:
         # An operator who asks why a pod is not ready reads its log; a probe that finds nothing new logs nothing.
@@ -59,11 +77,14 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
             _log.log(level, state)
 
     @routes.get("/metrics")
+    @declared(
+        Operation(
+            "Metrics",
+            _TAG,
+            {200: Reply("Metrics for Prometheus.", (Content({"type": "string"}, metrics.content_type),))},
+        )
+    )
     def prometheus() -> Response:
         return Response(metrics.render(), content_type=metrics.content_type)
 
     return routes
-
-
-def _identity(model: ServedModel) -> dict[str, Any]:
-    return {"name": model.name, "version": model.version}

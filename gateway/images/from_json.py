@@ -36,7 +36,8 @@ def from_json(body: bytes, max_images: int) -> Sent:
     unknown = set(document) - {*_KEYS, *OPTIONS, *_IGNORED}
     if len(keys) != 1 or unknown:
         raise InvalidRequest(
-            f"The JSON must have exactly one of the keys {', '.join(_KEYS)}, and may have explain and page. {_USAGE}"
+            f"The JSON must have exactly one of the keys {', '.join(_KEYS)}, and may have {', '.join(OPTIONS)}. "
+            f"{_USAGE}"
         )
     (key,) = keys
     value = document[key]
@@ -72,5 +73,7 @@ def _item(value: Any, name: str, is_url: bool) -> Item:
 
 def _option(name: str, value: Any) -> str:
     if not isinstance(value, str | int):
-        raise InvalidRequest(f'"{name}" must be {"true or false" if name == "explain" else "a whole number from 1"}.')
+        raise InvalidRequest(
+            f'"{name}" must be {"true or false" if OPTIONS[name] is bool else "a whole number from 1"}.'
+        )
     return str(value)

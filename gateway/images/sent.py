@@ -1,9 +1,11 @@
 """What a request holds, before anything is fetched or decoded, and what can be wrong with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-OPTIONS = ("explain", "page")  # that may also stand in the query
+# What a client may ask for, in the query or beside its images: a flag, or a whole number from 1.
+OPTIONS: Mapping[str, type[bool] | type[int]] = {"explain": bool, "page": int}
 USAGE = (
     'Send a multipart form with the file in the field "image", the image itself as body with its media type, such as '
     'image/jpeg, or JSON: {"image": "<base64>"} or {"url": "..."}.'
@@ -43,7 +45,7 @@ class Sent:
     Attributes:
         items: One for each image, one or more, in the client's order.
         listed: Whether the client sent a list, and so gets a list.
-        options: Texts of ``explain`` and ``page``, where the body has them.
+        options: Texts of ``OPTIONS``, where the body has them.
     """
 
     items: list[Item]

@@ -22,7 +22,13 @@ def test_index_before_and_after_the_first_response(client, model_server):
         "version": VERSION,
         "model": None,
         "notice": contract.RESEARCH_NOTICE,
-        "links": {"predict": "/predict", "livez": "/livez", "readyz": "/readyz", "metrics": "/metrics"},
+        "links": {
+            "predict": "/predict",
+            "livez": "/livez",
+            "readyz": "/readyz",
+            "metrics": "/metrics",
+            "openapi": "/openapi.json",
+        },
     }
     assert model_server.calls == []
     predict(client)

@@ -1,0 +1,140 @@
+"""GET /openapi.json: the OpenAPI document (version 3.1), made from what the routes declare and the documents' types."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Flask, Response, current_app, request
+
+from brain_tumor.contract import RESEARCH_NOTICE
+from gateway import VERSION
+from gateway.http.documents import REFERENCE
+from gateway.http.errors import MEANINGS
+from gateway.http.operations import JSON, Content, Operation, Reply, declared, operation_of, problem_reply
+
+_METHODS = ("GET", "POST")  # HEAD and OPTIONS go without saying
+_ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")  # of a rule of Flask
+_TITLE = "Brain Tumor Classification"
+_DEFAULT = problem_reply(0, MEANINGS[None])
+_REQUEST_ID = {"description": "The request id.", "schema": {"type": "string"}}
+
+
+def openapi_routes() -> Blueprint:
+    """Make the route of the document."""
+    routes = Blueprint("openapi", __name__)
+
+    @routes.get("/openapi.json")
+    @declared(
+        Operation(
+            "This document",
+            "Service",
+            {200: Reply("The document, for tools that read OpenAPI.", (Content({"type": "object"}),))},
+        )
+    )
+    def document() -> Response:
+        return Response(
+            msgspec.json.encode(openapi_document(current_app, request.script_root or "/")), content_type=JSON
+        )
+
+    return routes
+
+
+def openapi_document(app: Flask, server: str) -> dict[str, Any]:
+    """Describe the API.
+
+    Args:
+        app: The application, with all its routes.
+        server: The path that the routes' paths begin at.
+    """
+    operations = list(_operations(app))
+    components = _components(operation for _, _, operation in operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for path, method, operation in operations:
+        paths.setdefault(path, {})[method] = _described(operation)
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": _TITLE,
+            "version": VERSION,
+            "summary": "Which of a model's classes a brain MRI image shows.",
+            "description": RESEARCH_NOTICE,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": server}],
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Path, method and declaration of each route that declares itself, in the order of registration."""
+    for rule in app.url_map.iter_rules():
+        operation = operation_of(app.view_functions[rule.endpoint])
+        for method in _METHODS:
+            if operation and method in (rule.methods or ()):
+                yield _ARGUMENT.sub(r"{\1}", rule.rule), method.lower(), operation
+
+
+def _components(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The schemas that have names."""
+    types: dict[type[msgspec.Struct], None] = {}  # a set that keeps its order
+    named: dict[str, Any] = {}
+    for operation in operations:
+        replies = [*operation.replies.values(), _DEFAULT]
+        for content in (*operation.bodies, *(content for reply in replies for content in reply.contents)):
+            if isinstance(content.schema, type):
+                types[content.schema] = None
+            elif name := content.schema.get("title"):
+                named[name] = content.schema
+    return {**named, **msgspec.json.schema_components(types, ref_template=REFERENCE)[1]}
+
+
+def _described(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "operationId": operation.summary.lower().replace(" ", "_"),
+        "responses": {str(status): _reply(reply) for status, reply in sorted(operation.replies.items())},
+    }
+    described["responses"]["default"] = _reply(_DEFAULT)
+    if operation.description:
+        described["description"] = operation.description
+    if operation.parameters:
+        described["parameters"] = [
+            {
+                "name": parameter.name,
+                "in": parameter.place,
+                "description": parameter.meaning,
+                "required": parameter.place == "path",
+                "schema": msgspec.json.schema(parameter.type),
+            }
+            for parameter in operation.parameters
+        ]
+    if operation.bodies:
+        described["requestBody"] = {"required": True, "content": _contents(operation.bodies)}
+    return described
+
+
+def _reply(reply: Reply) -> dict[str, Any]:
+    headers = {name: {"description": meaning, "schema": {"type": "integer"}} for name, meaning in reply.headers.items()}
+    described: dict[str, Any] = {
+        "description": reply.meaning,
+        "headers": {"X-Request-ID": _REQUEST_ID, **headers},
+    }
+    if reply.contents:
+        described["content"] = _contents(reply.contents)
+    return described
+
+
+def _contents(contents: Iterable[Content]) -> dict[str, Any]:
+    """By media type; several schemas of one media type are alternatives."""
+    by_type: dict[str, list[Any]] = {}
+    for content in contents:
+        schema = content.schema
+        name = schema.__name__ if isinstance(schema, type) else schema.get("title")
+        by_type.setdefault(content.media_type, []).append({"$ref": REFERENCE.format(name=name)} if name else schema)
+    return {
+        media_type: {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}
+        for media_type, schemas in by_type.items()
+    }

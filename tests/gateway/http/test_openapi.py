@@ -1,0 +1,128 @@
+"""GET /openapi.json: that it says what the service does, by the tools that people use it with."""
+
+import importlib
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gateway.app import create_app
+from gateway.http.errors import MEANINGS, TABLE
+from gateway.http.operations import operation_of
+from gateway.http.options import PARAMETERS
+from gateway.images.sent import OPTIONS
+from gateway.model.client import ModelClient
+from gateway.settings import Settings
+from tests.brain_tumor import images
+from tests.gateway.fake_model_server import wait_for
+from tests.gateway.gateway_process import GatewayProcess, gateway_process
+
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").get_json()
+
+
+@pytest.fixture
+def gateway(model_server, tmp_path) -> Iterator[GatewayProcess]:
+    with gateway_process(tmp_path / "log", model_server.port, GATEWAY_URL_FETCH="false") as process:
+        wait_for(lambda: process.responds("/readyz"))
+        yield process
+
+
+def test_every_route_declares_itself(document):
+    settings = Settings()
+    app = create_app(settings, ModelClient(settings.model_server, settings.model_name))
+    rules = list(app.url_map.iter_rules())
+    assert [rule.rule for rule in rules if operation_of(app.view_functions[rule.endpoint]) is None] == []
+    assert len(document["paths"]) == len({rule.rule for rule in rules})
+
+
+def test_every_status_is_declared(document):
+    declared = document["paths"]["/predict"]["post"]["responses"]
+    assert {str(int(status)) for _, status, _ in TABLE} < set(declared)
+    assert set(declared) == {"200", "default", *(str(int(status)) for status in MEANINGS if status)}
+
+
+def test_every_option_is_declared(document):
+    operation = document["paths"]["/predict"]["post"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == list(OPTIONS)
+    assert all(parameter.meaning for parameter in PARAMETERS)
+    for name in ("ImageRequest", "ImagesRequest", "UrlRequest", "UrlsRequest"):
+        assert set(OPTIONS) < set(document["components"]["schemas"][name]["properties"])
+
+
+def test_every_reference_leads_somewhere(document):
+    def references(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                yield node["$ref"]
+            for value in node.values():
+                yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    names = {reference.rpartition("/")[2] for reference in references(document)}
+    assert names <= set(document["components"]["schemas"])
+    assert {"Prediction", "ProblemDetails"} < names
+
+
+def test_schemathesis_finds_nothing(gateway, tmp_path):
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIGURATION),
+            *("run", f"http://127.0.0.1:{gateway.port}/openapi.json"),
+            *("--continue-on-failure", "--max-examples=60", "--no-color"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "No issues found" in result.stdout
+    assert "ERROR" not in gateway.log
+
+
+@contextmanager
+def generated_client(document: bytes, folder: Path) -> Iterator[ModuleType]:
+    """The package that openapi-python-client makes from a document."""
+    (folder / "openapi.json").write_bytes(document)
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta=none"]
+    command += [f"--path={folder / 'openapi.json'}", f"--output-path={folder / 'generated_client'}"]
+    result = subprocess.run(command, capture_output=True, text=True, env={"PATH": str(Path(sys.executable).parent)})
+    assert result.returncode == 0, result.stdout + result.stderr
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module("generated_client")
+    finally:
+        sys.path.remove(str(folder))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "generated_client"]:
+            del sys.modules[name]
+
+
+def test_a_generated_client_works(gateway, tmp_path):
+    with generated_client(gateway.request("GET", "/openapi.json")[2], tmp_path) as package:
+        call = importlib.import_module("generated_client.api.predictions.classify_images")
+        models = importlib.import_module("generated_client.models")
+        types = importlib.import_module("generated_client.types")
+        with package.Client(f"http://127.0.0.1:{gateway.port}") as client:
+            files = [types.File(io.BytesIO(data), "scan.png") for data in (images.GLIOMA, images.MENINGIOMA)]
+            one = call.sync(client=client, body=models.ImageForm(image=files[:1]), explain=True)
+            assert isinstance(one, models.Prediction)
+            assert one.class_ == "glioma"
+            assert one.explanation.png
+            assert one.probabilities.additional_properties["glioma"] > 0.9
+            files = [types.File(io.BytesIO(data), "scan.png") for data in (images.GLIOMA, b"no image")]
+            several = call.sync(client=client, body=models.ImageForm(image=files))
+            assert isinstance(several, models.Predictions)
+            problem = call.sync(client=client, body=models.UrlRequest(url="http://example.org/"))
+            assert isinstance(problem, models.ProblemDetails)
+            assert problem.status == 422
