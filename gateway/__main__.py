@@ -10,6 +10,7 @@ from functools import partial
 
 from gateway.edge.crowd import Crowd
 from gateway.edge.server import Server
+from gateway.keys import KeyFile, KeysError, new_key
 from gateway.logs import hooks
 from gateway.logs.lines import configuration
 from gateway.settings import Settings, SettingsError, markdown_table
@@ -19,12 +20,21 @@ def main() -> None:
     """Serve until a signal ends the process, or print the table of settings."""
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     parser.add_argument("--settings", action="store_true", help="print the settings as a Markdown table, and end")
-    if parser.parse_args().settings:
+    parser.add_argument("--new-key", metavar="NAME", help="make a key for a caller, print it, and end")
+    options = parser.parse_args()
+    if options.settings:
         sys.stdout.write(markdown_table())
+        return
+    if options.new_key:
+        key, digest = new_key()
+        sys.stderr.write(f"The key, for {options.new_key} alone; it is stored nowhere:\n{key}\nFor the file of keys:\n")
+        sys.stdout.write(f'[{options.new_key}]\nsha256 = ["{digest}"]\n')
         return
     try:
         settings = Settings.from_env(os.environ)
-    except SettingsError as error:
+        if settings.keys_file:
+            KeyFile(settings.keys_file)
+    except (SettingsError, KeysError) as error:
         sys.exit(f"The gateway does not start: {error}")
     # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
     sys.argv[:] = ["-m", "gateway"]
@@ -39,9 +49,11 @@ def load_crowd(settings: Settings) -> Crowd:
     The application is imported here, in the worker: gunicorn's master stays small without it.
     """
     from gateway.app import create_app
+    from gateway.edge.callers import Callers
     from gateway.edge.handler import Handler
     from gateway.edge.slots import Slots
     from gateway.http.refusals import Refusals
+    from gateway.http.routes import edge_routes
     from gateway.metrics import Metrics
     from gateway.model.client import ModelClient
 
@@ -49,7 +61,9 @@ def load_crowd(settings: Settings) -> Crowd:
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
     application = create_app(settings, model_client, metrics, slots)
-    crowd = Crowd(settings, Handler(application, slots, settings.deadline), Refusals(metrics))
+    callers = Callers(KeyFile(settings.keys_file)) if settings.keys_file else None
+    handler = Handler(application, edge_routes(application), slots, settings.deadline, callers, settings.root_path)
+    crowd = Crowd(settings, handler, Refusals(metrics, settings.cors_origins))
     metrics.connections.set_function(lambda: len(crowd))
     return crowd
 

@@ -1,11 +1,15 @@
 """The Flask application, put together from its parts."""
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.classify.classifier import Classifier
-from gateway.http import access_log, errors
+from gateway.classify.pixels import PixelClassifier
+from gateway.http import access_log, admin_port, cors, errors
+from gateway.http.open_inference.routes import open_inference_routes
 from gateway.http.openapi import openapi_routes
 from gateway.http.predict import NoSlots, Slots, predict_routes
+from gateway.http.served import Served
 from gateway.http.status import status_routes
 from gateway.images.addresses import Resolver
 from gateway.images.from_request import ImageSource
@@ -31,11 +35,20 @@ def create_app(
     metrics = metrics or Metrics()
     access_log.register(app, metrics)
     errors.register(app, metrics)
+    cors.register(app, settings.cors_origins)
+    if settings.admin_bind:
+        admin_port.register(app)
     source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
-    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots or NoSlots()))
+    slots = slots or NoSlots()
+    app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots))
+    served, pixel_classifier = Served(model_client, settings.model_name), PixelClassifier(model_client, metrics)
+    app.register_blueprint(open_inference_routes(served, classifier, pixel_classifier, metrics, settings, slots))
     app.register_blueprint(status_routes(model_client, metrics))
     app.register_blueprint(openapi_routes())
+    if hops := settings.trusted_hops:
+        # Of the client's address nothing is made.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
     metrics.follow_calls(model_client.calls, lambda: model_client.ejections)
     return app
 

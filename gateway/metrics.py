@@ -20,10 +20,16 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self.requests = Counter(
+        self._requests = Counter(
             "gateway_requests",
             "Requests, by the status of their response.",
             ["route", "status"],
+            registry=self._registry,
+        )
+        self._caller_requests = Counter(
+            "gateway_caller_requests",
+            "Requests of callers with keys, by the status of their response.",
+            ["caller", "status"],
             registry=self._registry,
         )
         self.request_seconds = Histogram(
@@ -57,6 +63,18 @@ class Metrics:
         self.model_errors = Counter(
             "gateway_model_errors", "Failed calls of the model server.", ["code"], registry=self._registry
         )
+
+    def count(self, route: str, status: int, caller: str) -> None:
+        """Count a response.
+
+        Args:
+            route: The rule of its route; or what stands for one.
+            status: Its status code.
+            caller: The name of who sent the request, as the operator chose it; empty where nobody has a name.
+        """
+        self._requests.labels(route, status).inc()
+        if caller:
+            self._caller_requests.labels(caller, status).inc()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ must be.
 
 import ipaddress
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,8 @@ from typing import TypeAlias
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_SECONDS = 600
+_URL_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:.]+\](?::\d{1,5})?")
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -62,6 +65,27 @@ def address(text: str) -> str:
     if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise ValueError("must be host:port")
     return text
+
+
+def optional_address(text: str) -> str:
+    """``host:port``; an empty text is none."""
+    return address(text) if text else ""
+
+
+def origins(text: str) -> frozenset[str]:
+    """Origins of web pages as browsers write them, separated by commas, or ``*`` for all; an empty text is none."""
+    parts = frozenset(part.strip().rstrip("/") for part in text.split(",")) if text else frozenset()
+    if not all(part == "*" or _ORIGIN.fullmatch(part) for part in parts):
+        raise ValueError("must be * or origins such as https://example.org, separated by commas")
+    return parts
+
+
+def url_path(text: str) -> str:
+    """The path of a URL without a slash at its end; an empty text, or a slash, is none."""
+    path = text.rstrip("/")
+    if path and not _URL_PATH.fullmatch(path):
+        raise ValueError("must be a path such as /brain-tumor")
+    return path
 
 
 def ports(text: str) -> frozenset[int]:

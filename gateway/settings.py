@@ -13,7 +13,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from brain_tumor.contract import MODEL_NAME
-from gateway.setting_types import Network, address, boolean, file, integer, networks, one_of, ports, seconds
+from gateway.setting_types import (
+    Network,
+    address,
+    boolean,
+    file,
+    integer,
+    networks,
+    one_of,
+    optional_address,
+    origins,
+    ports,
+    seconds,
+    url_path,
+)
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("plain", "json")
@@ -42,6 +55,12 @@ class Settings:
     """The values of all settings; ``Settings()`` holds the defaults."""
 
     bind: str = setting("GATEWAY_BIND", address, "0.0.0.0:9696", "address and port to listen on")
+    admin_bind: str = setting(
+        "GATEWAY_ADMIN_BIND",
+        optional_address,
+        "",
+        "address and port for probes and metrics, which then have no other; empty: they are at GATEWAY_BIND too",
+    )
     model_server: str = setting(
         "MODEL_SERVER_ADDRESS", address, "localhost:8500", "the model server's gRPC API; every address of it is used"
     )
@@ -120,6 +139,27 @@ class Settings:
     )
     url_ca_file: Path | None = setting(  # noqa: RUF009 - makes a field
         "GATEWAY_URL_CA_FILE", file, "", "file of certificate authorities to trust for URLs, instead of the usual ones"
+    )
+    root_path: str = setting(
+        "GATEWAY_ROOT_PATH",
+        url_path,
+        "",
+        "path below which clients find the service, such as /brain-tumor, whether a proxy in front takes it off or not",
+    )
+    trusted_hops: int = setting(
+        "GATEWAY_TRUSTED_HOPS",
+        integer(0, 10),
+        "0",
+        "proxies in front whose X-Forwarded-Prefix, -Proto and -Host count; 0: none, anybody could send them",
+    )
+    keys_file: Path | None = setting(  # noqa: RUF009 - makes a field
+        "GATEWAY_KEYS_FILE", file, "", "file of the keys that callers must have (keys.md); empty: anybody may call"
+    )
+    cors_origins: frozenset[str] = setting(
+        "GATEWAY_CORS_ORIGINS",
+        origins,
+        "",
+        "origins of other sites whose pages may call; * is all of them",
     )
     log_level: str = setting("GATEWAY_LOG_LEVEL", one_of(*LOG_LEVELS), "info", f"one of {', '.join(LOG_LEVELS)}")
     log_format: str = setting("GATEWAY_LOG_FORMAT", one_of(*LOG_FORMATS), "plain", f"one of {', '.join(LOG_FORMATS)}")

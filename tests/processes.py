@@ -91,5 +91,7 @@ def gateway(
     port = free_port()
     environment = {"GATEWAY_BIND": f"127.0.0.1:{port}", "MODEL_SERVER_ADDRESS": f"127.0.0.1:{model_server_port}"}
     with process(command, log, {**environment, **settings}) as child:
-        wait_until_up(child, lambda: responds(f"http://127.0.0.1:{port}/livez"), log)
+        wait_until_up(
+            child, lambda: responds(f"http://{settings.get('GATEWAY_ADMIN_BIND', f'127.0.0.1:{port}')}/livez"), log
+        )
         yield Server(child, log, port)

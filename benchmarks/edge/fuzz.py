@@ -4,6 +4,7 @@ import asyncio
 import io
 import random
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,10 +48,31 @@ def _seeds() -> list[bytes]:
         uploads.post(b'{"url": "http://198.51.100.7/a.jpg"}', "/predict", "application/json"),
         uploads.post(b'{"image": "aGVsbG8="}', "/predict", "application/json"),
         chunked + chunks,
+        *_inferences(image),
         uploads.get("/"),
         uploads.get("/readyz"),
         uploads.get("/metrics"),
         uploads.get("/livez"),
+    ]
+
+
+def _inferences(image: bytes) -> list[bytes]:
+    """Requests of the Open Inference Protocol: files as JSON and behind it, pixels, and what the model is."""
+    path = "/v2/models/brain-tumor/infer"
+    files = b'{"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": ["%b"]}]}' % b64encode(image)
+    pixels = b'{"inputs": [{"name": "images", "shape": [1, 1, 2, 3], "datatype": "UINT8", "data": [1, 2, 3, 4, 5, 6]}]}'
+    behind = len(image).to_bytes(4, "little") + image
+    header = (
+        b'{"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": %d}}]}'
+    )
+    header %= len(behind)
+    binary = uploads.post(header + behind, path, "application/octet-stream")
+    length = b"\r\nInference-Header-Content-Length: %d\r\n\r\n" % len(header)
+    return [
+        uploads.post(files, path, "application/json"),
+        uploads.post(pixels, path, "application/json"),
+        binary.replace(b"\r\n\r\n", length, 1),
+        uploads.get("/v2/models/brain-tumor/versions/1"),
     ]
 
 

@@ -20,7 +20,7 @@ from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
 # Images of one call, so that it fits the retry buffer and no call takes much longer than the others.
 _BATCH_BYTES = 4 << 20
 # A model that changes more often than this within one request is not served by repeating.
-_MAX_CHANGES = 4
+MAX_CHANGES = 4
 
 
 class EmptyImage(ImageError):
@@ -54,6 +54,11 @@ class Classification:
 
 
 Outcome: TypeAlias = Classification | ImageError  # of one image: an error says what is wrong with it
+
+
+def images_of_a_call(model: ServedModel) -> int:
+    """How many images are sent to the model server at a time."""
+    return max(1, _BATCH_BYTES // (model.metadata.image.height * model.metadata.image.width * 3))
 
 
 class Classifier:
@@ -90,7 +95,7 @@ class Classifier:
             DeadlineExceeded: The deadline passed.
         """
         model = self._client.get(deadline)
-        step = max(1, _BATCH_BYTES // (model.metadata.image.height * model.metadata.image.width * 3))
+        step = images_of_a_call(model)
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
             batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline, page)
@@ -101,7 +106,7 @@ class Classifier:
         self, encoded: Sequence[bytes], model: ServedModel, explain: bool, deadline: Deadline, page: int | None
     ) -> tuple[list[Outcome], ServedModel]:
         """Classify images in one call; return the model that they were prepared for too, which may be a newer one."""
-        for _ in range(_MAX_CHANGES):
+        for _ in range(MAX_CHANGES):
             if explain and not model.metadata.explains:
                 raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
             preprocessor = self._preprocessor_of(model)

@@ -8,21 +8,16 @@ deadline is told so as soon as that is known.
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from gateway.deadline import ClientLeft, Deadline
-from gateway.moving import moved
-
-# Who asks for a place in the queue must have room for this many deviations above the usual time, as in RFC 6298, and
-# for a wait that is longer than expected. Who has a place keeps it with less: who is let in and then refused has waited
-# for nothing.
-_DEVIATIONS_TO_ENTER, _WAIT_TO_ENTER = 4, 1.2
-_DEVIATIONS_TO_STAY = 2
+from gateway.edge.held_times import HeldTimes
+from gateway.edge.line import Line, name_of, share_of
+from gateway.keys import Caller
 
 
 class Overloaded(Exception):
@@ -40,8 +35,9 @@ class Overloaded(Exception):
 class Slot:
     """The right to work; given back at the end of the block, or by ``release``."""
 
-    def __init__(self, admission: "Admission", held: int, longest: float) -> None:
+    def __init__(self, admission: "Admission", held: int, longest: float, caller: Caller | None) -> None:
         self._admission = admission
+        self.caller = caller  # whose share it counts in
         self.held = held  # how many slots were taken with this one
         self.longest = longest  # seconds that it should be held at most
         self.started = time.monotonic()
@@ -64,30 +60,9 @@ class Slot:
 @dataclass(frozen=True)
 class _Waiter:
     deadline: Deadline
+    caller: Caller | None
     since: float  # monotonic seconds
     future: Future[Slot]
-
-
-class _Usual(NamedTuple):
-    """Times that are usual now, in seconds.
-
-    Attributes:
-        mean: How long a slot is held.
-        deviation: How much that varies.
-        interval: The mean time from one slot that becomes free to the next; 0 if one is free.
-    """
-
-    mean: float
-    deviation: float
-    interval: float
-
-    def to_enter(self, ahead: int) -> float:
-        """How long a request may take that joins the queue behind so many others."""
-        return _WAIT_TO_ENTER * self.interval * (ahead + 1) + self.mean + _DEVIATIONS_TO_ENTER * self.deviation
-
-    def to_stay(self, ahead: int) -> float:
-        """How long a request probably takes that is in the queue behind so many others; -1 stands for its turn."""
-        return self.interval * (ahead + 1) + self.mean + _DEVIATIONS_TO_STAY * self.deviation
 
 
 class Admission:
@@ -117,9 +92,9 @@ class Admission:
         self._began_waiting = began_waiting
         self._lock = threading.Lock()
         self._running: set[Slot] = set()
+        self._running_by: Counter[str] = Counter()  # by the callers' names
         self._queue: deque[_Waiter] = deque()
-        self._means: dict[int, float] = {}  # seconds that a slot is held, by how many are held beside it and with it
-        self._deviation = 0.0
+        self._times = HeldTimes()
 
     @property
     def running(self) -> int:
@@ -130,10 +105,14 @@ class Admission:
     def waiting(self) -> int:
         """How many requests wait."""
         with self._lock:
-            return self._count_waiting()
+            return sum(not waiter.future.cancelled() for waiter in self._queue)
 
-    def enter(self, deadline: Deadline) -> Future[Slot]:
+    def enter(self, deadline: Deadline, caller: Caller | None = None) -> Future[Slot]:
         """Ask for a slot; cancelling the future gives up the place in the queue.
+
+        Args:
+            deadline: Of the response.
+            caller: Who asks. Its requests hold no more than its share; while they do, others pass those that wait.
 
         Returns:
             A future of the slot. It fails with ``Overloaded`` when the deadline no longer leaves room.
@@ -146,13 +125,17 @@ class Admission:
         future: Future[Slot] = Future()
         remaining = deadline.remaining()
         with self._lock:
-            if len(self._running) < int(self._limit) and not self._queue:
+            if self._has_room(caller) and not any(self._has_room(waiter.caller) for waiter in self._queue):
                 self._waited(0.0)
-                future.set_result(self._take(deadline))
+                future.set_result(self._take(deadline, caller))
                 return future
-            if refusal := _refusal(self._usual().to_enter(self._count_waiting()), remaining):
+            line = self._line()
+            for waiter in self._queue:
+                if not waiter.future.cancelled():
+                    line.go_past(waiter.caller)
+            if refusal := _refusal(line.to_enter(caller), remaining):
                 raise refusal
-            self._queue.append(_Waiter(deadline, time.monotonic(), future))
+            self._queue.append(_Waiter(deadline, caller, time.monotonic(), future))
         self._began_waiting()
         return future
 
@@ -166,27 +149,30 @@ class Admission:
         """Refuse all who can no longer have a response in time."""
         refused: list[tuple[_Waiter, Overloaded]] = []
         with self._lock:
-            usual = self._usual()
+            line = self._line()
             kept: deque[_Waiter] = deque()
             for waiter in self._queue:
                 if waiter.future.cancelled():
                     continue
-                if refusal := _refusal(usual.to_stay(len(kept)), waiter.deadline.left):
+                if refusal := _refusal(line.to_stay(waiter.caller), waiter.deadline.left):
                     refused.append((waiter, refusal))
                 else:
+                    line.go_past(waiter.caller)
                     kept.append(waiter)
             self._queue = kept
         for waiter, refusal in refused:
             if waiter.future.set_running_or_notify_cancel():
                 waiter.future.set_exception(refusal)
 
-    def _count_waiting(self) -> int:
-        return sum(not waiter.future.cancelled() for waiter in self._queue)
+    def _has_room(self, caller: Caller | None) -> bool:
+        slots = int(self._limit)
+        return len(self._running) < slots and self._running_by[name_of(caller)] < share_of(caller, slots)
 
-    def _take(self, deadline: Deadline) -> Slot:
+    def _take(self, deadline: Deadline, caller: Caller | None) -> Slot:
         longest = math.inf if self._share is None else self._share * deadline.seconds
-        slot = Slot(self, len(self._running) + 1, longest)
+        slot = Slot(self, len(self._running) + 1, longest, caller)
         self._running.add(slot)
+        self._running_by[name_of(caller)] += 1
         return slot
 
     def _release(self, slot: Slot, usual: bool) -> None:
@@ -200,48 +186,40 @@ class Admission:
             elif usual:
                 self._limit = min(self._most, self._limit + 1 / self._limit)
             if usual:
-                self._learn(seconds, held)
+                self._times.learn(seconds, held)
             self._running.remove(slot)
+            self._running_by[name_of(slot.caller)] -= 1
         self._give()
 
     def _give(self) -> None:
         """Give the free slots to the first who wait; refuse those among them for whom it is too late."""
         given: list[tuple[Future[Slot], Slot | Overloaded]] = []
         with self._lock:
+            kept: deque[_Waiter] = deque()
             while self._queue and len(self._running) < int(self._limit):
                 waiter = self._queue.popleft()
-                if not waiter.future.set_running_or_notify_cancel():
+                if not self._has_room(waiter.caller) and not waiter.future.cancelled():
+                    kept.append(waiter)
+                elif not waiter.future.set_running_or_notify_cancel():
                     continue
-                if refusal := _refusal(self._usual().to_stay(-1), waiter.deadline.left):
+                elif refusal := _refusal(self._line().at_once(), waiter.deadline.left):
                     given.append((waiter.future, refusal))
                 else:
                     self._waited(time.monotonic() - waiter.since)
-                    given.append((waiter.future, self._take(waiter.deadline)))
+                    given.append((waiter.future, self._take(waiter.deadline, waiter.caller)))
+            self._queue.extendleft(reversed(kept))
         for future, outcome in given:
             if isinstance(outcome, Slot):
                 future.set_result(outcome)
             else:
                 future.set_exception(outcome)
 
-    def _learn(self, seconds: float, held: int) -> None:
-        mean = self._means.get(held, seconds)
-        self._means[held], self._deviation = moved(mean, self._deviation, seconds)
-
-    def _mean(self, held: int) -> float:
-        """How long a slot is held where so many are: as learned, or in proportion, as for work that shares a CPU."""
-        if held in self._means or not self._means:
-            return self._means.get(held, 0.0)
-        fewer = max((known for known in self._means if known < held), default=None)
-        return self._means[min(self._means)] if fewer is None else self._means[fewer] * held / fewer
-
-    def _usual(self) -> _Usual:
+    def _line(self) -> Line:
         # Work that hangs has taught nothing yet: how long the present work has run already counts too.
         now = time.monotonic()
         age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
-        mean = max(self._mean(max(1, len(self._running))), age)
-        slots = int(self._limit)
-        interval = mean / slots if len(self._running) >= slots else 0.0
-        return _Usual(mean, self._deviation, interval)
+        mean = max(self._times.mean(max(1, len(self._running))), age)
+        return Line(mean, self._times.deviation, int(self._limit), self._running_by)
 
 
 def wait_for(future: Future[Slot], deadline: Deadline) -> Slot:

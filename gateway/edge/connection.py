@@ -14,7 +14,7 @@ from gateway.deadline import ClientLeft, Deadline
 from gateway.edge.admission import Overloaded
 from gateway.edge.crowd import Crowd, Phase
 from gateway.edge.incoming import MAX_HEAD_BYTES, Incoming, look_at_head, malformed
-from gateway.edge.messages import BUSY, PREDICT, UNREAD, Problem, Request, Response
+from gateway.edge.messages import BUSY, Problem, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -30,17 +30,19 @@ class Connection(asyncio.Protocol):
 
     Args:
         crowd: All connections, with their limits and what they share.
+        is_admin: Whether it came to the port for probes and metrics.
     """
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, is_admin: bool = False) -> None:
         self._crowd = crowd
+        self._is_admin = is_admin
         self._loop = crowd.loop
         self._limits = crowd.limits
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._timer: asyncio.TimerHandle | None = None
         self._opened = self._loop.time()
         self._ahead = 0  # bytes that came in while a response was being made
-        self._incoming = Incoming(self._limits.max_body)
+        self._incoming = Incoming(self._limits.max_body, self._limits.root_path)
         self._ended = False  # the client sends nothing any more
         self._closing = False  # the response that is being sent is the last one
         self._deadline: Deadline | None = None
@@ -161,7 +163,14 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
-        if problem := self._incoming.begin(head):
+        problem = self._incoming.begin(head)
+        if problem is None:
+            caller = None if self._is_admin else self._crowd.handler.check(self._incoming.head or head)
+            if isinstance(caller, Problem):
+                problem = caller
+            else:
+                self._incoming.caller = caller
+        if problem:
             self.refuse(problem)
             return False
         self.phase = Phase.BODY
@@ -186,7 +195,7 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.WORK
         self._limit(self._limits.deadline + _WORK_MARGIN, self._work_late)
         self._deadline = self._crowd.handler.deadline()
-        self._task = self._loop.create_task(self._respond(self._incoming.request(), self._deadline))
+        self._task = self._loop.create_task(self._respond(self._incoming.request(self._is_admin), self._deadline))
         self._incoming.drop()
         self._count_ahead(len(self._parser.trailing_data[0]))
 
@@ -196,8 +205,11 @@ class Connection(asyncio.Protocol):
         except ClientLeft:
             return
         except Overloaded as overloaded:
-            route = PREDICT if request.path.rstrip("/") == PREDICT else UNREAD
-            problem = BUSY._replace(route=route, retry_after=overloaded.retry_after)
+            problem = BUSY._replace(
+                route=self._crowd.handler.route(request.head).rule,
+                retry_after=overloaded.retry_after,
+                caller=request.caller.name if request.caller else "",
+            )
             response = self._crowd.refuse(problem, request.head)
         except Exception as error:
             _log.error("unexpected", exc_info=error)
@@ -280,7 +292,7 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             return
         self._parser.start_next_cycle()
-        self._incoming = Incoming(self._limits.max_body)
+        self._incoming = Incoming(self._limits.max_body, self._limits.root_path)
         self._ahead = 0
         self.phase = Phase.IDLE
         self._limit(self._limits.idle_timeout, self.close)

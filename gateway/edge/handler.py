@@ -3,35 +3,21 @@
 import asyncio
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from enum import Enum, auto
 from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
+import h11
+
 from gateway.deadline import Deadline
 from gateway.edge.admission import Overloaded, Slot
-from gateway.edge.messages import DEADLINE, PREDICT, RECEIVED, SLOT, Request, Response, call
+from gateway.edge.callers import Callers
+from gateway.edge.lanes import Lane, Route, Routes
+from gateway.edge.messages import DEADLINE, RECEIVED, SLOT, Problem, Request, Response, call, path_of
 from gateway.edge.slots import Slots
+from gateway.keys import Caller
 
 _THREADS = 2  # of each lane but WORK
 _MOST_OTHERS = 100  # requests of the lane OTHER that wait or are run
-
-
-class Lane(Enum):
-    """How a request is run."""
-
-    AT_ONCE = auto()  # in the event loop: quick, and never waits for anything
-    READINESS = auto()  # in threads of their own: waits a little for the model, and must not wait for anything else
-    OTHER = auto()  # in other threads
-    WORK = auto()  # in one of many threads, with a slot
-
-
-_LANES = {
-    ("GET", "/"): Lane.AT_ONCE,
-    ("GET", "/livez"): Lane.AT_ONCE,
-    ("GET", "/readyz"): Lane.READINESS,
-    ("POST", PREDICT): Lane.WORK,
-    ("POST", f"{PREDICT}/"): Lane.WORK,
-}
 
 
 class Handler:
@@ -39,12 +25,26 @@ class Handler:
 
     Args:
         application: Flask's, or another WSGI application.
+        routes: Say how each of its routes is run, and for whom.
         slots: Where requests wait for a slot.
         seconds: Time limit of one response, from the moment its request is there.
+        callers: Who may call; None for anybody.
+        root_path: The path below which clients find the application.
     """
 
-    def __init__(self, application: WSGIApplication, slots: Slots, seconds: float) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        routes: Routes,
+        slots: Slots,
+        seconds: float,
+        callers: Callers | None = None,
+        root_path: str = "",
+    ) -> None:
+        self._root_path = root_path
         self._application = application
+        self._routes = routes
+        self._callers = callers
         self._slots = slots
         self._seconds = seconds
         self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
@@ -64,10 +64,9 @@ class Handler:
             ClientLeft: Nobody waits for the response.
         """
         environ = request.environ()
+        environ["SCRIPT_NAME"] = self._root_path
         environ[RECEIVED] = time.perf_counter()
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        # The application treats HEAD as GET.
-        lane = _LANES.get(("GET" if method == "HEAD" else method, path), Lane.OTHER)
+        lane = self._routes.find(environ["REQUEST_METHOD"], environ["PATH_INFO"]).lane
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
         loop = asyncio.get_running_loop()
@@ -76,13 +75,24 @@ class Handler:
         if lane is Lane.OTHER:
             return await self._run_other(environ)
         environ[DEADLINE] = deadline
-        environ[SLOT] = await self._enter(deadline)
+        environ[SLOT] = await self._enter(deadline, request.caller)
         # Not awaited with a chance of being cancelled: the thread gives the slot back.
         return await asyncio.shield(loop.run_in_executor(self._workers, self._work, environ))
 
     def deadline(self) -> Deadline:
         """The deadline of a response whose request is there now."""
         return Deadline(self._seconds)
+
+    def route(self, head: h11.Request) -> Route:
+        """The route of a request."""
+        return self._routes.find(head.method.decode("ascii").upper(), path_of(head))
+
+    def check(self, head: h11.Request) -> Caller | Problem | None:
+        """Find who sends a request; None where nobody is asked for a key, a problem where it may not be sent."""
+        route = self.route(head)
+        if self._callers is None or route.scope is None:
+            return None
+        return self._callers.check(head, route.scope, route.rule)
 
     def close(self) -> None:
         """Let the threads end when their work is done."""
@@ -98,8 +108,8 @@ class Handler:
         finally:
             self._others_now -= 1
 
-    async def _enter(self, deadline: Deadline) -> Slot:
-        future = self._slots.work.enter(deadline)
+    async def _enter(self, deadline: Deadline, caller: Caller | None) -> Slot:
+        future = self._slots.work.enter(deadline, caller)
         if future.done():
             return future.result()
         try:

@@ -6,6 +6,7 @@ from http import HTTPStatus
 import h11
 
 from gateway.edge.messages import Problem, Request
+from gateway.keys import Caller
 
 MAX_HEAD_BYTES = 16 << 10  # of a request's line and headers
 _MAX_HEAD_LINES = 100
@@ -31,19 +32,22 @@ class Incoming:
 
     Args:
         max_body: Largest size of a body, in bytes.
+        root_path: The path below which clients find the service; it is taken off the request's.
     """
 
-    def __init__(self, max_body: int) -> None:
+    def __init__(self, max_body: int, root_path: str = "") -> None:
         self._max_body = max_body
+        self._root_path = root_path.encode()
         self._parts: list[bytes] = []
         self._received = 0  # bytes of the body
         self._chunks = 0  # of the body
         self.head: h11.Request | None = None
+        self.caller: Caller | None = None  # who sends it, where there are keys
         self.dropped = False  # the body is read, but not kept
 
     def begin(self, head: h11.Request) -> Problem | None:
         """Take the headers; return why the request is refused, if it is."""
-        self.head = head
+        self.head = head = self._below_root(head)
         if head.http_version not in (b"1.0", b"1.1"):
             return Problem(HTTPStatus.BAD_REQUEST, "This version of HTTP is not spoken here. Use HTTP/1.1.")
         if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
@@ -69,10 +73,17 @@ class Incoming:
         self._parts = []
         self.dropped = True
 
-    def request(self) -> Request:
+    def request(self, is_admin: bool) -> Request:
         """The whole request, once its end is there."""
         assert self.head is not None  # noqa: S101 - the end of a request comes after its head
-        return Request(self.head, b"".join(self._parts))
+        return Request(self.head, b"".join(self._parts), self.caller, is_admin)
+
+    def _below_root(self, head: h11.Request) -> h11.Request:
+        rest = head.target.removeprefix(self._root_path)
+        if not self._root_path or rest == head.target or rest[:1] not in (b"", b"/", b"?"):
+            return head
+        target = rest if rest.startswith(b"/") else b"/" + rest
+        return h11.Request(method=head.method, headers=head.headers, target=target, http_version=head.http_version)
 
     def _too_large(self) -> Problem:
         return Problem(

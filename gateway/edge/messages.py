@@ -11,13 +11,16 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 import h11
 
+from gateway.keys import Caller
+
 # What the application finds in a request's WSGI environment.
 DEADLINE = "gateway.deadline"  # the Deadline of the response
 SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
+ADMIN = "gateway.admin"  # whether the request came to the port for probes and metrics
+CALLER = "gateway.caller"  # the name of who sent the request; empty where nobody has a name
 RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
 
 UNREAD = "unread"  # the route, in logs and metrics, of a request that was not wholly read
-PREDICT = "/predict"  # the route that takes slots
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 
 
@@ -28,21 +31,30 @@ class Request:
     Attributes:
         head: Method, target and headers, as h11 read them.
         body: The whole body.
+        caller: Who sent it; None where nobody is asked for a key.
+        is_admin: Whether it came to the port for probes and metrics.
     """
 
     head: h11.Request
     body: bytes
+    caller: Caller | None = None
+    is_admin: bool = False
+
+    @property
+    def method(self) -> str:
+        """The method in capitals, as the application would read it."""
+        return self.head.method.decode("ascii").upper()
 
     @property
     def path(self) -> str:
-        """The path as WSGI has it (PEP 3333): bytes as latin-1, unquoted, and with one slash before it."""
-        return _split(self.head.target)[0]
+        """The path, as ``path_of`` gives it."""
+        return path_of(self.head)
 
     def environ(self) -> WSGIEnvironment:
         """Make the environment of a WSGI call (PEP 3333)."""
         path, query = _split(self.head.target)
         environ: WSGIEnvironment = {
-            "REQUEST_METHOD": self.head.method.decode("ascii").upper(),  # as the application would read it
+            "REQUEST_METHOD": self.method,
             "SCRIPT_NAME": "",
             "PATH_INFO": path,
             "QUERY_STRING": query,
@@ -57,6 +69,8 @@ class Request:
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
+            ADMIN: self.is_admin,
+            CALLER: self.caller.name if self.caller else "",
         }
         for name, value in self.head.headers:
             # A name with "_" would pass for one with "-", which a proxy may have checked.
@@ -93,13 +107,17 @@ class Problem(NamedTuple):
         status: Of the response.
         detail: What the client should do; None where it can do nothing.
         route: The route that the request would have taken.
-        retry_after: With status 503, seconds after which to try again; None where nothing is known.
+        retry_after: With status 429 or 503, seconds after which to try again; None where nothing is known.
+        caller: The name of who sent it; empty where nobody has a name.
+        headers: Further headers of the response.
     """
 
     status: HTTPStatus
     detail: str | None
     route: str = UNREAD
     retry_after: int | None = None
+    caller: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 BUSY = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
@@ -122,6 +140,11 @@ def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
             close()
     ((status, headers),) = started
     return Response(int(status[:3]), headers, body)
+
+
+def path_of(head: h11.Request) -> str:
+    """The path of a request as WSGI has it (PEP 3333): bytes as latin-1, unquoted, and with one slash before it."""
+    return _split(head.target)[0]
 
 
 def _split(target: bytes) -> tuple[str, str]:

@@ -73,7 +73,7 @@ class Slots:
             with self._fetches.admission.slot(deadline):
                 yield
             if usual:
-                environ[SLOT] = wait_for(self.work.enter(deadline), deadline)
+                environ[SLOT] = wait_for(self.work.enter(deadline, usual.caller), deadline)
 
     @contextmanager
     def heavy(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+from functools import partial
 
 from gunicorn.workers.base import Worker
 
@@ -63,8 +64,10 @@ class EdgeWorker(Worker):
         self._loop.set_exception_handler(log_loop_exception)
         crowd: Crowd = self.wsgi()
         servers = [
-            await self._loop.create_server(lambda: Connection(crowd), sock=listener.sock, backlog=self.cfg.backlog)
-            for listener in self.sockets
+            await self._loop.create_server(
+                partial(Connection, crowd, is_admin=index > 0), sock=listener.sock, backlog=self.cfg.backlog
+            )
+            for index, listener in enumerate(self.sockets)
         ]
         beat = self._loop.create_task(self._beat())
         await self._stop.wait()

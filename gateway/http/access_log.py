@@ -7,20 +7,25 @@ import time
 
 from flask import Flask, Response, g, request
 
-from gateway.edge.messages import RECEIVED
+from gateway.edge.messages import CALLER, RECEIVED
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
 HEADER = "X-Request-ID"
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_QUIET_ROUTES = ("/livez", "/readyz", "/metrics")  # called every few seconds
+_QUIET_ROUTES = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")  # called every few seconds
 _log = logging.getLogger(__name__)
 
 
 def request_id(client_id: str) -> str:
     """The id that a client gave its request, if it is a sane one, or a new one."""
     return client_id if _SANE_ID.fullmatch(client_id) else secrets.token_hex(8)
+
+
+def suffix(caller: str) -> str:
+    """What a line says of who sent the request, where callers have names."""
+    return f" for {caller}" if caller else ""
 
 
 def register(app: Flask, metrics: Metrics) -> None:
@@ -37,10 +42,11 @@ def register(app: Flask, metrics: Metrics) -> None:
         # The rule, not the path: a path is the client's text.
         route = request.url_rule.rule if request.url_rule else "unmatched"
         seconds = time.perf_counter() - g.started
-        metrics.requests.labels(route, response.status_code).inc()
+        caller = request.environ.get(CALLER, "")
+        metrics.count(route, response.status_code, caller)
         metrics.request_seconds.labels(route).observe(seconds)
         level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
-        _log.log(level, "%s %d in %.1f ms", route, response.status_code, seconds * 1000)
+        _log.log(level, "%s %d in %.1f ms%s", route, response.status_code, seconds * 1000, suffix(caller))
         response.headers[HEADER] = REQUEST_ID.get()
         response.headers.update(COMMON_HEADERS)
         return response

@@ -3,16 +3,19 @@
 import logging
 from http import HTTPStatus
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, UnusableImage
 from gateway.classify.classifier import CannotExplain
+from gateway.classify.pixels import OtherSize
 from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
 from gateway.edge.messages import BUSY
-from gateway.http.documents import ProblemDetails, respond
-from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
+from gateway.http.documents import ProblemDetails
+from gateway.http.error_forms import error_body
+from gateway.http.problem import RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
+from gateway.http.served import NotReady, NotServed
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.url import FetchError
@@ -37,6 +40,9 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (SourceTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None),
     (FetchError, HTTPStatus.UNPROCESSABLE_ENTITY, None),
     (CannotExplain, HTTPStatus.UNPROCESSABLE_ENTITY, None),
+    (OtherSize, HTTPStatus.BAD_REQUEST, None),
+    (NotServed, HTTPStatus.NOT_FOUND, None),
+    (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, None),
     (Overloaded, BUSY.status, BUSY.detail),
     (ModelUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "The model is not available now. Try again shortly."),
     (ModelOverloaded, HTTPStatus.SERVICE_UNAVAILABLE, "The model server is busy. Try again shortly."),
@@ -47,10 +53,13 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
 # What a status means, for people; None stands for all others.
 MEANINGS: dict[HTTPStatus | None, str] = {
     HTTPStatus.BAD_REQUEST: "A form without an image, invalid JSON, base64 or option, or a damaged image.",
+    HTTPStatus.UNAUTHORIZED: "No valid key, where the service asks for one.",
+    HTTPStatus.FORBIDDEN: "The key is not good for this.",
     HTTPStatus.REQUEST_TIMEOUT: "The client did not send the whole request in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Too many bytes, pixels or images.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The content is not an image, or of a kind that is not read.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A URL that gives no image, an image that cannot be used, or no activation map.",
+    HTTPStatus.TOO_MANY_REQUESTS: "More requests a second than the key is good for: try again later.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the service: give its operator the request id.",
     HTTPStatus.BAD_GATEWAY: "The model server's response cannot be used: give the operator the request id.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or the model server is away: try again later.",
@@ -82,7 +91,8 @@ def register(app: Flask, metrics: Metrics) -> None:
             _log.warning("model server: %s", error)
         elif document.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             _log.error("unexpected", exc_info=error)
-        response = respond(document, document.status, MEDIA_TYPE)
+        body, media_type = error_body(request.path, document)
+        response = Response(body, document.status, content_type=media_type)
         if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
         if isinstance(error, MethodNotAllowed) and error.valid_methods:

@@ -1,7 +1,7 @@
 """GET /openapi.json: the OpenAPI document (version 3.1), made from what the routes declare and the documents' types."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -11,12 +11,12 @@ from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
 from gateway.http.documents import REFERENCE
 from gateway.http.errors import MEANINGS
-from gateway.http.operations import JSON, Content, Operation, Reply, declared, operation_of, problem_reply
+from gateway.http.operations import JSON, Content, Operation, Reply, declared
+from gateway.http.routes import operations
 
-_METHODS = ("GET", "POST")  # HEAD and OPTIONS go without saying
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")  # of a rule of Flask
+_KEY = "key"
 _TITLE = "Brain Tumor Classification"
-_DEFAULT = problem_reply(0, MEANINGS[None])
 _REQUEST_ID = {"description": "The request id.", "schema": {"type": "string"}}
 
 
@@ -47,11 +47,11 @@ def openapi_document(app: Flask, server: str) -> dict[str, Any]:
         app: The application, with all its routes.
         server: The path that the routes' paths begin at.
     """
-    operations = list(_operations(app))
-    components = _components(operation for _, _, operation in operations)
+    declared_operations = list(operations(app))
+    components = _components(operation for _, _, operation in declared_operations)
     paths: dict[str, dict[str, Any]] = {}
-    for path, method, operation in operations:
-        paths.setdefault(path, {})[method] = _described(operation)
+    for rule, method, operation in declared_operations:
+        paths.setdefault(_ARGUMENT.sub(r"{\1}", rule), {})[method.lower()] = _described(operation, rule)
     return {
         "openapi": "3.1.1",
         "info": {
@@ -63,44 +63,48 @@ def openapi_document(app: Flask, server: str) -> dict[str, Any]:
         },
         "servers": [{"url": server}],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {_KEY: {"type": "http", "scheme": "bearer", "description": "Where keys are asked for."}},
+        },
     }
 
 
-def _operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
-    """Path, method and declaration of each route that declares itself, in the order of registration."""
-    for rule in app.url_map.iter_rules():
-        operation = operation_of(app.view_functions[rule.endpoint])
-        for method in _METHODS:
-            if operation and method in (rule.methods or ()):
-                yield _ARGUMENT.sub(r"{\1}", rule.rule), method.lower(), operation
-
-
-def _components(operations: Iterable[Operation]) -> dict[str, Any]:
+def _components(declared_operations: Iterable[Operation]) -> dict[str, Any]:
     """The schemas that have names."""
     types: dict[type[msgspec.Struct], None] = {}  # a set that keeps its order
     named: dict[str, Any] = {}
-    for operation in operations:
-        replies = [*operation.replies.values(), _DEFAULT]
-        for content in (*operation.bodies, *(content for reply in replies for content in reply.contents)):
+    for operation in declared_operations:
+        of_replies = [content for reply in operation.replies.values() for content in reply.contents]
+        for content in (*operation.bodies, *of_replies, operation.error):
             if isinstance(content.schema, type):
                 types[content.schema] = None
             elif name := content.schema.get("title"):
                 named[name] = content.schema
-    return {**named, **msgspec.json.schema_components(types, ref_template=REFERENCE)[1]}
+    return {**named, **_plain(msgspec.json.schema_components(types, ref_template=REFERENCE)[1])}
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _plain(node: Any) -> Any:
+    """A schema without "no further items", which maxItems says too and some readers do not know."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items() if (key, value) != ("items", False)}
+    return [_plain(value) for value in node] if isinstance(node, list) else node
+
+
+def _described(operation: Operation, rule: str) -> dict[str, Any]:
+    arguments = _ARGUMENT.findall(rule)
+    parameters = [one for one in operation.parameters if one.place == "query" or one.name in arguments]
     described: dict[str, Any] = {
         "summary": operation.summary,
         "tags": [operation.tag],
-        "operationId": operation.summary.lower().replace(" ", "_"),
+        # Of two routes to one function, the one with fewer arguments has the plain name.
+        "operationId": "_".join([*operation.summary.lower().split(), *(arguments[1:] and ["of", *arguments[1:]])]),
         "responses": {str(status): _reply(reply) for status, reply in sorted(operation.replies.items())},
     }
-    described["responses"]["default"] = _reply(_DEFAULT)
+    described["responses"]["default"] = _reply(Reply(MEANINGS[None], (operation.error,)))
     if operation.description:
         described["description"] = operation.description
-    if operation.parameters:
+    if parameters:
         described["parameters"] = [
             {
                 "name": parameter.name,
@@ -109,8 +113,10 @@ def _described(operation: Operation) -> dict[str, Any]:
                 "required": parameter.place == "path",
                 "schema": msgspec.json.schema(parameter.type),
             }
-            for parameter in operation.parameters
+            for parameter in parameters
         ]
+    if operation.scope:
+        described["security"] = [{}, {_KEY: []}]
     if operation.bodies:
         described["requestBody"] = {"required": True, "content": _contents(operation.bodies)}
     return described

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from gateway.edge.lanes import Lane
 from gateway.http.documents import Document, ProblemDetails
 from gateway.http.problem import MEDIA_TYPE
 
 JSON = "application/json"
 View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "operation"
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class Operation:
         description: More about it, in Markdown.
         parameters: Of the query and the path.
         bodies: What the request's body may be; none for a request without one.
+        lane: How its requests are run.
+        scope: What a caller's key must be good for; None where nobody is asked for a key.
+        error: The body of all other responses.
+        is_admin: Whether it is for the cluster: at a port of its own, if there is one.
     """
 
     summary: str
@@ -77,6 +83,10 @@ class Operation:
     description: str = ""
     parameters: tuple[Parameter, ...] = ()
     bodies: tuple[Content, ...] = ()
+    lane: Lane = Lane.OTHER
+    scope: str | None = None
+    error: Content = Content(ProblemDetails, MEDIA_TYPE)
+    is_admin: bool = False
 
 
 def declared(operation: Operation) -> Callable[[View], View]:
@@ -101,5 +111,5 @@ def json_reply(meaning: str, document: type[Document]) -> Reply:
 
 def problem_reply(status: int, meaning: str) -> Reply:
     """A response with a problem."""
-    headers = {"Retry-After": "Seconds after which to try again."} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": "Seconds after which to try again."} if status in _LATER else {}
     return Reply(meaning, (Content(ProblemDetails, MEDIA_TYPE),), headers)

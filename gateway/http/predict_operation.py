@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from gateway.edge.lanes import Lane
 from gateway.http.documents import Base64, Prediction, Predictions
 from gateway.http.errors import MEANINGS
 from gateway.http.operations import Content, Operation, Reply, problem_reply
 from gateway.http.options import JSON_TYPES, PARAMETERS
+from gateway.keys import PREDICT
 
 _DESCRIPTION = """\
 The image comes in a form, in JSON, or as the body itself. Its format is found by its bytes, whatever the media type
@@ -56,6 +58,8 @@ def predict_operation(max_images: int) -> Operation:
             Content(_FILE, "image/*"),
             Content(_FILE, "application/octet-stream"),
         ),
+        Lane.WORK,
+        PREDICT,
     )
 
 

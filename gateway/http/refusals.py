@@ -1,14 +1,16 @@
 """Responses to requests that never reach the application: not HTTP, too large, too slow, or too many."""
 
 import logging
+from collections.abc import Collection
 from http import HTTPStatus
 
 import h11
-import msgspec
 
-from gateway.edge.messages import Problem, Response
+from gateway.edge.messages import Problem, Response, path_of
 from gateway.http import access_log
-from gateway.http.problem import MEDIA_TYPE, RETRY_AFTER, UNEXPECTED, problem_document
+from gateway.http.cors import cors_headers
+from gateway.http.error_forms import error_body
+from gateway.http.problem import RETRY_AFTER, UNEXPECTED, problem_document
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
@@ -20,26 +22,31 @@ class Refusals:
 
     Args:
         metrics: Counts them.
+        origins: Of other sites whose pages may read them.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, origins: Collection[str] = ()) -> None:
         self._metrics = metrics
+        self._origins = origins
 
     def __call__(self, problem: Problem, head: h11.Request | None) -> Response:
         """Make the response, as ``gateway.edge.messages.Refuse``."""
         headers = dict(head.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
-        body = msgspec.json.encode(problem_document(problem.status, problem.detail or UNEXPECTED, request_id))
-        self._metrics.requests.labels(problem.route, int(problem.status)).inc()
+        document = problem_document(problem.status, problem.detail or UNEXPECTED, request_id)
+        body, media_type = error_body(path_of(head) if head else "", document)
+        self._metrics.count(problem.route, int(problem.status), problem.caller)
         token = REQUEST_ID.set(request_id)
-        _log.info("%s %d", problem.route, problem.status)
+        _log.info("%s %d%s", problem.route, problem.status, access_log.suffix(problem.caller))
         REQUEST_ID.reset(token)
         response = {
-            "Content-Type": MEDIA_TYPE,
+            "Content-Type": media_type,
             "Content-Length": str(len(body)),
             access_log.HEADER: request_id,
             **access_log.COMMON_HEADERS,
+            **cors_headers(self._origins, headers.get(b"origin", b"").decode("latin-1")),
+            **dict(problem.headers),
         }
-        if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        if problem.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             response["Retry-After"] = str(problem.retry_after or RETRY_AFTER)
         return Response(int(problem.status), list(response.items()), body)

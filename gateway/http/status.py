@@ -2,13 +2,15 @@
 
 import logging
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
+from gateway.edge.lanes import Lane
 from gateway.http.documents import Liveness, ModelIdentity, ModelState, Readiness, Service, respond
 from gateway.http.operations import Content, Operation, Reply, declared, json_reply
 from gateway.http.problem import RETRY_AFTER
+from gateway.keys import METRICS
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem
@@ -24,7 +26,14 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
     last_logged_state = ""
 
     @routes.get("/")
-    @declared(Operation("What this is", _TAG, {200: json_reply("Name, version, model and links.", Service)}))
+    @declared(
+        Operation(
+            "What this is",
+            _TAG,
+            {200: json_reply("Name, version, model and links.", Service)},
+            lane=Lane.AT_ONCE,
+        )
+    )
     def index() -> Response:
         model = model_client.cached
         return respond(
@@ -33,12 +42,20 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
                 version=VERSION,
                 model=ModelIdentity(name=model.name, version=model.version) if model else None,
                 notice=model.metadata.notice if model else RESEARCH_NOTICE,
-                links={path.strip("/").partition(".")[0]: path for path in _LINKS},
+                links={path.strip("/").partition(".")[0]: f"{request.script_root}{path}" for path in _LINKS},
             )
         )
 
     @routes.get("/livez")
-    @declared(Operation("Liveness", _TAG, {200: json_reply("The process runs.", Liveness)}))
+    @declared(
+        Operation(
+            "Liveness",
+            _TAG,
+            {200: json_reply("The process runs.", Liveness)},
+            lane=Lane.AT_ONCE,
+            is_admin=True,
+        )
+    )
     def livez() -> Response:
         return respond(Liveness(status="alive"))
 
@@ -51,6 +68,8 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
                 200: json_reply("Requests are taken; the model server has responded once.", Readiness),
                 503: json_reply("The model server has not responded yet.", Readiness),
             },
+            lane=Lane.READINESS,
+            is_admin=True,
         )
     )
     def readyz() -> Response:
@@ -82,6 +101,8 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
             "Metrics",
             _TAG,
             {200: Reply("Metrics for Prometheus.", (Content({"type": "string"}, metrics.content_type),))},
+            scope=METRICS,
+            is_admin=True,
         )
     )
     def prometheus() -> Response:

@@ -33,7 +33,7 @@ def test_the_defaults_of_the_table_are_read_back_as_the_defaults():
     assert Settings.from_env(rows) == Settings()
     defaults = asdict(Settings())
     for field, variable in VARIABLES.items():
-        assert bool(rows[variable]) == bool(defaults[field]), variable
+        assert bool(rows[variable]) == (defaults[field] not in (None, "", (), frozenset())), variable
 
 
 def test_every_variable_is_read(tmp_path):
@@ -63,6 +63,11 @@ def test_every_variable_is_read(tmp_path):
         "GATEWAY_URL_PORTS": "80, 8080",
         "GATEWAY_URL_ALLOWED_NETWORKS": "10.1.0.0/16, fd12::/16",
         "GATEWAY_URL_CA_FILE": str(ca_file),
+        "GATEWAY_ADMIN_BIND": "127.0.0.1:8081",
+        "GATEWAY_ROOT_PATH": "/tools/brain/",
+        "GATEWAY_TRUSTED_HOPS": "2",
+        "GATEWAY_KEYS_FILE": str(ca_file),
+        "GATEWAY_CORS_ORIGINS": "https://viewer.example.org, http://localhost:3000/",
         "GATEWAY_LOG_LEVEL": "WARNING",
         "GATEWAY_LOG_FORMAT": "json",
     }
@@ -91,6 +96,11 @@ def test_every_variable_is_read(tmp_path):
         url_ports=frozenset({80, 8080}),
         url_allowed_networks=(ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
         url_ca_file=ca_file,
+        admin_bind="127.0.0.1:8081",
+        root_path="/tools/brain",
+        trusted_hops=2,
+        keys_file=ca_file,
+        cors_origins=frozenset({"https://viewer.example.org", "http://localhost:3000"}),
         log_level="warning",
         log_format="json",
     )
@@ -133,6 +143,15 @@ def test_every_variable_is_read(tmp_path):
         ("GATEWAY_URL_ALLOWED_NETWORKS", "10.1.2.3/16"),
         ("GATEWAY_URL_ALLOWED_NETWORKS", "localhost"),
         ("GATEWAY_URL_CA_FILE", "/no/such/file"),
+        ("GATEWAY_ADMIN_BIND", "9697"),
+        ("GATEWAY_ROOT_PATH", "tools"),
+        ("GATEWAY_ROOT_PATH", "/a b"),
+        ("GATEWAY_ROOT_PATH", "//evil"),
+        ("GATEWAY_TRUSTED_HOPS", "11"),
+        ("GATEWAY_KEYS_FILE", "/no/such/file"),
+        ("GATEWAY_CORS_ORIGINS", "viewer.example.org"),
+        ("GATEWAY_CORS_ORIGINS", "https://viewer.example.org/path"),
+        ("GATEWAY_CORS_ORIGINS", "null"),
         ("GATEWAY_LOG_LEVEL", "loud"),
         ("GATEWAY_LOG_FORMAT", "xml"),
     ],

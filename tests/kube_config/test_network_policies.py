@@ -42,6 +42,9 @@ PORTS = (22, 52, 53, 54, 79, 80, 81, 442, 443, 444, 2379, 6443, 8080, 8499, 8500
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 DNS = {(protocol, 53) for protocol in ("TCP", "UDP")}
 URLS = {("TCP", 80), ("TCP", 443)}
+HTTP = {("TCP", 9696)}
+# The ports of the gateway in an overlay with the component admin-port.
+OVERLAY_HTTP = {"eks": {*HTTP, ("TCP", 9697)}}
 # Further servers of DNS that an overlay opens.
 OVERLAY_DNS = {"eks": {"eks dns", "other eks dns"}}
 
@@ -88,8 +91,9 @@ def one_way(objects: list[Object], direction: str) -> list[Object]:
     return objects
 
 
-def expected(dns: set[str]) -> Reach:
-    http = {("TCP", 9696)}
+def expected(overlay: str = "") -> Reach:
+    """What must be reachable: of an overlay, or of the base with network-policies."""
+    http, dns = OVERLAY_HTTP.get(overlay, HTTP), OVERLAY_DNS.get(overlay, set())
     return {
         **{(name, "gateway"): http for name in OTHERS if name != "neighbour"},  # the neighbour may call nobody
         ("gateway", "model-server"): {("TCP", 8500)},
@@ -100,21 +104,22 @@ def expected(dns: set[str]) -> Reach:
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_nothing_else_is_reachable(overlay):
-    assert reach(build(overlay)) == expected(OVERLAY_DNS.get(overlay.name, set()))
+    assert reach(build(overlay)) == expected(overlay.name)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_each_direction_is_as_narrow_without_the_other(overlay):
     """Together they hide a mistake in one: ingress refuses what a mistake in egress allows, and the reverse."""
     ours = {*TIERS, "neighbour"}
-    whole = expected(OVERLAY_DNS.get(overlay.name, set()))
+    whole = expected(overlay.name)
     leaving = reach(one_way(build(overlay), "Egress"))
     assert {pair: leaving[pair] for pair in leaving if pair[0] in ours} == {
         pair: whole[pair] for pair in whole if pair[0] in ours
     }
     entering = reach(one_way(build(overlay), "Ingress"))
     # Only their own egress keeps our pods from calling the gateway.
-    everyone = {(name, "gateway"): {("TCP", 9696)} for name in (*TIERS, *OTHERS)}
+    http = OVERLAY_HTTP.get(overlay.name, HTTP)
+    everyone = {(name, "gateway"): http for name in (*TIERS, *OTHERS)}
     assert {pair: entering[pair] for pair in entering if pair[1] in ours} == {
         **everyone,
         ("gateway", "model-server"): whole["gateway", "model-server"],
@@ -123,7 +128,7 @@ def test_each_direction_is_as_narrow_without_the_other(overlay):
 
 def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_after_the_policies(tmp_path):
     objects = build_with(tmp_path, "network-policies", "monitoring")
-    assert reach(objects) == expected(set()) | {("prometheus", "model-server"): {("TCP", 8501)}}
+    assert reach(objects) == expected() | {("prometheus", "model-server"): {("TCP", 8501)}}
 
 
 def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects):

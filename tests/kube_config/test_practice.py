@@ -59,8 +59,8 @@ def test_restricted(objects, tier):
         "capabilities": {"drop": ["ALL"]},
     }
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert [volume for volume in pod["volumes"] if "emptyDir" not in volume] == []
-    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
+    assert [volume for volume in pod["volumes"] if not {"emptyDir", "secret"} & volume.keys()] == []
+    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
     assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # the only folder that can be written
     (namespace,) = of_kind(objects, "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"

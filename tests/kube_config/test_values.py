@@ -35,8 +35,10 @@ def model_server_flags(objects: list[Object]):
 def settings(objects: list[Object]) -> Settings:
     (source,) = container_of(objects, "gateway")["envFrom"]
     data = one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
-    assert data.keys() <= set(VARIABLES.values())
-    return Settings.from_env(data)
+    added = {variable["name"]: variable["value"] for variable in container_of(objects, "gateway").get("env", [])}
+    assert data.keys() | added.keys() <= set(VARIABLES.values())
+    added.pop("GATEWAY_KEYS_FILE", None)  # it is there in the pod alone
+    return Settings.from_env({**data, **added})
 
 
 def grace(objects: list[Object], tier: str) -> tuple[int, int]:
@@ -49,8 +51,35 @@ def test_ports(objects):
     flags = model_server_flags(objects)
     ports = {port["name"]: port["containerPort"] for port in container_of(objects, "model-server")["ports"]}
     assert ports == {"grpc": flags.port, "rest": flags.rest_api_port}
-    (port,) = container_of(objects, "gateway")["ports"]
-    assert port == {"name": "http", "containerPort": int(settings(objects).bind.rpartition(":")[2])}
+    ports = {port["name"]: port["containerPort"] for port in container_of(objects, "gateway")["ports"]}
+    binds = {"http": settings(objects).bind, "admin": settings(objects).admin_bind}
+    assert ports == {name: int(bind.rpartition(":")[2]) for name, bind in binds.items() if bind}
+
+
+def test_probes_and_metrics_are_where_the_gateway_has_them(objects):
+    port = "admin" if settings(objects).admin_bind else "http"
+    gateway = container_of(objects, "gateway")
+    assert {gateway[f"{kind}Probe"]["httpGet"]["port"] for kind in ("startup", "readiness", "liveness")} == {port}
+    for monitor in of_kind(objects, "PodMonitor"):
+        if monitor["metadata"]["name"] == "gateway":
+            assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == port
+    for ingress in of_kind(objects, "Ingress"):
+        (found,) = (one["containerPort"] for one in gateway["ports"] if one["name"] == port)
+        assert ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/healthcheck-port"] == str(found)
+    for service in of_kind(objects, "Service"):
+        assert "admin" not in [port["targetPort"] for port in service["spec"]["ports"]]
+
+
+def test_the_keys_are_mounted_where_the_gateway_reads_them(everything):
+    pod, container = pod_of(everything, "gateway"), container_of(everything, "gateway")
+    (file,) = (variable["value"] for variable in container["env"] if variable["name"] == "GATEWAY_KEYS_FILE")
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "keys")
+    assert str(Path(file).parent) == mount["mountPath"]
+    assert "subPath" not in mount
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "keys")
+    command = f"kubectl create secret generic {volume['secret']['secretName']}"
+    assert command in (ROOT / "docs" / "keys.md").read_text()
+    assert f"--from-file={Path(file).name}" in (ROOT / "docs" / "keys.md").read_text()
 
 
 def test_the_gateway_finds_the_model_server(objects):
@@ -122,7 +151,7 @@ def test_the_gateway_s_memory_holds_the_largest_requests(objects):
 
 def test_the_gateway_s_temporary_folder_is_not_for_uploads(objects):
     """Uploads stay in memory, as tests/gateway/test_app.py checks: the largest of them would not fit there."""
-    (volume,) = pod_of(objects, "gateway")["volumes"]
+    (volume,) = (volume for volume in pod_of(objects, "gateway")["volumes"] if "emptyDir" in volume)
     limit = volume["emptyDir"]["sizeLimit"]
     assert int(limit[:-2]) * UNITS[limit[-2:]] < settings(objects).max_body
 

@@ -16,13 +16,14 @@ def model_server() -> Iterator[FakeModelServer]:
 
 @pytest.fixture(scope="module")
 def start(model_server, tmp_path_factory) -> Iterator[Callable[..., GatewayProcess]]:
-    """A function that starts a gateway with these settings: start(GATEWAY_...="...")."""
+    """A function that starts a gateway with these settings: start(GATEWAY_...="..."); ready_at is a port of probes."""
     with ExitStack() as stack:
 
-        def start(**settings: str) -> GatewayProcess:
+        def start(ready_at: int | None = None, **settings: str) -> GatewayProcess:
             log = tmp_path_factory.mktemp("gateway") / "log"
             gateway = stack.enter_context(gateway_process(log, model_server.port, **settings))
-            wait_for(lambda: gateway.responds("/readyz"))
+            probed = GatewayProcess(ready_at or gateway.port, gateway.process, gateway.log_file)
+            wait_for(lambda: probed.responds("/readyz"))
             return gateway
 
         yield start

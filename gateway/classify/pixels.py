@@ -1,0 +1,65 @@
+"""Images that clients have prepared themselves, as the pixels that the model takes: there is nothing to preprocess."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.classify.classifier import MAX_CHANGES, Classification, images_of_a_call
+from gateway.deadline import Deadline
+from gateway.metrics import Metrics
+from gateway.model.client import ModelChanged, ModelClient
+from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
+
+
+class OtherSize(Exception):
+    """The model takes images of another size."""
+
+
+class PixelClassifier:
+    """Classifies prepared images; safe to share between threads.
+
+    Args:
+        model_client: Calls the model server.
+        metrics: Takes the times of the stages.
+    """
+
+    def __init__(self, model_client: ModelClient, metrics: Metrics) -> None:
+        self._client = model_client
+        self._metrics = metrics
+
+    def classify(self, pixels: NDArray[np.uint8], model: ServedModel, deadline: Deadline) -> list[Classification]:
+        """Classify the images of one request, in order.
+
+        Args:
+            pixels: Shape (image, height, width, 3), as the model takes them.
+            model: The model, as last seen.
+            deadline: Ends the work.
+
+        Raises:
+            OtherSize: The model takes images of another size, perhaps since a moment ago.
+            ModelServerProblem: The model server gave no usable response.
+            DeadlineExceeded: The deadline passed.
+        """
+        step = images_of_a_call(model)
+        classifications: list[Classification] = []
+        for start in range(0, len(pixels), step):
+            prediction = self._predict(pixels[start : start + step], model, deadline)
+            model = prediction.model
+            classifications += [
+                Classification(model, probabilities, float(score), None)
+                for probabilities, score in zip(prediction.probabilities, prediction.out_of_distribution, strict=True)
+            ]
+        return classifications
+
+    def _predict(self, pixels: NDArray[np.uint8], model: ServedModel, deadline: Deadline) -> Prediction:
+        for _ in range(MAX_CHANGES):
+            image = model.metadata.image
+            if pixels.shape[1:3] != (image.height, image.width):
+                raise OtherSize(
+                    f"The model now takes images of height {image.height} and width {image.width}. Resize yours."
+                )
+            try:
+                with self._metrics.stage("predict"):
+                    return self._client.predict(model, pixels, explain=False, deadline=deadline)
+            except ModelChanged as change:
+                model = change.model
+        raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")

@@ -1,0 +1,126 @@
+"""The protocol's routes: health, metadata and inference."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from flask import Blueprint, Response, request
+
+from brain_tumor.image import ImageError, is_heavy
+from gateway.classify.classifier import Classification, Classifier
+from gateway.classify.pixels import PixelClassifier
+from gateway.deadline import Deadline
+from gateway.edge.messages import DEADLINE
+from gateway.http.error_forms import INFERENCE
+from gateway.http.open_inference import operations
+from gateway.http.open_inference.describe import SERVER, describe
+from gateway.http.open_inference.messages import ModelReadiness, ServerLiveness, ServerReadiness, to_json
+from gateway.http.open_inference.outputs import respond, select
+from gateway.http.open_inference.request import JSON_LENGTH, InputTensor, read_inference
+from gateway.http.open_inference.tensors import FILES, check_name, fits, is_long, read_files, read_pixels
+from gateway.http.operations import declared
+from gateway.http.predict import Slots
+from gateway.http.served import FRESH, Served, check_version
+from gateway.images.content_coding import inflate
+from gateway.metrics import Metrics
+from gateway.model.responses import ModelUnavailable, ServedModel
+from gateway.settings import Settings
+
+_JSON = "application/json"
+
+
+def open_inference_routes(
+    served: Served,
+    classifier: Classifier,
+    pixel_classifier: PixelClassifier,
+    metrics: Metrics,
+    settings: Settings,
+    slots: Slots,
+) -> Blueprint:
+    """Make the routes.
+
+    Args:
+        served: Knows the model.
+        classifier: Classifies files.
+        pixel_classifier: Classifies pixels.
+        metrics: Takes the times of the stages.
+        settings: Bound what a request may hold, and how long its response may take where the edge sets no deadline.
+        slots: Bound how many requests have heavy images at a time.
+    """
+    routes = Blueprint("open_inference", __name__, url_prefix=INFERENCE)
+    a_model, a_version = "/models/<model>", "/models/<model>/versions/<version>"
+
+    @routes.get("", strict_slashes=False)
+    @declared(operations.SERVER)
+    def server() -> Response:
+        return Response(to_json(SERVER), mimetype=_JSON)
+
+    @routes.get("/health/live")
+    @declared(operations.LIVE)
+    def live() -> Response:
+        return Response(to_json(ServerLiveness(live=True)), mimetype=_JSON)
+
+    @routes.get("/health/ready")
+    @declared(operations.READY)
+    def ready() -> Response:
+        served.look_at_any()
+        return Response(to_json(ServerReadiness(ready=True)), mimetype=_JSON)
+
+    @routes.get(a_model)
+    @routes.get(a_version)
+    @declared(operations.METADATA)
+    def metadata(model: str, version: str | None = None) -> Response:
+        return Response(to_json(describe(served.look(model, version))), mimetype=_JSON)
+
+    @routes.get(f"{a_model}/ready")
+    @routes.get(f"{a_version}/ready")
+    @declared(operations.MODEL_READY)
+    def model_ready(model: str, version: str | None = None) -> Response:
+        return Response(to_json(ModelReadiness(served.look(model, version).name, ready=True)), mimetype=_JSON)
+
+    @routes.post(f"{a_model}/infer")
+    @routes.post(f"{a_version}/infer")
+    @declared(operations.INFER)
+    def infer(model: str, version: str | None = None) -> Response:
+        deadline = request.environ.get(DEADLINE) or Deadline(settings.deadline)
+        found = served.find(model, version, deadline)
+        with metrics.stage("source"):
+            body = inflate(
+                request.get_data(cache=False), request.headers.get("Content-Encoding", ""), settings.max_body
+            )
+            inference = read_inference(body, request.headers.get(JSON_LENGTH, ""))
+            tensor = inference.tensor
+            check_name(tensor)
+            files = read_files(tensor, settings.max_images) if tensor.name == FILES else None
+        if not fits(tensor, found.metadata.image):
+            found = served.find(model, version, deadline, FRESH)  # the client may know a newer one
+        select(inference, found.metadata)  # before any work
+        made = classify_pixels(tensor, found, deadline) if files is None else classify_files(files, deadline)
+        return respond(inference, check_version(_the_model_of(made), version), made)
+
+    def classify_files(files: list[bytes], deadline: Deadline) -> Sequence[Classification]:
+        with slots.heavy(request.environ, deadline) if is_heavy(files) else nullcontext():
+            outcomes = classifier.classify(files, explain=False, deadline=deadline)
+        return [_classification(outcome, index) for index, outcome in enumerate(outcomes)]
+
+    def classify_pixels(tensor: InputTensor, found: ServedModel, deadline: Deadline) -> Sequence[Classification]:
+        with slots.heavy(request.environ, deadline) if is_long(tensor) else nullcontext():
+            with metrics.stage("preprocess"):
+                pixels = read_pixels(tensor, found.metadata.image, settings.max_images, deadline)
+            return pixel_classifier.classify(pixels, found, deadline)
+
+    return routes
+
+
+def _classification(outcome: Classification | ImageError, index: int) -> Classification:
+    """Raise an image's error as the request's, and say which image it is: the protocol has no other place for it."""
+    if isinstance(outcome, ImageError):
+        raise type(outcome)(f'"{FILES}"[{index}]: {outcome}')
+    return outcome
+
+
+def _the_model_of(classifications: Sequence[Classification]) -> ServedModel:
+    """The model that made all of them: the protocol's response has one version, and one width of probabilities."""
+    model = classifications[-1].model
+    if any(classification.model.version != model.version for classification in classifications):
+        raise ModelUnavailable("MODEL_CHANGES", "the images of one inference request met several versions")
+    return model

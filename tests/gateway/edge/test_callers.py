@@ -1,0 +1,217 @@
+"""Keys, their rates and shares, other sites' pages, and the port for probes and metrics: through real sockets."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from brain_tumor.processes import free_port
+from gateway.keys import digest_of
+from tests.brain_tumor import images
+from tests.gateway.fake_model_server import hold_until, wait_for
+from tests.gateway.gateway_process import GatewayProcess
+
+PNG = {"Content-Type": "image/png"}
+INFER = "/v2/models/brain-tumor/infer"
+KEYS = f"""
+[plain]
+sha256 = ["{digest_of("plain-key")}", "{digest_of("its-next-key")}"]
+
+[slow]
+sha256 = ["{digest_of("slow-key")}"]
+rate = 0.5
+burst = 2
+
+[half]
+sha256 = ["{digest_of("half-key")}"]
+share = 0.5
+
+[watcher]
+sha256 = ["{digest_of("watcher-key")}"]
+scopes = ["metrics"]
+"""
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def predict(gateway: GatewayProcess, key: str = "", **headers: str):
+    """(status, headers, document) of a prediction."""
+    headers = {
+        **PNG,
+        **(bearer(key) if key else {}),
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    status, received, body = gateway.request("POST", "/predict", images.GLIOMA, headers)
+    return status, received, json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("keys") / "keys.toml"
+    path.write_text(KEYS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def gateway(start, key_file) -> GatewayProcess:
+    return start(
+        GATEWAY_KEYS_FILE=str(key_file), GATEWAY_MAX_IN_FLIGHT="4", GATEWAY_CORS_ORIGINS="https://viewer.example.org"
+    )
+
+
+def test_who_has_a_key_may_call(gateway):
+    for key in ("plain-key", "its-next-key"):
+        assert predict(gateway, key)[0] == 200
+    assert gateway.request("POST", "/predict/", images.GLIOMA, {**PNG, "authorization": "bearer plain-key"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        bearer(""),
+        bearer("wrong-key"),
+        bearer(digest_of("plain-key")),
+        {"Authorization": "Basic cGxhaW4ta2V5Og=="},
+        {"Authorization": "plain-key"},
+        bearer("x" * 2000),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/predict/", "//predict", "/%70redict", INFER])
+def test_without_a_valid_key(gateway, path, headers):
+    status, received, body = gateway.request("POST", path, images.GLIOMA, {**PNG, **headers})
+    assert status == 401
+    assert received["WWW-Authenticate"].startswith('Bearer realm="')
+    assert ('error="invalid_token"' in received["WWW-Authenticate"]) == (
+        headers.get("Authorization", "").startswith("Bearer") and len(str(headers)) < 1000
+    )
+    text = json.loads(body)["error" if path == INFER else "detail"]
+    assert "key" in text
+    assert received["X-Request-ID"]
+
+
+def test_a_key_in_two_headers_counts_as_none(gateway):
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer plain-key\r\nAuthorization: Bearer x\r\n"
+    request += b"Content-Length: 0\r\n\r\n"
+    assert gateway.send_raw(request).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_key_for_something_else(gateway):
+    status, received, _ = predict(gateway, "watcher-key")
+    assert status == 403
+    assert 'error="insufficient_scope", scope="predict"' in received["WWW-Authenticate"]
+    assert gateway.request("GET", "/metrics", None, bearer("plain-key"))[0] == 403
+    assert gateway.request("GET", "/metrics")[0] == 401
+    assert gateway.request("GET", "/metrics", None, bearer("watcher-key"))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/openapi.json", "/v2", "/v2/models/brain-tumor"])
+def test_what_needs_no_key(gateway, path):
+    assert gateway.request("GET", path)[0] == 200
+
+
+def test_a_rate(gateway):
+    outcomes = [predict(gateway, "slow-key") for _ in range(4)]
+    assert [status for status, _, _ in outcomes] == [200, 200, 429, 429]
+    assert outcomes[2][1]["Retry-After"] == "2"
+    assert "0.5 requests a second" in outcomes[2][2]["detail"]
+    assert predict(gateway, "plain-key")[0] == 200
+
+
+def test_a_share_leaves_slots_for_others(gateway, model_server):
+    statuses: list[int] = []
+    open_again = threading.Event()
+    model_server.fault = hold_until(open_again)
+    threads = [
+        threading.Thread(target=lambda: statuses.append(predict(gateway, "half-key")[0]), daemon=True) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    metrics = bearer("watcher-key")
+
+    def gauge(name: str) -> float:
+        text = gateway.request("GET", "/metrics", None, metrics)[2].decode()
+        return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+    try:
+        wait_for(lambda: (gauge("gateway_in_flight"), gauge("gateway_waiting")) == (2, 4))
+        model_server.fault = None
+        start = time.monotonic()
+        assert predict(gateway, "plain-key")[0] == 200
+        assert time.monotonic() - start < 5
+        assert (gauge("gateway_in_flight"), gauge("gateway_waiting")) == (2, 4)
+    finally:
+        open_again.set()
+    for thread in threads:
+        thread.join(20)
+    assert statuses == [200] * 6
+
+
+def test_names_in_logs_and_metrics_and_keys_nowhere(gateway):
+    predict(gateway, "plain-key", X_Request_ID="by-plain")
+    predict(gateway, "secret-of-nobody")
+    wait_for(lambda: "for plain [by-plain]" in gateway.log)
+    text = gateway.request("GET", "/metrics", None, bearer("watcher-key"))[2].decode()
+    assert 'gateway_caller_requests_total{caller="plain",status="200"}' in text
+    assert 'gateway_caller_requests_total{caller="slow",status="429"}' in text
+    for secret in ("plain-key", "secret-of-nobody", digest_of("plain-key")):
+        assert secret not in gateway.log + text
+
+
+def test_keys_change_without_a_restart(gateway, key_file):
+    key_file.write_text(KEYS.replace(digest_of("its-next-key"), digest_of("a-later-key")))
+    try:
+        wait_for(lambda: predict(gateway, "a-later-key")[0] == 200)
+        assert predict(gateway, "its-next-key")[0] == 401
+    finally:
+        key_file.write_text(KEYS)
+
+
+def test_pages_of_other_sites(gateway):
+    origin = "https://viewer.example.org"
+    for key, status in (("plain-key", 200), ("", 401)):
+        found, received, _ = predict(gateway, key, Origin=origin)
+        assert found == status
+        assert received["Access-Control-Allow-Origin"] == origin
+        assert "X-Request-ID" in received["Access-Control-Expose-Headers"]
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    status, received, _ = gateway.request("OPTIONS", "/predict", None, {"Origin": origin, **preflight})
+    assert status == 200
+    assert received["Access-Control-Allow-Origin"] == origin
+    assert "Authorization" in received["Access-Control-Allow-Headers"]
+    assert "POST" in received["Access-Control-Allow-Methods"]
+    for other in ("https://example.org", "https://viewer.example.org.example.com", "null"):
+        received = predict(gateway, "plain-key", Origin=other)[1]
+        assert "Access-Control-Allow-Origin" not in received
+        assert received["Vary"] == "Origin"
+
+
+def test_probes_and_metrics_on_a_port_of_their_own(start):
+    port = free_port()
+    gateway = start(GATEWAY_ADMIN_BIND=f"127.0.0.1:{port}", ready_at=port)
+    admin = GatewayProcess(port, gateway.process, gateway.log_file)
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert admin.request("GET", path)[0] == 200
+        assert gateway.request("GET", path)[0] == 404
+    for path in ("/", "/openapi.json", "/v2", "/nothing"):
+        assert admin.request("GET", path)[0] == 404
+    assert admin.request("POST", "/predict", images.GLIOMA, PNG)[0] == 404
+    assert predict(gateway)[0] == 200
+    assert gateway.request("GET", "/")[0] == 200
+
+
+def test_the_command_that_makes_a_key(tmp_path):
+    result = subprocess.run([sys.executable, "-m", "gateway", "--new-key", "team"], capture_output=True, text=True)
+    key = result.stderr.splitlines()[1]
+    assert result.stdout == f'[team]\nsha256 = ["{digest_of(key)}"]\n'
+    bad = tmp_path / "keys.toml"
+    bad.write_text("[x")
+    environment = {"GATEWAY_KEYS_FILE": str(bad)}
+    result = subprocess.run([sys.executable, "-m", "gateway"], capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert "does not start: no valid TOML" in result.stderr

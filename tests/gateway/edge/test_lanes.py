@@ -1,0 +1,34 @@
+import pytest
+
+from gateway.edge.lanes import Lane, Route, Routes
+
+RULES = {
+    ("GET", "/"): Lane.AT_ONCE,
+    ("POST", "/do"): Lane.WORK,
+    ("POST", "/m/<model>/do"): Lane.WORK,
+    ("GET", "/m/<model>/v/<version>"): Lane.READINESS,
+    ("GET", "/a.b/<x>"): Lane.READINESS,
+}
+ROUTES = Routes({key: Route(key[1], lane) for key, lane in RULES.items()}, Route("none", Lane.OTHER))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "lane", "rule"),
+    [
+        ("GET", "/", Lane.AT_ONCE, "/"),
+        ("HEAD", "/", Lane.AT_ONCE, "/"),
+        ("POST", "/", Lane.OTHER, "none"),
+        ("POST", "/do", Lane.WORK, "/do"),
+        ("POST", "/do/", Lane.WORK, "/do"),
+        ("GET", "/do", Lane.OTHER, "none"),
+        ("POST", "/do/x", Lane.OTHER, "none"),
+        ("POST", "/m/a b\n/do", Lane.WORK, "/m/<model>/do"),
+        ("POST", "/m/a/b/do", Lane.OTHER, "none"),
+        ("POST", "/m//do", Lane.OTHER, "none"),
+        ("POST", "/x/m/a/do", Lane.OTHER, "none"),
+        ("HEAD", "/m/a/v/1", Lane.READINESS, "/m/<model>/v/<version>"),
+        ("GET", "/aXb/1", Lane.OTHER, "none"),
+    ],
+)
+def test_lane(method, path, lane, rule):
+    assert ROUTES.find(method, path) == (rule, lane, None)
