@@ -14,7 +14,7 @@ from keras_image_helper.base import BasePreprocessor
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain_tumor.image import MAX_PIXELS, Wanted, decode
+from brain_tumor.image import MAX_PIXELS, Dicom, Wanted, read_image
 from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
 
 # How much larger than the model's input half a JPEG must be, so that its pixels there differ by one grey level at most
@@ -29,10 +29,14 @@ class Prepared:
     Attributes:
         batch: uint8 (1, height, width, 3).
         view: What the model sees of the image, made smaller; None if it was not asked for.
+        dicom: What a DICOM file says of itself; None for other formats.
+        warnings: Sentences for people, which a file gives reason for; mostly none.
     """
 
     batch: NDArray[np.uint8]
     view: Image.Image | None
+    dicom: Dicom | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Preprocessor(BasePreprocessor):
@@ -82,12 +86,12 @@ class Preprocessor(BasePreprocessor):
             data: The file.
             page: As in ``from_bytes``.
             view_side: Pixels of the view's longer side, at most; None for no view.
-            wanted: As in ``brain_tumor.image.decode``.
+            wanted: As in ``brain_tumor.image.read_image``.
 
         Raises:
             ImageError: The image cannot be used; the subclass says why.
         """
-        decoded = decode(
+        decoded = read_image(
             data,
             self.max_pixels,
             page,
@@ -95,13 +99,13 @@ class Preprocessor(BasePreprocessor):
             keep_grey=not self.spec.crop_to_head,
             wanted=wanted,
         )
-        image = self._cropped(decoded)
+        image = self._cropped(decoded.image)
         batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
         if view_side is None:
-            return Prepared(batch, None)
+            return Prepared(batch, None, decoded.dicom, decoded.warnings)
         view = self._framed(image)
         view.thumbnail((view_side, view_side))
-        return Prepared(batch, view.convert("RGB"))
+        return Prepared(batch, view.convert("RGB"), decoded.dicom, decoded.warnings)
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).

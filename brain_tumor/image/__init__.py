@@ -5,7 +5,8 @@ limit on what it decodes.
 """
 
 from brain_tumor.image.apart import Wanted
-from brain_tumor.image.decode import MAX_PIXELS, MIN_SIDE, decode, describe
+from brain_tumor.image.decode import MAX_PIXELS, MIN_SIDE, decode, describe, read_image
+from brain_tumor.image.decoded import Decoded, Dicom, Window
 from brain_tumor.image.errors import (
     BrokenImage,
     ImageError,
@@ -24,13 +25,17 @@ __all__ = [
     "MIN_SIDE",
     "SUFFIXES",
     "BrokenImage",
+    "Decoded",
+    "Dicom",
     "ImageError",
     "ImageTooLarge",
     "NoSuchPage",
     "UnknownImageType",
     "UnusableImage",
     "Wanted",
+    "Window",
     "decode",
     "describe",
     "is_heavy",
+    "read_image",
 ]

@@ -1,185 +1,99 @@
-"""The process that ``brain_tumor.image.apart`` starts: decodes one image from its input to its output.
+"""The process that decodes images apart: it imports the decoders once, and then forks for each image.
 
-It imports nothing of this project, so that it starts in a twentieth of a second. Arguments: format, largest count of
-pixels, page (0: the first), whether components are luma and chroma (1), bytes of memory, seconds. The output is a line
-of JSON and the pixels.
+So an image costs some milliseconds, and not the third of a second that pydicom takes to start. A fork never sees
+another image than its own: it begins as a copy of a process that has seen none. Where there is no fork, the process
+decodes one image and ends.
+
+Run as ``python -I apart_program.py SOCKET`` (a file descriptor: see ``brain_tumor.image.fork_loop``), or with the
+arguments of an image, from standard input to standard output.
 """
 
-import io
+import contextlib
+import gc
+import importlib
 import json
+import os
+import signal
 import sys
-from typing import Any
+from pathlib import Path
+from typing import BinaryIO
+
+_DECODERS = ("numpy", "PIL.Image", "PIL.Jpeg2KImagePlugin", "libjpeg.utils", "pillow_heif", "pillow_jxl")
+_DICOM = ("brain_tumor.image.dicom.read", "pydicom.pixels.decoders.pylibjpeg", "openjpeg.utils", "rle.utils")
 
 
 def limit(memory: int, seconds: int) -> None:
-    """Let the kernel end this process if it takes more."""
+    """Let the kernel end this process if it takes more.
+
+    Args:
+        memory: Bytes, besides those that it has now.
+        seconds: Of CPU time.
+    """
     import resource
 
+    memory += _data_bytes()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # first a signal that says why
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))  # of the result, which is a file in memory
 
 
-class Refused(Exception):
-    """An image that is not decoded; the arguments are the output's JSON."""
-
-    def __init__(self, kind: str, **more: Any) -> None:
-        super().__init__(kind)
-        self.result = {"kind": kind, **more}
-
-
-def jpeg(data: bytes, luma_and_chroma: bool) -> tuple[dict[str, Any], bytes | memoryview]:
-    """JPEG and JPEG-LS; the caller has checked the size."""
-    from libjpeg.utils import decode
-
+def _data_bytes() -> int:
+    """Bytes of this process that RLIMIT_DATA counts; 0 where the kernel does not say."""
     try:
-        samples = decode(data, int(luma_and_chroma))
-    except RuntimeError as error:
-        raise Refused("too heavy" if "'-2048'" in str(error) else "broken") from None  # JPGERR_OUT_OF_MEMORY
-    return {"kind": "samples", "dtype": samples.dtype.str, "shape": samples.shape}, samples.data
+        return int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
-def pillow(data: bytes, name: str, max_pixels: int, page: int) -> tuple[dict[str, Any], bytes]:
-    """The formats that Pillow or a plugin of it reads."""
-    from PIL import Image, ImageOps
+def decode(arguments: list[str], source: BinaryIO, target: BinaryIO) -> None:
+    """Decode one image; whatever is wrong ends the process, and the caller calls the image damaged.
 
-    if name == "JPEG XL":
-        depth = jpeg_xl_depth(data, max_pixels)
-        from pillow_jxl import JpegXLImagePlugin
-
-        JpegXLImagePlugin.DECODE_THREADS, kind = 0, "JXL"
-    elif name == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-        kind = "HEIF"
-    elif name == "AVIF":
-        from PIL import AvifImagePlugin
-
-        AvifImagePlugin.DEFAULT_MAX_THREADS, kind = 1, "AVIF"
-    else:
-        from PIL import Jpeg2KImagePlugin  # noqa: F401 - without it Pillow would load all its plugins
-
-        require_jpeg_2000(data)
-        kind = "JPEG2000"
-    Image.MAX_IMAGE_PIXELS = None
-    image: Image.Image = Image.open(io.BytesIO(data), formats=[kind])
-    if page:
-        count = getattr(image, "n_frames", 1)
-        if page > count:
-            raise Refused("no such page", count=count)
-        image.seek(page - 1)
-    if image.width * image.height > max_pixels:
-        raise Refused("too large")
-    if name == "JPEG XL" and depth > 8 and image.mode not in ("I;16", "F"):  # the plugin keeps the upper 8 bits
-        raise Refused("unsupported", what=f"a JPEG XL image in colour with {depth} bits")
-    image.load()
-    if name == "AVIF":  # the other formats turn the image themselves
-        ImageOps.exif_transpose(image, in_place=True)
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return {"kind": "image", "mode": image.mode, "size": image.size}, image.tobytes()
-
-
-def require_jpeg_2000(data: bytes) -> None:
-    """Refuse colour of more than 8 bits, of which Pillow keeps the upper 8 (ISO/IEC 15444-1, annex A.5.1)."""
-    start = data.find(b"\xff\x4f\xff\x51")
-    components = int.from_bytes(data[start + 40 : start + 42], "big")
-    bits = [(byte & 0x7F) + 1 for byte in data[start + 42 : start + 42 + 3 * components : 3]]
-    if start >= 0 and components > 1 and max(bits, default=0) > 8:
-        raise Refused("unsupported", what=f"a JPEG 2000 image with {components} channels of more than 8 bits")
-
-
-class Bits:
-    """Reads numbers of so many bits, the least significant first."""
-
-    def __init__(self, data: bytes) -> None:
-        self._number = int.from_bytes(data, "little")
-
-    def __call__(self, count: int) -> int:
-        """Read a number of ``count`` bits."""
-        value = self._number & ((1 << count) - 1)
-        self._number >>= count
-        return value
-
-    def choice(self, *counts: tuple[int, int]) -> int:
-        """A number of one of four lengths, each with what is added to it."""
-        offset, count = counts[self(2)]
-        return offset + self(count)
-
-
-def jpeg_xl_depth(data: bytes, max_pixels: int) -> int:
-    """Check the size, since the plugin decodes when it opens a file (ISO/IEC 18181-1, annex D).
-
-    Returns:
-        Bits of a sample.
+    Args:
+        arguments: Format, largest count of pixels, page (0: the first), whether components are luma and chroma (1),
+            bytes of memory, seconds of CPU.
+        source: The file.
+        target: Gets a line of JSON and the pixels.
     """
-    start = 0
-    if data.startswith(b"\0\0\0\x0cJXL "):
-        while data[start + 4 : start + 8] not in (b"jxlc", b"jxlp"):
-            length = int.from_bytes(data[start : start + 4], "big")
-            start += length
-            if length < 8 or start > len(data):
-                raise Refused("broken")
-        start += 8 if data[start + 4 : start + 8] == b"jxlc" else 12
-    if data[start : start + 2] != b"\xff\x0a":
-        raise Refused("broken")
-    bits = Bits(data[start + 2 : start + 66])
-    width, height = jpeg_xl_size(bits)
-    if width * height > max_pixels:
-        raise Refused("too large")
-    if bits(1):  # all of the metadata are the defaults
-        return 8
-    if bits(1):  # extra fields
-        bits(3)  # orientation
-        if bits(1):
-            jpeg_xl_size(bits)  # at which it should be shown
-        if bits(1):  # a preview, whose fields are not read here
-            return 8
-        if bits(1):  # an animation: ticks a second, their divisor, loops, time codes
-            bits.choice((100, 0), (1000, 0), (1, 10), (1, 30))
-            bits.choice((1, 0), (1001, 0), (1, 8), (1, 10))
-            bits.choice((0, 0), (0, 3), (0, 16), (0, 32))
-            bits(1)
-    if bits(1):  # floats
-        return bits.choice((32, 0), (16, 0), (24, 0), (1, 6))
-    return bits.choice((8, 0), (10, 0), (12, 0), (1, 6))
+    from brain_tumor.image.apart_decoders import Refused, decoded
 
-
-def jpeg_xl_size(bits: Bits) -> tuple[int, int]:
-    """Read a width and height."""
-    small = bits(1)
-
-    def side() -> int:
-        return (bits(5) + 1) * 8 if small else bits.choice((1, 9), (1, 13), (1, 18), (1, 30))
-
-    height, ratio = side(), bits(3)
-    if not ratio:
-        return side(), height
-    numerator, denominator = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-    return height * numerator // denominator, height
-
-
-def main(name: str, max_pixels: str, page: str, ycc: str, memory: str, seconds: str) -> None:
-    """Decode; whatever is wrong ends the process, and the caller calls the image damaged."""
+    name, max_pixels, page, ycc, memory, seconds = arguments
     limit(int(memory), int(seconds))
-    data = sys.stdin.buffer.read()
-    pixels: bytes | memoryview
+    data = source.read()
+    pixels: bytes | memoryview = b""
     try:
-        if name in ("JPEG", "JPEG-LS"):
-            result, pixels = jpeg(data, ycc == "1")
-        else:
-            result, pixels = pillow(data, name, int(max_pixels), int(page))
+        result, pixels = decoded(name, data, int(max_pixels), int(page), luma_and_chroma=ycc == "1")
     except Refused as refused:
-        result, pixels = refused.result, b""
+        result = refused.result
     except ImportError:
-        result, pixels = {"kind": "unsupported", "what": f"a {name} image whose decoder is not installed here"}, b""
+        result = {"kind": "unsupported", "what": f"a {name} image whose decoder is not installed here"}
     except MemoryError:
-        result, pixels = {"kind": "too heavy"}, b""
-    sys.stdout.buffer.write(json.dumps(result).encode() + b"\n")
-    sys.stdout.buffer.write(pixels)
-    sys.stdout.buffer.flush()
+        result = {"kind": "too heavy"}
+    target.write(json.dumps(result).encode() + b"\n")
+    target.write(pixels)
+
+
+def import_decoders() -> None:
+    """Import what images may need; what is not installed costs its own format alone."""
+    for name in (*_DECODERS, *_DICOM):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that a fork does not copy memory only to look at it
+
+
+def main() -> None:
+    """Serve, or decode one image."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    if len(sys.argv) > 2:
+        decode(sys.argv[1:], sys.stdin.buffer, sys.stdout.buffer)
+        return
+    from brain_tumor.image.fork_loop import serve
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the caller, which ends this process
+    import_decoders()
+    serve(int(sys.argv[1]), decode)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

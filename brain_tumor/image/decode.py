@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from brain_tumor.image import formats, jpeg, png, tiff, tiff_samples
-from brain_tumor.image.apart import Wanted, decode_apart
+from brain_tumor.image.apart import Apart, Wanted, decode_apart
+from brain_tumor.image.decoded import Decoded, Dicom, Window
 from brain_tumor.image.errors import (
     ImageError,
     NoSuchPage,
@@ -46,7 +48,16 @@ _UPRIGHT = {
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int | None = None) -> Image.Image:
+    """Decode an image to upright RGB; ``read_image`` says how, and what else it can do.
+
+    Raises:
+        ImageError: The image cannot be used; the subclass says why.
+    """
+    return read_image(data, max_pixels, page).image
+
+
+def read_image(
     data: bytes,
     max_pixels: int = MAX_PIXELS,
     page: int | None = None,
@@ -54,14 +65,14 @@ def decode(
     half_side: int | None = None,
     keep_grey: bool = False,
     wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
-) -> Image.Image:
+) -> Decoded:
     """Decode an image to upright RGB, with transparent parts over black and more than 8 bits windowed to 8.
 
     Args:
         data: The file.
         max_pixels: Largest count of pixels that are held in memory.
-        page: Which image of a TIFF with several, of an animation or a sequence; 1 is the first. None means the one that
-            the format shows first.
+        page: Which image of a TIFF with several, of an animation or a sequence, or which frame of a DICOM file; 1 is
+            the first. None means the one that the format shows first, of a DICOM file the middle one.
         half_side: Of a sequential JPEG with more than ``max_pixels``, half the width and height are enough, if each is
             at least this. None means that they are never enough.
         keep_grey: Leave an image with one channel as that (mode L): a third of the work for what comes after.
@@ -78,8 +89,13 @@ def decode(
     if page is not None and page < 1:
         raise NoSuchPage("Pages count from 1.")
     try:
-        image = _decoded(data, max_pixels, page, half_side, wanted)
-        return image if image.mode == "RGB" or keep_grey else image.convert("RGB")
+        if file_format(data) == formats.DICOM:
+            decoded = _dicom(decode_apart(data, formats.DICOM, max_pixels, page, wanted=wanted))
+        else:
+            decoded = Decoded(_decoded(data, max_pixels, page, half_side, wanted))
+        if decoded.image.mode == "RGB" or keep_grey:
+            return decoded
+        return replace(decoded, image=decoded.image.convert("RGB"))
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
@@ -180,8 +196,18 @@ def _rare_tiff(directory: tiff.Directory) -> UnknownImageType:
     return unsupported(f"a TIFF of a rare kind ({bits} bits; colour space {colours}; compression {compression})")
 
 
-def _apart(result: Image.Image | NDArray[Any], precision: int = 8) -> Image.Image:
+def _dicom(result: Apart) -> Decoded:
+    """A DICOM file's frame, of 8 bits."""
+    image = _apart(result)
+    _require_size(image.size, image.width * image.height)
+    dicom, told = result.told["dicom"], result.told["warnings"]
+    window_used = Window(**dicom["window"]) if dicom["window"] else None
+    return Decoded(image, Dicom(**{**dicom, "window": window_used}), tuple(told))
+
+
+def _apart(decoded: Apart, precision: int = 8) -> Image.Image:
     """What another process has decoded: an image, or samples of so many bits."""
+    result = decoded.image
     if isinstance(result, Image.Image):
         _require_size(result.size, result.width * result.height)
         return _eight_bits(result)

@@ -17,7 +17,7 @@ _PHOTO = "Develop it with the camera's program, and send a JPEG or TIFF."
 
 # Where a format's mark stands, the mark, the format's name, what to do.
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
-    (128, b"DICM", "a DICOM file", "Export the image as PNG with your viewer."),
+    (128, b"DICM", "a DICOM file", "Unpack it."),  # which is compressed: others are read
     (344, b"n+1\0", "a NIfTI file", _SLICES),
     (344, b"ni1\0", "a NIfTI file", _SLICES),
     (4, b"n+2\0\r\n\x1a\n", "a NIfTI file", _SLICES),

@@ -1,10 +1,11 @@
 """Which format a file has, by its content."""
 
+from brain_tumor.image.dicom.start import has_dicom_mark, is_data_set
 from brain_tumor.image.errors import UnknownImageType
 from brain_tumor.image.foreign import foreign_error
 
 JPEG, PNG, WEBP, GIF, BMP, TIFF = "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"
-JPEG_2000, JPEG_LS, JPEG_XL, AVIF, HEIF = "JPEG 2000", "JPEG-LS", "JPEG XL", "AVIF", "HEIF"
+JPEG_2000, JPEG_LS, JPEG_XL, AVIF, HEIF, DICOM = "JPEG 2000", "JPEG-LS", "JPEG XL", "AVIF", "HEIF", "DICOM"
 FORMATS = {
     JPEG: "image/jpeg",
     PNG: "image/png",
@@ -17,9 +18,12 @@ FORMATS = {
     JPEG_XL: "image/jxl",
     AVIF: "image/avif",
     HEIF: "image/heic",
+    DICOM: "application/dicom",
 }
 _USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-SUFFIXES = frozenset((*_USUAL_SUFFIXES, ".jp2", ".j2k", ".jls", ".jxl", ".avif", ".heic", ".heif"))  # of image files
+SUFFIXES = frozenset(
+    (*_USUAL_SUFFIXES, ".jp2", ".j2k", ".jls", ".jxl", ".avif", ".heic", ".heif", ".dcm")
+)  # of image files
 _BEGINNINGS = {
     b"\xff\xd8\xff": JPEG,  # and JPEG-LS, which brain_tumor.image.jpeg tells apart
     b"\x89PNG\r\n\x1a\n": PNG,
@@ -51,6 +55,8 @@ def file_format(data: bytes) -> str:
     Raises:
         UnknownImageType: The format is not one of ``FORMATS``; the message names it where it is known.
     """
+    if has_dicom_mark(data):  # first, since a preamble may be the beginning of a TIFF
+        return DICOM
     for beginning, name in _BEGINNINGS.items():
         if data.startswith(beginning) and not (data[8:10] == b"CR" and name == TIFF):  # CR2, a raw photo
             return name
@@ -63,4 +69,6 @@ def file_format(data: bytes) -> str:
             for brand in brands:
                 if brand in _BRANDS:
                     return _BRANDS[brand]
+    if is_data_set(data):
+        return DICOM
     raise foreign_error(data) or UnknownImageType(f"The content is not an image. Send one of: {', '.join(FORMATS)}.")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from brain_tumor.image import formats, jpeg, tiff
+from brain_tumor.image.dicom.start import weight as dicom_weight
 from brain_tumor.image.errors import ImageError
 from brain_tumor.image.formats import file_format
 
@@ -17,8 +18,9 @@ def is_heavy(images: Sequence[bytes], page: int | None = None) -> bool:
     """Whether decoding files takes so long that other requests should not wait for it.
 
     They are heavy if they have more than ``HEAVY_PIXELS`` together, or if one is of a rare format, whose decoder is a
-    process of its own. It takes some microseconds a file, of a hostile one up to a twentieth of a second. What is no
-    image, or has no whole header, weighs nothing.
+    process of its own; not for that alone a small DICOM file, of which people send thousands. It takes some
+    microseconds a file, of a hostile one up to a twentieth of a second. What is no image, or has no whole header,
+    weighs nothing.
 
     Args:
         images: The files.
@@ -45,6 +47,8 @@ def _pixels(data: bytes, page: int) -> int:
                 directory = tiff.read_directory(data, page)
                 width, height = directory.number(tiff.WIDTH), directory.number(tiff.HEIGHT)
                 return max(width * height, tiff.pixels_of_tiles(directory, width, height))
+            case formats.DICOM:
+                return dicom_weight(data) or _HEAVY
     except ImageError:
         return 0
     return _HEAVY

@@ -4,6 +4,7 @@ All colour channels have one window, so that colours keep their hue. What is not
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,11 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
     Raises:
         UnusableImage: No value is finite.
     """
-    step = math.isqrt(values.shape[0] * values.shape[1] // _PIXELS) or 1
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
         # Few numbers are possible: each is mapped once.
         smallest = np.iinfo(values.dtype).min
         numbers = np.arange(smallest, np.iinfo(values.dtype).max + 1, dtype=np.float32)
-        low, high = _bounds(values[::step, ::step].astype(np.float32), lambda: (values.min(), values.max()))
+        low, high = bounds(sampled(values).astype(np.float32), lambda: (values.min(), values.max()))
         table = _mapped(-numbers, -high, -low) if white_is_zero else _mapped(numbers, low, high)
         return _looked_up(np.roll(table, smallest), values.view(values.dtype.str.replace("i", "u")))
     # float32 holds whole numbers up to 2**24 only.
@@ -48,8 +48,8 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
         finite = np.isfinite(values)
         return np.min(values, where=finite, initial=np.inf), np.max(values, where=finite, initial=-np.inf)
 
-    sample = values[::step, ::step].astype(dtype)
-    low, high = _bounds(sample[np.isfinite(sample)], extremes)
+    sample = sampled(values).astype(dtype)
+    low, high = bounds(sample[np.isfinite(sample)], extremes)
     if white_is_zero:
         low, high = -high, -low
     result = np.empty(values.shape, np.uint8)
@@ -58,8 +58,22 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
     return result
 
 
-def _bounds(sample: NDArray[Any], extremes: Any) -> tuple[Any, Any]:
-    """The values that become black and white: of a sample, and if that is flat, of all pixels."""
+def sampled(values: NDArray[Any]) -> NDArray[Any]:
+    """Of a large image every second, third, ... row and column: (height, width, ...)."""
+    step = math.isqrt(values.shape[0] * values.shape[1] // _PIXELS) or 1
+    return values[::step, ::step]
+
+
+def bounds(sample: NDArray[Any], extremes: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """The values that become black and white.
+
+    Args:
+        sample: Finite values, of any shape.
+        extremes: Gives the smallest and the largest value of all pixels, which count if the sample is flat.
+
+    Raises:
+        UnusableImage: The sample is empty.
+    """
     if not sample.size:
         raise UnusableImage("The image has no finite pixel value.")
     # The nearest value, not an interpolated one: the difference of two extreme values overflows. Halves do not.

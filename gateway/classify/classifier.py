@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from brain_tumor.image import ImageError, Wanted
+from brain_tumor.image import Dicom, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
 from gateway.classify.overlay import MAX_SIDE, draw_overlay
 from gateway.deadline import Deadline
@@ -40,12 +40,16 @@ class Classification:
         probabilities: Shape (class,), float32, in the order of the metadata's class names.
         out_of_distribution: The OOD score; a larger one means an image less like those of the training.
         overlay: A PNG that explains the predicted class; None if it was not asked for.
+        dicom: What a DICOM file says of itself; None for other formats.
+        warnings: Sentences for people, which the file gives reason for; mostly none.
     """
 
     model: ServedModel
     probabilities: NDArray[np.float32]
     out_of_distribution: float
     overlay: bytes | None
+    dicom: Dicom | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def class_index(self) -> int:
@@ -87,7 +91,8 @@ class Classifier:
             encoded: The images, as their files hold them.
             explain: Whether to draw overlays.
             deadline: Ends the work.
-            page: Which image of a file with several; 1 is the first, None the one that its format shows first.
+            page: Which image of a file with several, or which frame; 1 is the first, None the one that its format shows
+                first, of a DICOM file the middle one.
 
         Raises:
             CannotExplain: Overlays were asked for, and the model offers no activation maps.
@@ -157,7 +162,8 @@ class Classifier:
         overlay = None
         if prediction.activation_maps is not None and prepared.view is not None:
             overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
-        return Classification(prediction.model, probabilities, float(prediction.out_of_distribution[row]), overlay)
+        score = float(prediction.out_of_distribution[row])
+        return Classification(prediction.model, probabilities, score, overlay, prepared.dicom, prepared.warnings)
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:

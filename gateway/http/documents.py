@@ -9,6 +9,8 @@ import flask
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from brain_tumor.image import Dicom
+
 REFERENCE = "#/components/schemas/{name}"  # where OpenAPI has the description of a document
 Base64 = Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
 RequestId = Annotated[
@@ -60,6 +62,8 @@ class Prediction(Document):
     model: ModelIdentity
     notice: Annotated[str, Meta(description="What every reader of a prediction must know.")]
     request_id: RequestId
+    warnings: Annotated[list[str], Meta(description="What people should know of the image; mostly nothing.")]
+    dicom: Annotated[Dicom, Meta(description="What a DICOM file says of the image.")] | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
 
 

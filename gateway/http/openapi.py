@@ -85,7 +85,12 @@ def _components(declared_operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:
-    """A schema without "no further items", which maxItems says too and some readers do not know."""
+    """A schema without "no further items", which maxItems says too and some readers do not know.
+
+    And without lists of attributes in descriptions: each attribute has its own.
+    """
+    if isinstance(node, str):
+        return node.partition("\n\nAttributes:")[0]
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items() if (key, value) != ("items", False)}
     return [_plain(value) for value in node] if isinstance(node, list) else node

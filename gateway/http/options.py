@@ -1,7 +1,7 @@
 """Options of a prediction, as the query, a form or JSON gives them."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -11,11 +11,12 @@ from gateway.images.sent import OPTIONS, InvalidRequest
 
 _YES = ("", "1", "true", "yes", "on")  # the empty text is ?explain
 _NO = ("0", "false", "no", "off")
-_MAX_DIGITS = 6  # of a page; more pages than any file has
+_MAX_DIGITS = 6  # of a page or frame; no file has more
 _TYPES: Mapping[type, Any] = {bool: bool, int: Annotated[int, Meta(ge=1, lt=10**_MAX_DIGITS)]}
 _MEANINGS = {
     "explain": "Also return an activation map: where in the image the model saw the class.",
-    "page": "Which page of a file with several; 1 is the first.",
+    "page": "Which image of a file with several; 1 is the first.",
+    "frame": "The same as page: which frame of a DICOM file; without it, the middle one.",
 }
 # In JSON, where clients also write 1, "true" or null.
 _JSON_TYPES: Mapping[type, Any] = {
@@ -32,7 +33,8 @@ class Options:
 
     Attributes:
         explain: Whether it wants overlays.
-        page: Which page of a stack it means, from 1; None if it does not say.
+        page: Which page of a stack or frame of a DICOM file it means, from 1; None if it does not say. Both names mean
+            the same: a client need not know which one a format uses.
     """
 
     explain: bool = False
@@ -45,10 +47,12 @@ def read_options(query: Mapping[str, str], body: Mapping[str, str]) -> Options:
     Raises:
         InvalidRequest: An option has a value that means nothing.
     """
-    said: dict[str, Any] = {}
+    options = Options()
     for texts in (body, query):  # also what does not count must mean something
-        said |= {name: _READERS[OPTIONS[name]](name, text) for name, text in texts.items() if name in OPTIONS}
-    return Options(**said)
+        if "explain" in texts:
+            options = replace(options, explain=_flag("explain", texts["explain"]))
+        options = replace(options, page=_page(texts) or options.page)
+    return options
 
 
 def _flag(name: str, text: str) -> bool:
@@ -58,6 +62,13 @@ def _flag(name: str, text: str) -> bool:
     return text in _YES
 
 
+def _page(texts: Mapping[str, str]) -> int | None:
+    page, frame = (_whole_number(name, texts.get(name, "")) for name in ("page", "frame"))
+    if page and frame and page != frame:
+        raise InvalidRequest("page and frame mean the same, and have different numbers. Write one of them.")
+    return page or frame
+
+
 def _whole_number(name: str, text: str) -> int | None:
     text = text.strip()
     if not text:
@@ -65,6 +76,3 @@ def _whole_number(name: str, text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and int(text)):
         raise InvalidRequest(f"{name} must be a whole number from 1. Write {name}=1 for the first, or leave it out.")
     return int(text)
-
-
-_READERS: Mapping[type, Callable[[str, str], Any]] = {bool: _flag, int: _whole_number}

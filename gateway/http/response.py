@@ -30,6 +30,8 @@ def response_document(classification: Classification, request_id: str) -> Predic
         model=ModelIdentity(name=model.name, version=model.version),
         notice=metadata.notice,
         request_id=request_id,
+        warnings=list(classification.warnings),
+        dicom=classification.dicom or UNSET,
         explanation=UNSET if overlay is None else Explanation(class_=predicted, png=_text(overlay)),
     )
 

@@ -19,6 +19,7 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _OCTETS = ("application/octet-stream", "binary/octet-stream")  # the second is S3's
 # What HTTP libraries say of a body when nobody has told them its type; curl says _URLENCODED.
 _ANYTHING = ("", "text/plain", _URLENCODED, *_OCTETS)
+_DICOM = "application/dicom"  # PS3.11, and RFC 3240
 _JSON_BEGINNINGS = (b"{", b"[")
 
 
@@ -53,7 +54,7 @@ class ImageSource:
             return from_parts(read_parts(body, request.headers["Content-Type"]), self.max_images)
         if request.is_json:
             return from_json(body, self.max_images)
-        if media_type.startswith("image/"):
+        if media_type.startswith("image/") or media_type == _DICOM:
             return Sent([body], listed=False)
         if media_type in _ANYTHING:
             return self._from_anything(body, media_type)

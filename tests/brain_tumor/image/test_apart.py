@@ -12,7 +12,17 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, Wanted, apart, decode
+from brain_tumor.image import (
+    BrokenImage,
+    ImageTooLarge,
+    NoSuchPage,
+    UnknownImageType,
+    Wanted,
+    apart,
+    decode,
+    read_image,
+)
+from brain_tumor.image.fork_server import ForkServer, OneProcessEach
 from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
 from tests.brain_tumor.samples import COLOUR, GREY, difference, windowed
@@ -100,28 +110,54 @@ def test_damage_of_any_kind_is_an_error_or_an_image():
                 assert decode(bytes(data)).mode == "RGB"
 
 
+PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from brain_tumor.image.fork_loop import serve
+def task(arguments, source, target):
+    {code}
+serve(int(sys.argv[1]), task)
+"""
+
+
+@pytest.fixture
+def run_instead(monkeypatch, tmp_path):
+    """A function that lets a process run some code in the decoders' place."""
+    servers = []
+
+    def run(code: str) -> None:
+        program = tmp_path / "program.py"
+        program.write_text(PROGRAM.format(root=str(ROOT), code=code))
+        servers.append(ForkServer(program))
+        monkeypatch.setattr(apart, "_runner", servers[-1])
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs forks")
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
         ("import os; os.abort()", BrokenImage),
         ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", ImageTooLarge),
         ("import time; time.sleep(60)", ImageTooLarge),
-        ('print(\'{"kind": "broken"}\')', BrokenImage),
+        ('target.write(b\'{"kind": "broken"}\\n\')', BrokenImage),
+        ("raise MemoryError", BrokenImage),
+        ('target.write(b\'{"kind": "refused", "error": "Path", "message": ""}\\n\')', BrokenImage),
     ],
 )
-def test_the_end_of_the_process_costs_one_image(monkeypatch, tmp_path, code, expected):
-    program = tmp_path / "program.py"
-    program.write_text(code)
-    monkeypatch.setattr(apart, "_PROGRAM", program)
-    monkeypatch.setattr(apart, "_SECONDS", 0.5 if "sleep" in code else 30)
+def test_the_end_of_the_process_costs_one_image(monkeypatch, run_instead, code, expected):
+    run_instead(code)
+    monkeypatch.setattr(apart, "_SECONDS", 1 if "sleep" in code else 30)
     with pytest.raises(expected):
         decode((FILES / "colour.jls").read_bytes())
 
 
-def test_the_process_ends_when_the_image_is_not_wanted(monkeypatch, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(apart, "_PROGRAM", program)
+@pytest.mark.skipif(sys.platform != "linux", reason="needs forks")
+def test_the_process_ends_when_the_image_is_not_wanted(run_instead):
+    run_instead("import time; time.sleep(60)")
 
     @contextlib.contextmanager
     def nobody(end):
@@ -130,9 +166,18 @@ def test_the_process_ends_when_the_image_is_not_wanted(monkeypatch, tmp_path):
 
     data = (FILES / "colour.jls").read_bytes()
     with pytest.raises(ImageTooLarge):
-        decode(data, wanted=Wanted(seconds=0.2))
+        read_image(data, wanted=Wanted(seconds=0.2))
     with pytest.raises(BrokenImage):
-        decode(data, wanted=Wanted(while_wanted=nobody))
+        read_image(data, wanted=Wanted(while_wanted=nobody))
+
+
+def test_where_there_is_no_fork_each_image_has_a_process(monkeypatch):
+    monkeypatch.setattr(apart, "_runner", OneProcessEach(apart._PROGRAM))
+    assert difference((FILES / "colour.jls").read_bytes(), EIGHT) == 0
+    with pytest.raises(BrokenImage):
+        decode((FILES / "colour.jxl").read_bytes()[:300])
+    with pytest.raises(ImageTooLarge):
+        read_image((FILES / "colour.jls").read_bytes(), wanted=Wanted(seconds=0.001))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel must count a process's memory")

@@ -113,8 +113,10 @@ def test_the_metadata_is_asked_for_once_a_request(make_client, model_server):
 
 def test_explaining_decodes_once(client, model_server, monkeypatch):
     decoded = []
-    decode = preprocess.decode
-    monkeypatch.setattr(preprocess, "decode", lambda *given, **named: decoded.append(1) or decode(*given, **named))
+    read_image = preprocess.read_image
+    monkeypatch.setattr(
+        preprocess, "read_image", lambda *given, **named: decoded.append(1) or read_image(*given, **named)
+    )
     data = images.encode(images.noise((1200, 900)))
     response = client.post("/predict?explain=true", data=data, headers=PNG)
     assert len(decoded) == 1

@@ -23,6 +23,7 @@ def test_response_is_complete(client, model_server):
         "model": {"name": "brain-tumor", "version": 7},
         "notice": contract.RESEARCH_NOTICE,
         "request_id": "golden-1",
+        "warnings": [],
     }
     assert list(response.get_json()["probabilities"]) == list(CLASSES)  # in the model's order
     assert response.headers["X-Request-ID"] == "golden-1"
