@@ -8,6 +8,7 @@ from gateway.classify.pixels import PixelClassifier
 from gateway.http import access_log, admin_port, cors, errors
 from gateway.http.open_inference.routes import open_inference_routes
 from gateway.http.openapi import openapi_routes
+from gateway.http.pages import Pages, page_routes
 from gateway.http.predict import NoSlots, Slots, predict_routes
 from gateway.http.served import Served
 from gateway.http.status import status_routes
@@ -16,6 +17,7 @@ from gateway.images.from_request import ImageSource
 from gateway.images.from_url import Fetcher
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
+from gateway.page.assets import read_assets
 from gateway.settings import Settings
 
 
@@ -44,7 +46,9 @@ def create_app(
     app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots))
     served, pixel_classifier = Served(model_client, settings.model_name), PixelClassifier(model_client, metrics)
     app.register_blueprint(open_inference_routes(served, classifier, pixel_classifier, metrics, settings, slots))
-    app.register_blueprint(status_routes(model_client, metrics))
+    pages = Pages(read_assets())
+    app.register_blueprint(status_routes(model_client, metrics, pages))
+    app.register_blueprint(page_routes(pages, model_client))
     app.register_blueprint(openapi_routes())
     if hops := settings.trusted_hops:
         # Of the client's address nothing is made.

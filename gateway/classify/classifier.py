@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brain_tumor.image import Dicom, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
-from gateway.classify.overlay import MAX_SIDE, draw_overlay
+from gateway.classify.overlay import MAX_SIDE, draw_overlay, encode
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.model.client import ModelChanged, ModelClient
@@ -42,6 +42,7 @@ class Classification:
         overlay: A PNG that explains the predicted class; None if it was not asked for.
         dicom: What a DICOM file says of itself; None for other formats.
         warnings: Sentences for people, which the file gives reason for; mostly none.
+        view: The image as the model saw it, a PNG of the overlay's size; None if it was not asked for.
     """
 
     model: ServedModel
@@ -50,6 +51,7 @@ class Classification:
     overlay: bytes | None
     dicom: Dicom | None = None
     warnings: tuple[str, ...] = ()
+    view: bytes | None = None
 
     @property
     def class_index(self) -> int:
@@ -83,7 +85,13 @@ class Classifier:
         self._preprocessor: Preprocessor | None = None  # of the newest model; it holds nothing of an image
 
     def classify(
-        self, encoded: Sequence[bytes], *, explain: bool, deadline: Deadline, page: int | None = None
+        self,
+        encoded: Sequence[bytes],
+        *,
+        explain: bool,
+        deadline: Deadline,
+        page: int | None = None,
+        view: bool = False,
     ) -> list[Outcome]:
         """Classify the images of one request; there is one outcome for each image, in order.
 
@@ -93,6 +101,7 @@ class Classifier:
             deadline: Ends the work.
             page: Which image of a file with several, or which frame; 1 is the first, None the one that its format shows
                 first, of a DICOM file the middle one.
+            view: Whether to return the images as the model saw them.
 
         Raises:
             CannotExplain: Overlays were asked for, and the model offers no activation maps.
@@ -103,19 +112,25 @@ class Classifier:
         step = images_of_a_call(model)
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
-            batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline, page)
+            batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline, page, view)
             outcomes += batch
         return outcomes
 
     def _classify_batch(
-        self, encoded: Sequence[bytes], model: ServedModel, explain: bool, deadline: Deadline, page: int | None
+        self,
+        encoded: Sequence[bytes],
+        model: ServedModel,
+        explain: bool,
+        deadline: Deadline,
+        page: int | None,
+        view: bool,
     ) -> tuple[list[Outcome], ServedModel]:
         """Classify images in one call; return the model that they were prepared for too, which may be a newer one."""
         for _ in range(MAX_CHANGES):
             if explain and not model.metadata.explains:
                 raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
             preprocessor = self._preprocessor_of(model)
-            view_side = MAX_SIDE if explain else None
+            view_side = MAX_SIDE if explain or view else None
             with self._metrics.stage("preprocess"):
                 outcomes = [self._preprocess(data, preprocessor, page, view_side, deadline) for data in encoded]
             batches = [outcome.batch for outcome in outcomes if isinstance(outcome, Prepared)]
@@ -130,7 +145,9 @@ class Classifier:
             with self._metrics.stage("postprocess"):
                 rows = iter(range(len(batches)))
                 return [
-                    outcome if isinstance(outcome, ImageError) else self._postprocess(outcome, prediction, next(rows))
+                    outcome
+                    if isinstance(outcome, ImageError)
+                    else self._postprocess(outcome, prediction, next(rows), view)
                     for outcome in outcomes
                 ], model
         raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")
@@ -156,14 +173,15 @@ class Classifier:
             return error
 
     @staticmethod
-    def _postprocess(prepared: Prepared, prediction: Prediction, row: int) -> Classification:
-        """Take one image's row of a prediction, and draw its overlay if activation maps were asked for."""
+    def _postprocess(prepared: Prepared, prediction: Prediction, row: int, view: bool) -> Classification:
+        """Take one image's row of a prediction, and draw its overlay and its view if they were asked for."""
         probabilities = prediction.probabilities[row]
         overlay = None
         if prediction.activation_maps is not None and prepared.view is not None:
             overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         score = float(prediction.out_of_distribution[row])
-        return Classification(prediction.model, probabilities, score, overlay, prepared.dicom, prepared.warnings)
+        seen = encode(prepared.view) if view and prepared.view is not None else None
+        return Classification(prediction.model, probabilities, score, overlay, prepared.dicom, prepared.warnings, seen)
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:

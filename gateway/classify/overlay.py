@@ -40,6 +40,11 @@ def draw_overlay(image: Image.Image, activation_maps: NDArray[np.float32], class
     colour = np.clip(3 * values - np.arange(3, dtype=np.float32), 0, 1) * 255  # black, red, yellow, white
     opacity = _OPACITY * values
     blended = np.asarray(base) * (1 - opacity) + colour * opacity
+    return encode(Image.fromarray(np.rint(blended).astype(np.uint8)))
+
+
+def encode(image: Image.Image) -> bytes:
+    """Encode an image as PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(np.rint(blended).astype(np.uint8)).save(buffer, "PNG", compress_level=_COMPRESSION)
+    image.save(buffer, "PNG", compress_level=_COMPRESSION)
     return buffer.getvalue()

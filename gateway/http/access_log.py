@@ -14,7 +14,8 @@ from gateway.metrics import Metrics
 HEADER = "X-Request-ID"
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_QUIET_ROUTES = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")  # called every few seconds
+# Called every few seconds, or many at a time when a browser opens the page.
+_QUIET_ROUTES = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready", "/static/<path:path>")
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,8 @@ def register(app: Flask, metrics: Metrics) -> None:
         level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
         _log.log(level, "%s %d in %.1f ms%s", route, response.status_code, seconds * 1000, suffix(caller))
         response.headers[HEADER] = REQUEST_ID.get()
-        response.headers.update(COMMON_HEADERS)
+        for name, value in COMMON_HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
     @app.teardown_request

@@ -50,6 +50,12 @@ class Explanation(Document):
     png: Annotated[Base64, Meta(description="The activation map over the image: a PNG of at most 512 pixels a side.")]
 
 
+class View(Document):
+    """The image as the model saw it: cropped and padded like what it takes, in the size of the explanation's image."""
+
+    png: Annotated[Base64, Meta(description="A PNG of at most 512 pixels a side.")]
+
+
 class Prediction(Document):
     """The prediction for one image."""
 
@@ -65,6 +71,7 @@ class Prediction(Document):
     warnings: Annotated[list[str], Meta(description="What people should know of the image; mostly nothing.")]
     dicom: Annotated[Dicom, Meta(description="What a DICOM file says of the image.")] | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
+    view: View | UnsetType = UNSET
 
 
 class ProblemDetails(Document):
@@ -122,7 +129,7 @@ class Readiness(Document):
 
 
 def respond(
-    document: Document, status: int = 200, media_type: str = "application/json", **headers: str
+    document: Document | msgspec.Raw, status: int = 200, media_type: str = "application/json", **headers: str
 ) -> flask.Response:
     """A response that holds a document; underscores in the names of headers stand for hyphens."""
     response = flask.Response(msgspec.json.encode(document), status, content_type=media_type)

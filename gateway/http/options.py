@@ -17,6 +17,7 @@ _MEANINGS = {
     "explain": "Also return an activation map: where in the image the model saw the class.",
     "page": "Which image of a file with several; 1 is the first.",
     "frame": "The same as page: which frame of a DICOM file; without it, the middle one.",
+    "view": "Also return the image as the model saw it.",
 }
 # In JSON, where clients also write 1, "true" or null.
 _JSON_TYPES: Mapping[type, Any] = {
@@ -35,10 +36,12 @@ class Options:
         explain: Whether it wants overlays.
         page: Which page of a stack or frame of a DICOM file it means, from 1; None if it does not say. Both names mean
             the same: a client need not know which one a format uses.
+        view: Whether it wants the images as the model saw them.
     """
 
     explain: bool = False
     page: int | None = None
+    view: bool = False
 
 
 def read_options(query: Mapping[str, str], body: Mapping[str, str]) -> Options:
@@ -51,6 +54,8 @@ def read_options(query: Mapping[str, str], body: Mapping[str, str]) -> Options:
     for texts in (body, query):  # also what does not count must mean something
         if "explain" in texts:
             options = replace(options, explain=_flag("explain", texts["explain"]))
+        if "view" in texts:
+            options = replace(options, view=_flag("view", texts["view"]))
         options = replace(options, page=_page(texts) or options.page)
     return options
 

@@ -70,7 +70,9 @@ def predict_routes(
         heavy = is_heavy(encoded, options.page)
         with slots.heavy(request.environ, deadline) if heavy else nullcontext():
             predictions = iter(
-                classifier.classify(encoded, explain=options.explain, deadline=deadline, page=options.page)
+                classifier.classify(
+                    encoded, explain=options.explain, deadline=deadline, page=options.page, view=options.view
+                )
                 if encoded
                 else ()
             )

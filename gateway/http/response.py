@@ -5,7 +5,7 @@ import base64
 from msgspec import UNSET
 
 from gateway.classify.classifier import Classification
-from gateway.http.documents import Explanation, ModelIdentity, OutOfDistribution, Prediction
+from gateway.http.documents import Explanation, ModelIdentity, OutOfDistribution, Prediction, View
 
 _DECIMALS = 6  # of probabilities and scores; float32 holds about seven digits
 
@@ -17,7 +17,7 @@ def response_document(classification: Classification, request_id: str) -> Predic
     predicted = metadata.class_names[classification.class_index]
     score = classification.out_of_distribution
     threshold = metadata.out_of_distribution_threshold
-    overlay = classification.overlay
+    overlay, view = classification.overlay, classification.view
     return Prediction(
         class_=predicted,
         probabilities={
@@ -33,6 +33,7 @@ def response_document(classification: Classification, request_id: str) -> Predic
         warnings=list(classification.warnings),
         dicom=classification.dicom or UNSET,
         explanation=UNSET if overlay is None else Explanation(class_=predicted, png=_text(overlay)),
+        view=UNSET if view is None else View(png=_text(view)),
     )
 
 

@@ -9,18 +9,19 @@ from gateway import VERSION
 from gateway.edge.lanes import Lane
 from gateway.http.documents import Liveness, ModelIdentity, ModelState, Readiness, Service, respond
 from gateway.http.operations import Content, Operation, Reply, declared, json_reply
+from gateway.http.pages import Pages, page_reply
 from gateway.http.problem import RETRY_AFTER
 from gateway.keys import METRICS
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem
 
-_LINKS = ("/predict", "/livez", "/readyz", "/metrics", "/openapi.json")
+_LINKS = ("/predict", "/model", "/livez", "/readyz", "/metrics", "/openapi.json")
 _TAG = "Service"
 _log = logging.getLogger(__name__)
 
 
-def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
+def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> Blueprint:
     """Make the routes for probes, Prometheus and curious people."""
     routes = Blueprint("status", __name__)
     last_logged_state = ""
@@ -30,20 +31,21 @@ def status_routes(model_client: ModelClient, metrics: Metrics) -> Blueprint:
         Operation(
             "What this is",
             _TAG,
-            {200: json_reply("Name, version, model and links.", Service)},
+            {200: page_reply("Name, version, model and links; for browsers the page.", Content(Service))},
             lane=Lane.AT_ONCE,
         )
     )
     def index() -> Response:
         model = model_client.cached
-        return respond(
+        return pages.negotiated(
+            "index.html",
             Service(
                 name="brain-tumor-gateway",
                 version=VERSION,
                 model=ModelIdentity(name=model.name, version=model.version) if model else None,
                 notice=model.metadata.notice if model else RESEARCH_NOTICE,
                 links={path.strip("/").partition(".")[0]: f"{request.script_root}{path}" for path in _LINKS},
-            )
+            ),
         )
 
     @routes.get("/livez")

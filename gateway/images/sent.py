@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 # What a client may ask for, in the query or beside its images: a flag, or a whole number from 1.
-OPTIONS: Mapping[str, type[bool] | type[int]] = {"explain": bool, "page": int, "frame": int}
+OPTIONS: Mapping[str, type[bool] | type[int]] = {"explain": bool, "page": int, "frame": int, "view": bool}
 USAGE = (
     'Send a multipart form with the file in the field "image", the image itself as body with its media type, such as '
     'image/jpeg, or JSON: {"image": "<base64>"} or {"url": "..."}.'

@@ -23,6 +23,13 @@ def test_page():
     assert read_options({"page": ""}, {}) == Options(False, None)
 
 
+def test_view():
+    assert read_options({"view": ""}, {}) == Options(False, None, view=True)
+    assert read_options({"view": "no"}, {"view": "yes"}) == Options(False, None, view=False)
+    with pytest.raises(InvalidRequest, match="view=true"):
+        read_options({"view": "png"}, {})
+
+
 def test_the_query_counts_before_the_body():
     assert read_options({"explain": "no"}, {"explain": "yes", "page": "2"}) == Options(False, 2)
 

@@ -1,5 +1,9 @@
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor import contract
 from tests.brain_tumor import images
@@ -45,3 +49,22 @@ def test_a_phantom_model_says_so(client, model_server):
     model_server.model = FakeModel(metadata(training={"data": "phantom"}))
     document = client.post("/predict", data=images.GLIOMA, headers=PNG).get_json()
     assert contract.PHANTOM_NOTICE in document["notice"]
+
+
+def test_the_view_is_the_image_below_the_overlay(client):
+    large = images.encode(Image.new("RGB", (1200, 600), (200, 30, 30)))
+    document = client.post("/predict?view=true&explain=true", data=large, headers=PNG).get_json()
+    view, overlay = (
+        Image.open(io.BytesIO(base64.b64decode(document[part]["png"]))) for part in ("view", "explanation")
+    )
+    assert view.size == overlay.size == (512, 256)
+    assert view.getpixel((511, 255)) == (200, 30, 30)
+    assert overlay.getpixel((0, 0)) != (200, 30, 30)
+
+
+def test_a_view_needs_no_activation_maps(client, model_server):
+    model_server.model = FakeModel(metadata(explains=False))
+    document = client.post("/predict?view=true", data=images.GLIOMA, headers=PNG).get_json()
+    assert "explanation" not in document
+    assert Image.open(io.BytesIO(base64.b64decode(document["view"]["png"]))).format == "PNG"
+    assert "view" not in client.post("/predict", data=images.GLIOMA, headers=PNG).get_json()

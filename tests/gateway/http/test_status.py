@@ -24,6 +24,7 @@ def test_index_before_and_after_the_first_response(client, model_server):
         "notice": contract.RESEARCH_NOTICE,
         "links": {
             "predict": "/predict",
+            "model": "/model",
             "livez": "/livez",
             "readyz": "/readyz",
             "metrics": "/metrics",

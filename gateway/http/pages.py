@@ -1,0 +1,119 @@
+"""The routes of the page: its files, and the model's metadata; and HTML for browsers where others get JSON."""
+
+from collections.abc import Mapping
+
+import msgspec
+from flask import Blueprint, Response, abort, request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from gateway.http.documents import Document, respond
+from gateway.http.operations import JSON, Content, Operation, Reply, declared, problem_reply
+from gateway.model.client import ModelClient
+from gateway.model.responses import ModelServerProblem, ServedModel
+from gateway.page.assets import Asset
+
+_HTML = "text/html"
+_MAX_ACCEPT = 1024  # characters of an Accept header that are read; browsers send about 140
+# Nothing comes from elsewhere, goes elsewhere, or runs that is not a file of the page.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Cache-Control": "no-cache",  # asked again each time, and not sent again while the ETag is the same
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Pages:
+    """HTML for browsers.
+
+    Args:
+        assets: The files of the page by path, as ``gateway.page.assets`` reads them.
+    """
+
+    def __init__(self, assets: Mapping[str, Asset]) -> None:
+        self._assets = assets
+
+    def negotiated(self, name: str, document: Document | msgspec.Raw) -> Response:
+        """Respond with a page where the client prefers HTML, and with the document as JSON to everybody else."""
+        response = self.file(name) if wants_html() else respond(document)
+        response.vary.add("Accept")
+        return response
+
+    def file(self, path: str) -> Response:
+        """Respond with a file of the page; 304 if the client has it already, 404 if there is none."""
+        asset = self._assets.get(path)
+        if asset is None:
+            abort(404)
+        response = Response(asset.body, content_type=asset.media_type, headers=_HEADERS)
+        response.set_etag(asset.etag)
+        response.make_conditional(request)
+        del response.headers["Date"]  # the edge gives each response its own
+        return response
+
+
+def wants_html() -> bool:
+    """Whether the client of this request prefers HTML to JSON. Browsers say so; ``*/*``, or nothing, is JSON."""
+    accept = parse_accept_header(request.headers.get("Accept", "")[:_MAX_ACCEPT], MIMEAccept)
+    return accept.best_match((JSON, _HTML)) == _HTML
+
+
+def page_reply(meaning: str, document: Content) -> Reply:
+    """A response that is a page for browsers, and a document for everybody else."""
+    return Reply(meaning, (document, Content({"type": "string"}, _HTML)))
+
+
+def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
+    """Make the routes of the page's files and of the model's metadata."""
+    routes = Blueprint("page", __name__)
+
+    @routes.get("/static/<path:path>")
+    def static(path: str) -> Response:
+        return pages.file(path)
+
+    @routes.get("/model")
+    @declared(
+        Operation(
+            "What the model says of itself",
+            "Service",
+            {
+                200: page_reply("Its metadata; for browsers a page.", Content({"type": "object"})),
+                503: problem_reply(503, "The model server has not responded yet."),
+            },
+        )
+    )
+    def model() -> Response:
+        # The page itself is there while the model is away: it says so, and asks again.
+        metadata = msgspec.Raw(b"{}") if wants_html() else _metadata(_served(model_client))
+        return pages.negotiated("model.html", metadata)
+
+    return routes
+
+
+def _served(model_client: ModelClient) -> ServedModel:
+    """The model that the model server has, or had when it last responded."""
+    try:
+        return model_client.check()
+    except ModelServerProblem:
+        if model_client.cached is None:
+            raise
+        return model_client.cached
+
+
+def _metadata(model: ServedModel) -> msgspec.Raw:
+    """What the model says of itself, under the name and version that the model server knows it by."""
+    metadata = msgspec.json.decode(model.metadata.to_json())
+    return msgspec.Raw(msgspec.json.encode({**metadata, "name": model.name, "version": model.version}))

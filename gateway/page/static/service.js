@@ -1,0 +1,127 @@
+// Calls to the gateway. Every URL is relative, so that the page works under any path.
+
+import { mebibytes, problemTitle } from "./words.js";
+
+const SECONDS = 60; // for one request; the gateway's own limits are shorter
+const LARGEST = 256 * 2 ** 20; // bytes of a file that is read at all; the gateway's limit is lower, and it says so
+const BUSY = [429, 503];
+const LONGEST_WAIT = 60; // seconds
+
+/** Why a file has no result, and what to do: for a person. */
+export class Problem extends Error {
+  /** @param {{status?: number, requestId?: string}} about */
+  constructor(title, detail, about = {}) {
+    super(detail);
+    Object.assign(this, { title, detail, ...about });
+  }
+}
+
+/** A problem that will pass: worth another try after so many seconds, or when the network is back. */
+export class Passing extends Problem {
+  constructor(title, detail, seconds, about) {
+    super(title, detail, about);
+    this.seconds = seconds;
+  }
+}
+
+export class Service {
+  key = ""; // goes with each request, if the service asks for one
+  #explains = true; // until the model says that it cannot
+
+  /** What the gateway is, and which model it has. */
+  index = () => this.#json("./");
+
+  /** What the model says of itself. */
+  model = () => this.#json("model");
+
+  /**
+   * Classify one image.
+   * @param {File} file The image.
+   * @param {number|null} frame Which frame of a DICOM file; null is the middle one.
+   * @param {AbortSignal} signal Gives up.
+   * @returns The response's document.
+   * @throws {Problem} There is no result. {@link Passing} is worth another try.
+   */
+  async classify(file, frame, signal) {
+    const content = await read(file);
+    const explain = this.#explains;
+    try {
+      return await this.#predict(content, frame, explain, signal);
+    } catch (problem) {
+      if (!explain || problem.status !== 422) throw problem;
+      // The model offers no activation maps, or the image cannot be used: without the question it becomes clear.
+      const response = await this.#predict(content, frame, false, signal);
+      this.#explains = false;
+      return response;
+    }
+  }
+
+  async #predict(content, frame, explain, signal) {
+    const query = new URLSearchParams({ view: "true" });
+    if (explain) query.set("explain", "true");
+    if (frame !== null) query.set("frame", frame);
+    const body = new FormData();
+    body.append("image", content, "image"); // the file's name stays here
+    return this.#json(`predict?${query}`, { method: "POST", body, signal });
+  }
+
+  async #json(url, { signal, ...options } = {}) {
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), SECONDS * 1000);
+    const giveUp = () => limit.abort();
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted) giveUp();
+    const headers = { Accept: "application/json" };
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
+    try {
+      const response = await fetch(url, { ...options, headers, signal: limit.signal, cache: "no-store" });
+      return await documentOf(response);
+    } catch (error) {
+      if (error instanceof Problem || signal?.aborted) throw error;
+      if (limit.signal.aborted) throw new Problem("Too slow", "No response came within a minute. Try again.");
+      throw new Passing(
+        "No connection",
+        "The service cannot be reached. Check your network connection, then try again. If only this file fails, "
+          + "it may be larger than the service takes.",
+        null,
+      );
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+    }
+  }
+}
+
+/** The bytes of a file, so that a later retry does not depend on the disk, and the type is left to the gateway. */
+async function read(file) {
+  if (file.size === 0) throw new Problem("Empty file", "The file is empty. Choose the whole file.");
+  if (file.size > LARGEST) {
+    throw new Problem("Too large", `The file has ${mebibytes(file.size)}. Choose a smaller image.`);
+  }
+  try {
+    return new Blob([await file.arrayBuffer()]);
+  } catch {
+    throw new Problem("Cannot be read", "The browser cannot read this file any more. Choose it again.");
+  }
+}
+
+async function documentOf(response) {
+  const about = { status: response.status, requestId: response.headers.get("X-Request-ID") ?? undefined };
+  let document;
+  try {
+    document = JSON.parse(await response.text());
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error; // the connection broke
+    document = null;
+  }
+  if (response.ok && document !== null) return document;
+  const title = problemTitle(response.status);
+  const detail = document?.detail ?? "The service did not respond as it should. Try again later.";
+  if (!BUSY.includes(response.status)) throw new Problem(title, detail, about);
+  throw new Passing(title, detail, retryAfter(response), about);
+}
+
+function retryAfter(response) {
+  const seconds = Number(response.headers.get("Retry-After") ?? 2);
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), LONGEST_WAIT) : 2;
+}

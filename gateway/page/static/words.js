@@ -1,0 +1,51 @@
+// Numbers and states as a reader sees them.
+
+const whole = new Intl.NumberFormat("en");
+
+/** A share of 1 as a percentage: never 0 % or 100 % for what is merely close to it. */
+export function percent(share) {
+  if (share > 0 && share < 0.0005) return "< 0.1 %";
+  if (share < 1 && share >= 0.9995) return "> 99.9 %";
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** How many, with the right form of the word. */
+export const count = (number, one, many = `${one}s`) => `${whole.format(number)} ${number === 1 ? one : many}`;
+
+/** A number with as many decimals as it needs, four at most. */
+export const decimal = (number) => String(Number(number.toFixed(4)));
+
+/** Bytes as MiB. */
+export const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+const TITLES = {
+  400: "Cannot be read", 401: "A key is needed", 403: "Not allowed", 408: "Sent too slowly", 413: "Too large",
+  415: "Not an image", 422: "Cannot be used", 429: "Too many requests", 503: "Busy or away", 504: "Too slow",
+};
+
+/** What went wrong, in few words, by the status of a response. */
+export const problemTitle = (status) => TITLES[status] ?? (status >= 500 ? "A fault of the service" : `Status ${status}`);
+
+/** The class of a response and its probability. */
+export const verdict = (response) => `${response.class}, ${percent(response.probabilities[response.class])}`;
+
+export const UNLIKE =
+  "This image is unlike the images that the model was trained on, so the class means little. Do not rely on it.";
+export const UNKNOWN_LIKENESS =
+  "The model has no threshold, so nothing says whether this image is like those it was trained on.";
+export const NO_EXPLANATION = "This model cannot show where in the image it saw the class.";
+
+const WINDOWS = { file: "from the file", percentiles: "from the values of the image", lut: "a table in the file" };
+
+/** The frame of a DICOM file, and the window in which it is shown, as rows of facts. */
+export function dicomFacts(dicom) {
+  if (!dicom) return [];
+  const { window } = dicom;
+  const values = window && window.center !== null && window.center !== undefined
+    ? `, center ${decimal(window.center)}, width ${decimal(window.width)}` : "";
+  return [
+    ["Modality", dicom.modality ?? "not given"],
+    ["Frame", dicom.frames > 1 ? `${dicom.frame} of ${dicom.frames}` : null],
+    ["Window", window ? `${WINDOWS[window.source] ?? window.source}${values}` : null],
+  ];
+}
