@@ -2,7 +2,7 @@
 
 import { element, facts } from "./dom.js";
 import { scan } from "./scan.js";
-import { decimal, dicomFacts, percent, UNKNOWN_LIKENESS, UNLIKE } from "./words.js";
+import { decimal, dicomFacts, likely, UNKNOWN_LIKENESS, UNLIKE } from "./words.js";
 
 export class Details {
   #place;
@@ -54,7 +54,7 @@ export class Details {
       element(
         flag ? "p.verdict.doubtful" : "p.verdict", {},
         element("strong", {}, response.class),
-        element("span", {}, `probability ${percent(response.probabilities[response.class])}`),
+        element("span", {}, `probability ${likely(response.probabilities[response.class])}`),
       ),
       flag ? element("p.warning", {}, UNLIKE) : null,
       ...(response.warnings ?? []).map((text) => element("p.warning", {}, text)),
@@ -102,7 +102,7 @@ function bars(response) {
     fill.style.width = `${100 * probability}%`;
     return element(
       name === response.class ? "li.predicted" : "li", {},
-      element("div.line", {}, element("span", {}, name), element("span", {}, percent(probability))),
+      element("div.line", {}, element("span", {}, name), element("span", {}, likely(probability))),
       element("div.track", { "aria-hidden": "true" }, fill),
     );
   };

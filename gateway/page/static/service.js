@@ -26,7 +26,7 @@ export class Passing extends Problem {
 
 export class Service {
   key = ""; // goes with each request, if the service asks for one
-  #explains = true; // until the model says that it cannot
+  #unexplained = null; // the version of a model that cannot explain
 
   /** What the gateway is, and which model it has. */
   index = () => this.#json("./");
@@ -44,16 +44,16 @@ export class Service {
    */
   async classify(file, frame, signal) {
     const content = await read(file);
-    const explain = this.#explains;
     try {
-      return await this.#predict(content, frame, explain, signal);
+      if (this.#unexplained === null) return await this.#predict(content, frame, true, signal);
     } catch (problem) {
-      if (!explain || problem.status !== 422) throw problem;
+      if (problem.status !== 422) throw problem;
       // The model offers no activation maps, or the image cannot be used: without the question it becomes clear.
-      const response = await this.#predict(content, frame, false, signal);
-      this.#explains = false;
-      return response;
     }
+    const response = await this.#predict(content, frame, false, signal);
+    const { version } = response.model;
+    this.#unexplained = this.#unexplained === null || this.#unexplained === version ? version : null;
+    return response;
   }
 
   async #predict(content, frame, explain, signal) {
@@ -62,7 +62,11 @@ export class Service {
     if (frame !== null) query.set("frame", frame);
     const body = new FormData();
     body.append("image", content, "image"); // the file's name stays here
-    return this.#json(`predict?${query}`, { method: "POST", body, signal });
+    const response = await this.#json(`predict?${query}`, { method: "POST", body, signal });
+    if (response.probabilities?.[response.class] === undefined) {
+      throw new Problem(problemTitle(500), "The service's response cannot be used. Tell its operator.");
+    }
+    return response;
   }
 
   async #json(url, { signal, ...options } = {}) {

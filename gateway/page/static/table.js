@@ -1,7 +1,7 @@
 // The table of all results: one row for each image, sorted by any column, walked through with the arrow keys.
 
 import { element } from "./dom.js";
-import { percent } from "./words.js";
+import { likely } from "./words.js";
 
 const names = new Intl.Collator("en", { numeric: true });
 const RANKS = { failed: 0, cancelled: 1, working: 2, waiting: 3, done: 5 };
@@ -99,7 +99,7 @@ export class Table {
     file.firstChild.replaceChildren(...fileParts(item));
     const response = answer(item);
     name.replaceChildren(response?.class ?? (item.state === "failed" ? element("small", {}, item.problem.title) : ""));
-    probability.textContent = response ? percent(response.probabilities[response.class]) : "";
+    probability.textContent = response ? likely(response.probabilities[response.class]) : "";
     note.replaceChildren(...tags(item));
     this.#markRow(item, row);
   }

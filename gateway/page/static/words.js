@@ -2,11 +2,13 @@
 
 const whole = new Intl.NumberFormat("en");
 
-/** A share of 1 as a percentage: never 0 % or 100 % for what is merely close to it. */
-export function percent(share) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  if (share < 1 && share >= 0.9995) return "> 99.9 %";
-  return `${(100 * share).toFixed(1)} %`;
+/** A share of 1 as a percentage. */
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+/** A probability as a percentage: never 0 % or 100 %, which no model can know. */
+export function likely(probability) {
+  if (probability < 0.0005) return "< 0.1 %";
+  return probability >= 0.9995 ? "> 99.9 %" : percent(probability);
 }
 
 /** How many, with the right form of the word. */
@@ -27,7 +29,7 @@ const TITLES = {
 export const problemTitle = (status) => TITLES[status] ?? (status >= 500 ? "A fault of the service" : `Status ${status}`);
 
 /** The class of a response and its probability. */
-export const verdict = (response) => `${response.class}, ${percent(response.probabilities[response.class])}`;
+export const verdict = (response) => `${response.class}, ${likely(response.probabilities[response.class])}`;
 
 export const UNLIKE =
   "This image is unlike the images that the model was trained on, so the class means little. Do not rely on it.";

@@ -85,7 +85,7 @@ def test_the_samples_are_the_examples():
 
 @pytest.mark.parametrize("name", ["index.html", "model.html"])
 def test_the_notice_is_the_project_s(name):
-    (notice,) = re.findall(r'<p class="notice".*?<strong[^>]*>(.*?)</strong>', (STATIC / name).read_text())
+    (notice,) = re.findall(r'<aside class="notice".*?<strong[^>]*>(.*?)</strong>', (STATIC / name).read_text())
     assert notice == RESEARCH_NOTICE
 
 
