@@ -84,6 +84,15 @@ def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
     def static(path: str) -> Response:
         return pages.file(path)
 
+    @routes.get("/docs")
+    @declared(
+        Operation(
+            "A page of this document", "Service", {200: Reply("For people.", (Content({"type": "string"}, _HTML),))}
+        )
+    )
+    def docs() -> Response:
+        return pages.file("docs.html")
+
     @routes.get("/model")
     @declared(
         Operation(

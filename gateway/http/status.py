@@ -16,7 +16,7 @@ from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem
 
-_LINKS = ("/predict", "/model", "/livez", "/readyz", "/metrics", "/openapi.json")
+_LINKS = ("/predict", "/model", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs")
 _TAG = "Service"
 _log = logging.getLogger(__name__)
 

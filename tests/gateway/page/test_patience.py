@@ -119,8 +119,8 @@ def test_a_service_with_keys_asks_for_one(open_page, served):
 
 def test_another_frame_of_a_dicom_file(open_page, served):
     def add_dicom(route):
-        document = route.fetch().json()
-        frame = int(route.request.url.partition("frame=")[2] or 13)
+        url, _, frame = route.request.url.partition("&frame=")
+        document, frame = route.fetch(url=url).json(), int(frame or 13)
         window = {"source": "file", "center": 600.0, "width": 1200.0, "function": "LINEAR"}
         document["dicom"] = {"modality": "CT", "frame": frame, "frames": 24, "window": window}
         document["warnings"] = ["The file says that it is CT, not MR."]
