@@ -28,7 +28,7 @@ def test_the_statuses_of_errors_are_the_gateway_s() -> None:
     section = (ROOT / "docs" / "api.md").read_text().partition("## Errors")[2].partition("## Limits")[0]
     cells = re.findall(r"^\| ([\d, ]+) \|", section, re.MULTILINE)
     statuses = {int(status) for cell in cells for status in cell.split(", ")}
-    of_the_framework, of_the_edge = {404, 405, 500}, {408, 431}
+    of_the_framework, of_the_edge = {404, 405, 500}, {401, 403, 408, 429, 431}
     assert statuses == {int(status) for _, status, _ in TABLE} | of_the_framework | of_the_edge
 
 

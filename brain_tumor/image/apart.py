@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain_tumor.image import errors
+from brain_tumor.image.dicom.start import few_pixels
 from brain_tumor.image.errors import ImageError, ImageTooLarge, broken, no_such_page, too_large, unsupported
 from brain_tumor.image.fork_server import TookTooLong, runner
 from brain_tumor.image.formats import DICOM, JPEG_2000, JPEG_LS
@@ -29,7 +30,8 @@ _PROGRAM = Path(__file__).with_name("apart_program.py")
 _CPU_SECONDS = 10  # the slowest format, JPEG-LS, takes 4 for the largest image
 _SECONDS = 20  # by the clock, on a machine that has other work too
 _MEMORY = 64 << 20  # bytes, besides the libraries
-_MEMORY_OF_DICOM = 192 << 20  # bytes: what is deflated, and the file's bytes once more as pixels
+_COPIES_OF_DICOM = 6  # of a file's bytes: as they are, as pixels, and as a library takes them
+_MEMORY_TO_INFLATE = 192 << 20  # bytes
 _MEMORY_PER_PIXEL = 14  # bytes: the planes of a decoder, its result, and a copy of it
 _MEMORY_TIMES = {JPEG_2000: 2, JPEG_LS: 2}  # their decoders take more for each pixel, so they get fewer
 _REFUSALS = ("BrokenImage", "ImageTooLarge", "NoSuchPage", "UnknownImageType", "UnusableImage")
@@ -93,7 +95,13 @@ def decode_apart(
         UnusableImage: No pixel is finite.
         BrokenImage: The image is damaged, or takes more memory than its size explains.
     """
-    memory = (_MEMORY_OF_DICOM if name == DICOM else _MEMORY) + _MEMORY_PER_PIXEL * max_pixels
+    if name == DICOM:
+        few = few_pixels(data)
+        max_pixels = min(max_pixels, 2 * few if few else max_pixels)  # of slow compressions half as many are allowed
+        memory = _MEMORY + _COPIES_OF_DICOM * len(data) + (0 if few else _MEMORY_TO_INFLATE)
+    else:
+        memory = _MEMORY
+    memory += _MEMORY_PER_PIXEL * max_pixels
     max_pixels //= _MEMORY_TIMES.get(name, 1)
     if size[0] * size[1] > max_pixels:
         raise _too_large(name, max_pixels)

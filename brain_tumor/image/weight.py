@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from brain_tumor.image import formats, jpeg, tiff
-from brain_tumor.image.dicom.start import weight as dicom_weight
+from brain_tumor.image.dicom.start import few_pixels
 from brain_tumor.image.errors import ImageError
 from brain_tumor.image.formats import file_format
 
 # Together: a usual scan has a quarter of a million, and a CPU decodes about 30 million pixels of a JPEG a second.
 HEAVY_PIXELS = 8_000_000
 _HEAVY = HEAVY_PIXELS + 1  # by itself
+_DICOM_WORK = 4  # a pixel of a DICOM file, compressed in any way, costs as much as so many of a JPEG
 _GIF_HEADER, _GIF_BLOCKS = 13, 5000  # bytes; blocks before the first frame, of which usual files have a dozen
 _GIF_EXTENSION, _GIF_FRAME = 0x21, 0x2C
 
@@ -48,7 +49,7 @@ def _pixels(data: bytes, page: int) -> int:
                 width, height = directory.number(tiff.WIDTH), directory.number(tiff.HEIGHT)
                 return max(width * height, tiff.pixels_of_tiles(directory, width, height))
             case formats.DICOM:
-                return dicom_weight(data) or _HEAVY
+                return _DICOM_WORK * (few_pixels(data) or _HEAVY)
     except ImageError:
         return 0
     return _HEAVY

@@ -14,8 +14,7 @@ _ELEMENTS = 2  # that must stand one behind the other
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _SHORT = (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL")
 _REPRESENTATIONS = frozenset((*_LONG, *_SHORT, b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
-_HEAVY_BYTES = 2 << 20
-_WORK = 4  # a pixel of a DICOM file, which may be compressed in any way, costs as much as so many of a JPEG
+_SMALL = 2 << 20  # bytes
 # Rows and Columns, (0028,0010) and (0028,0011): explicit and implicit, little endian.
 _ROWS, _COLUMNS = (
     re.compile(rb"\x28\0%b\0(?:US\x02\0|\x02\0\0\0)(..)" % re.escape(number), re.DOTALL)
@@ -33,15 +32,19 @@ def is_data_set(data: bytes) -> bool:
     return any(_begins_in_order(data, order) for order in "<>")
 
 
-def weight(data: bytes) -> int | None:
-    """About how many pixels of a JPEG take as long to decode as one frame; None if that would be a guess."""
-    if len(data) > _HEAVY_BYTES:
+def few_pixels(data: bytes) -> int | None:
+    """How many pixels a frame of a small file has at most; None if the file is large, or hides it.
+
+    It is not read element by element, which is for the process apart: what looks like Rows or Columns counts, the
+    largest of several. The process gets no more memory than that takes, so that nothing is won by a lie.
+    """
+    if len(data) > _SMALL:
         return None
     rows, columns = (
         max((int.from_bytes(value, "little") for value in pattern.findall(data)), default=0)
         for pattern in (_ROWS, _COLUMNS)
     )
-    return _WORK * rows * columns or None
+    return rows * columns or None
 
 
 def _begins_in_order(data: bytes, order: str) -> bool:

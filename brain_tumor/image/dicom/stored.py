@@ -27,6 +27,7 @@ from brain_tumor.image.errors import broken, too_large, unsupported
 _NATIVE = (IMPLICIT, EXPLICIT, BIG_ENDIAN)
 _JPEG = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes)
 _JPEG_2000 = (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
+_KNOWN = (*_NATIVE, *_JPEG, *_JPEG_2000, RLELossless)
 _VIDEO = "1.2.840.10008.1.2.4.1"  # MPEG-2 to HEVC: .100 to .108
 _KINDS = ("OB", "OW", "OF", "OD")
 _SLOW = (*JPEGLSTransferSyntaxes, *_JPEG_2000)  # whose decoders take more memory and time for each pixel
@@ -50,6 +51,8 @@ def stored_values(contents: Contents, max_pixels: int) -> tuple[NDArray[Any], st
     structure, data_set = contents.structure, contents.data_set
     rows, columns = whole_number(data_set, "Rows") or 0, whole_number(data_set, "Columns") or 0
     syntax = structure.transfer_syntax
+    if syntax not in _KNOWN:
+        raise _unknown_compression(syntax)
     if rows * columns > max_pixels // (2 if syntax in _SLOW else 1):
         raise too_large(max_pixels // (2 if syntax in _SLOW else 1))
     samples = data_set.setdefault("SamplesPerPixel", 1).value
@@ -75,11 +78,10 @@ def stored_values(contents: Contents, max_pixels: int) -> tuple[NDArray[Any], st
         values, meaning = get_decoder(syntax).as_array(data_set, index=index, decoding_plugin=plugin)
     except (MemoryError, ImportError):
         raise
-    except NotImplementedError:
-        raise _unknown_compression(syntax) from None
     except Exception:  # whatever pydicom and the decoders find no words for
         raise broken() from None
-    return values, str(meaning["photometric_interpretation"])
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)  # what follows looks at bytes
+    return native, str(meaning["photometric_interpretation"])
 
 
 def _native_frame(contents: Contents, pixels: bytes, samples: int) -> tuple[bytes, int]:

@@ -19,7 +19,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED = 0xFFFF_FFFF
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _PREAMBLE = 128
-_MAX_ELEMENTS = 300_000  # a third of a second; an enhanced file of 2,000 frames has a third of them
+_MAX_ELEMENTS = 200_000  # a quarter of a second; an enhanced file of 2,000 frames has half of them
 _MAX_DEPTH = 32  # sequences in sequences, of which usual files have four
 _MAX_INFLATED = 128 << 20  # bytes
 
@@ -93,9 +93,10 @@ def read_structure(data: bytes) -> Structure:
         data, position = _inflated(data, position), 0
         syntax = EXPLICIT
     is_implicit, is_little_endian = syntax == IMPLICIT, syntax != BIG_ENDIAN
-    if not syntax or syntax in (IMPLICIT, EXPLICIT, BIG_ENDIAN):  # which files also get wrong
-        is_implicit = not (data[position + 4 : position + 6].isalpha() and data[position + 4 : position + 6].isupper())
-        is_little_endian = data[position : position + 1] != b"\0" or is_implicit
+    if not syntax or syntax in (IMPLICIT, EXPLICIT):  # which files also get wrong
+        kind = data[position + 4 : position + 6]
+        is_implicit = not (kind.isalpha() and kind.isupper())
+        is_little_endian = bool(syntax) or is_implicit or data[position : position + 1] != b"\0"
         syntax = IMPLICIT if is_implicit else EXPLICIT if is_little_endian else BIG_ENDIAN
     elements, _ = _Walk(data, is_implicit, is_little_endian).elements(position)
     return Structure(data, syntax, is_implicit, is_little_endian, meta | elements)

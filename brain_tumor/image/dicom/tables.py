@@ -51,14 +51,14 @@ def _table(contents: Contents, item: Dataset, is_signed: bool) -> Table | None:
     descriptor, data = _numbers(item, "LUTDescriptor", order), _numbers(item, "LUTData", order)
     if len(descriptor) != 3 or not len(data) or descriptor[2] not in _BITS:
         return None
-    count, first, bits = descriptor
+    count, first, bits = descriptor.tolist()
     count = count or 1 << 16
     if len(data) * 2 in (count, count + 1):  # two entries of 8 bits in each word
         data = data.astype(f"{order}u2").view(np.uint8).astype(np.uint16)
     if is_signed and first >= 1 << 15:
         first -= 1 << 16
     # Some files say 16 bits and have fewer; their brightest entry is white all the same.
-    return Table(int(first), data[:count], int(max(bits, int(data[:count].max()).bit_length())))
+    return Table(first, data[:count], max(bits, int(data[:count].max()).bit_length()))
 
 
 def _numbers(item: Dataset, name: str, order: str) -> NDArray[np.uint16]:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from brain_tumor import contract, image, preprocess
+from brain_tumor.image.fork_server import OneProcessEach
 from gateway.classify.classifier import Classifier
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.metrics import Metrics
@@ -163,7 +164,7 @@ def endless(monkeypatch, tmp_path):
     """An image of a rare format that is never decoded."""
     program = tmp_path / "program.py"
     program.write_text("import time; time.sleep(60)")
-    monkeypatch.setattr(image.apart, "_PROGRAM", program)
+    monkeypatch.setattr(image.apart, "_runner", OneProcessEach(program))
     return b"\xff\x0a"
 
 

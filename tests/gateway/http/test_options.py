@@ -30,6 +30,16 @@ def test_view():
         read_options({"view": "png"}, {})
 
 
+def test_frame_means_page():
+    assert read_options({"frame": "12"}, {}) == Options(False, 12)
+    assert read_options({"frame": "2"}, {"page": "3"}) == Options(False, 2)
+    assert read_options({}, {"page": "3", "frame": "3"}) == Options(False, 3)
+    with pytest.raises(InvalidRequest, match="frame=1"):
+        read_options({"frame": "0"}, {})
+    with pytest.raises(InvalidRequest, match="Write one of them"):
+        read_options({"frame": "2", "page": "3"}, {})
+
+
 def test_the_query_counts_before_the_body():
     assert read_options({"explain": "no"}, {"explain": "yes", "page": "2"}) == Options(False, 2)
 

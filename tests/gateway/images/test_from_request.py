@@ -112,7 +112,7 @@ def test_uploads_of_any_size_are_taken(client, size):
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/pdf", "application/dicom", "video/mp4", "multipart/mixed; boundary=x", "text/html", "x"]
+    "kind", ["application/pdf", "application/zip", "video/mp4", "multipart/mixed; boundary=x", "text/html", "x"]
 )
 def test_unknown_media_type(client, kind):
     document = check_problem(client.post("/predict", data=images.GLIOMA, content_type=kind), 415)
