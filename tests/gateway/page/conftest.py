@@ -14,13 +14,13 @@ from tests.gateway.gateway_process import GatewayProcess, gateway_process
 CHROMIUM = Path("/usr/bin/chromium")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def page_model_server() -> Iterator[FakeModelServer]:
     with fake_model_server() as server:
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def gateway(page_model_server, tmp_path_factory) -> Iterator[GatewayProcess]:
     log = tmp_path_factory.mktemp("gateway") / "log"
     with gateway_process(log, page_model_server.port) as running:
@@ -55,8 +55,9 @@ def served(page_model_server) -> Iterator[FakeModelServer]:
     page_model_server.fault = None
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser; for one module, since Playwright's event loop must not run beside the tests of others."""
     if not CHROMIUM.exists():
         pytest.skip("the tests of the page need Chromium")
     with sync_playwright() as playwright:

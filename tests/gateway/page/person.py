@@ -4,7 +4,10 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Locator, Page, expect
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.brain_tumor import images
 
@@ -15,6 +18,23 @@ BROKEN = {"name": "broken.dcm", "mimeType": "application/octet-stream", "buffer"
 
 def many(count: int) -> list[dict[str, object]]:
     return [{**GOOD, "name": f"slice-{number}.png"} for number in range(1, count + 1)]
+
+
+def dicom_file(frames: int) -> bytes:
+    """A DICOM file of computed tomography, with one number of pixels in each frame: a hundred times the frame's."""
+    file = Dataset()
+    file.SOPClassUID, file.SOPInstanceUID, file.Modality = CTImageStorage, generate_uid(), "CT"
+    file.Rows, file.Columns, file.NumberOfFrames = 32, 40, frames
+    file.SamplesPerPixel, file.PhotometricInterpretation, file.PixelRepresentation = 1, "MONOCHROME2", 0
+    file.BitsAllocated, file.BitsStored, file.HighBit = 16, 12, 11
+    file.WindowCenter, file.WindowWidth = 600, 1200
+    pixels = np.ones((frames, 32, 40), "<u2") * (100 * np.arange(1, frames + 1, dtype="<u2")[:, None, None])
+    file.PixelData = pixels.tobytes()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 def choose(page: Page, *files: dict[str, object]) -> None:

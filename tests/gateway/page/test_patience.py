@@ -8,7 +8,7 @@ import grpc
 from playwright.sync_api import expect
 
 from tests.gateway.fake_model_server import abort_with, hold_until
-from tests.gateway.page.person import BROKEN, GOOD, choose, column, details, expect_progress, many
+from tests.gateway.page.person import BROKEN, GOOD, choose, column, details, dicom_file, download, expect_progress, many
 
 PREDICT = "**/predict?*"
 
@@ -118,25 +118,41 @@ def test_a_service_with_keys_asks_for_one(open_page, served):
 
 
 def test_another_frame_of_a_dicom_file(open_page, served):
-    def add_dicom(route):
-        url, _, frame = route.request.url.partition("&frame=")
-        document, frame = route.fetch(url=url).json(), int(frame or 13)
-        window = {"source": "file", "center": 600.0, "width": 1200.0, "function": "LINEAR"}
-        document["dicom"] = {"modality": "CT", "frame": frame, "frames": 24, "window": window}
-        document["warnings"] = ["The file says that it is CT, not MR."]
-        route.fulfill(body=json.dumps(document))
-
     with open_page() as page:
-        page.route(PREDICT, add_dicom)
-        choose(page, {**GOOD, "name": "series.dcm"})
+        choose(page, {"name": "series.dcm", "mimeType": "application/dicom", "buffer": dicom_file(8)})
         shown = details(page)
-        expect(shown).to_contain_text("13 of 24")
+        expect(shown).to_contain_text("5 of 8", timeout=20_000)  # the one in the middle
         expect(shown).to_contain_text("center 600, width 1200")
-        expect(shown.locator(".warning")).to_have_text("The file says that it is CT, not MR.")
-        shown.get_by_label("Frame (1 to 24)").fill("24")
-        shown.get_by_label("Frame (1 to 24)").press("Enter")
-        expect(shown).to_contain_text("24 of 24")
+        expect(shown.locator(".warning")).to_contain_text("modality is CT, not MR")
+        middle = grey(page)
+        shown.get_by_label("Frame (1 to 8)").fill("8")
+        shown.get_by_label("Frame (1 to 8)").press("Enter")
+        expect(shown).to_contain_text("8 of 8")
+        assert grey(page) > middle + 40
         expect(shown.get_by_role("button", name="Next")).to_be_disabled()
         shown.get_by_role("button", name="Previous").press("Enter")
-        expect(shown).to_contain_text("23 of 24")
-        expect(page.locator("#table")).to_contain_text("frame 23 of 24")
+        expect(shown).to_contain_text("7 of 8")
+        expect(page.locator("#table")).to_contain_text("frame 7 of 8")
+        (line,) = download(page)
+        assert (line["modality"], line["frame"], line["frames"]) == ("CT", "7", "8")
+
+
+def grey(page) -> int:
+    """The first pixel of the scan that is shown."""
+    return page.get_by_role("img", name="The image as the model saw it").evaluate(
+        """async (image) => {
+            await image.decode();
+            const context = new OffscreenCanvas(1, 1).getContext("2d");
+            context.drawImage(image, 0, 0);
+            return context.getImageData(0, 0, 1, 1).data[0];
+        }"""
+    )
+
+
+def test_a_file_that_is_too_large_says_so_and_hinders_no_other(open_page, served, tmp_path):
+    (tmp_path / "large.png").write_bytes(GOOD["buffer"] + bytes(30 << 20))  # the gateway takes 20 MiB
+    (tmp_path / "small.png").write_bytes(GOOD["buffer"])
+    with open_page() as page:
+        page.get_by_label("Choose files").set_input_files([tmp_path / "large.png", tmp_path / "small.png"])
+        expect_progress(page, "1 of 2 images classified, 1 failed.")
+        expect(details(page)).to_contain_text("Too large")
