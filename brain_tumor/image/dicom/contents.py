@@ -27,7 +27,9 @@ _WANTED = (
     *(0x0028_1221, 0x0028_1222, 0x0028_1223, 0x0028_3000, 0x0028_3010),  # segmented palette, modality LUT, VOI LUT
     _SHARED,
 )
+_SEQUENCES = (0x0008_2218, 0x0028_3000, 0x0028_3010, _SHARED)
 _MAX_BYTES = 1 << 20  # of all of them; a table of 65,536 entries has 128 KiB
+_MAX_IN_SEQUENCES = 320 << 10  # bytes: items of 16 bytes each take pydicom half a second
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def read_contents(structure: Structure, frame: int | None) -> Contents:
     picked = [structure.elements[tag] for tag in _WANTED if tag in structure.elements]
     picked.sort(key=lambda element: element.head)
     spans = [(element.head, element.end + 8 if element.is_undefined else element.end) for element in picked]
+    sequences = [structure.elements[tag] for tag in _SEQUENCES if tag in structure.elements]
+    _require_few(sum(element.end - element.start for element in sequences), _MAX_IN_SEQUENCES)
+    _require_few(sum(end - start for start, end in spans), _MAX_BYTES)
     data_set = _data_set(structure, spans)
     data_set.file_meta = FileMetaDataset()
     data_set.file_meta.TransferSyntaxUID = UID(structure.transfer_syntax)
@@ -128,8 +133,6 @@ def whole_number(holder: Dataset, name: str) -> int | None:
 
 
 def _data_set(structure: Structure, spans: Sequence[tuple[int, int]]) -> Dataset:
-    if sum(end - start for start, end in spans) > _MAX_BYTES:
-        raise unsupported("a DICOM file with larger elements than any image needs", "Export the image anew.")
     stream = io.BytesIO(b"".join(structure.data[start:end] for start, end in spans))
     try:
         return read_dataset(stream, structure.is_implicit, structure.is_little_endian)
@@ -143,4 +146,14 @@ def _frame_groups(structure: Structure, frame: int) -> Dataset | None:
     if element is None:
         return None
     spans: Iterator[tuple[int, int]] = ((start, end) for _, start, end in structure.items(element))
-    return next((_data_set(structure, [span]) for index, span in enumerate(spans, 1) if index == frame), None)
+    span = next((span for index, span in enumerate(spans, 1) if index == frame), None)
+    if span is None:
+        return None
+    _require_few(span[1] - span[0], _MAX_IN_SEQUENCES)
+    return _data_set(structure, [span])
+
+
+def _require_few(count: int, most: int) -> None:
+    """Refuse more bytes than pydicom reads in short time."""
+    if count > most:
+        raise unsupported("a DICOM file with larger elements than any image needs", "Export the image anew.")

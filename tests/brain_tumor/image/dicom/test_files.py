@@ -12,17 +12,21 @@ import pydicom
 import pytest
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, convert_color_space
 from pydicom.uid import (
+    HTJ2K,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
 
-from brain_tumor.image import BrokenImage, UnknownImageType, UnusableImage, read_image
-from tests.brain_tumor.dicom_files import RAMP, encode, scan
+from brain_tumor.image import BrokenImage, UnknownImageType, UnusableImage, Window, read_image
+from tests.brain_tumor.dicom_files import RAMP, encode, file_of, fragments, numbers, scan
 
+FILES = Path(__file__).parents[1] / "files"
 FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 # Too small, or damaged on purpose; JPEG-lossy.dcm breaks the rules of JPEG, and only DCMTK and GDCM read it.
 REFUSED = {
@@ -136,6 +140,14 @@ def test_a_compression(syntax):
     data_set = window()
     data_set.compress(syntax)
     assert np.abs(grey(encode(data_set)) - PLAIN).max() <= 1
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(syntax):
+    code = (FILES / "16-bit-high-throughput.j2c").read_bytes()  # RAMP, as imagecodecs (OpenJPH) wrote it
+    decoded = read_image(file_of(numbers(), fragments(code), syntax=syntax), keep_grey=True)
+    assert decoded.dicom.window == Window("percentiles", 2018.5, 3801.0, "LINEAR_EXACT")
+    assert np.abs(np.asarray(decoded.image) - np.clip((RAMP - 118.0) / 3801 * 255, 0, 255)).max() <= 0.51
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])

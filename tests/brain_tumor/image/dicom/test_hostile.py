@@ -55,6 +55,10 @@ HOSTILE = {
         file_of(SHARED + ITEM + element(0x0008_0060, b"CS", b"MR") * 250_000 + ENDS, numbers(), PIXELS),
         UnknownImageType,
     ),
+    "sixty thousand shared items": (
+        file_of(SHARED + (ITEM + ENDS[:8]) * 60_000 + ENDS[8:], numbers(), PIXELS),
+        UnknownImageType,
+    ),
     "a million fragments": (file_of(numbers(), fragments(*[b""] * 1_000_000), syntax=RLE), UnknownImageType),
     "an item longer than the file": (
         file_of(PER_FRAME + struct.pack("<HHI", 0xFFFE, 0xE000, 0x7FFFFFFF), numbers(), PIXELS),
