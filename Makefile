@@ -63,7 +63,7 @@ TESTS_OF_kube_config := gateway model-server sources test-manifests
 TESTS_OF_scripts := gateway
 TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
-CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server scripts
+CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
 
 .PHONY: help install keras-2 run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
 

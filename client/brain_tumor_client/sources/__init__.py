@@ -1,0 +1,1 @@
+"""From files and folders to the images that are sent, one after the other and in an order that is always the same."""
