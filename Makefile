@@ -47,7 +47,7 @@ PYTEST_OPTIONS := --durations=10
 comma := ,
 export no_proxy := $(if $(no_proxy),$(no_proxy)$(comma))127.0.0.1,localhost
 
-# What is installed: a category of the Pipfile each, and the folder of sources that is not at the checkout's root.
+# What is installed: a category of the Pipfile each, and the folders of sources that are not at the checkout's root.
 SERVING := .venv/.gateway .venv/.model-server .venv/.sources
 ALL := $(SERVING) $(addprefix .venv/.,converter keras-2 training client test test-manifests serving-api dev-packages)
 # What the tests of each folder of tests/ need beside the category test. Other paths, and all of tests/, need everything.
@@ -154,7 +154,7 @@ $(PIPENV): Makefile
 # Like an editable install: with it "python -m portable_model_server" runs from the checkout's root.
 .venv/.sources: .venv/.model-server
 	@packages=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-	echo "$(CURDIR)/model-server" > "$$packages/brain-tumor.pth"
+	printf '%s\n' "$(CURDIR)/model-server" "$(CURDIR)/client" > "$$packages/brain-tumor.pth"
 	touch $@
 
 .venv/.%: Pipfile.lock $(PIPENV)
