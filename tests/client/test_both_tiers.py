@@ -37,7 +37,9 @@ def test_the_python_api(gateway: processes.Server) -> None:
             assert prediction.class_name == name
             assert tuple(prediction.probabilities) == CLASSES
             assert prediction.explanation is None
-        explained = client.classify(images.GLIOMA, explain=True)
+        explained = client.classify(images.GLIOMA, explain=True, view=True)
+        assert explained.view is not None
+        assert explained.view.startswith(b"\x89PNG")
         assert explained.explanation is not None
         assert explained.explanation.class_name == "glioma"
         assert explained.explanation.png.startswith(b"\x89PNG")

@@ -105,8 +105,7 @@ def _journal(out: Path, options: Mapping[str, Any], resume: bool, restart: bool)
         try:
             with Journal(scratch, options) as journal:
                 for line in read_lines(out):
-                    if line.row.class_name is not None:
-                        journal.append(line)
+                    journal.append(line)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)

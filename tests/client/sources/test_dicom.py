@@ -68,7 +68,7 @@ def test_without_positions_instance_numbers_count(tmp_path: Path, positions: lis
 
 def test_a_localizer_has_no_order_by_position(tmp_path: Path) -> None:
     for name, orientation, number in (("a", AXIAL, 3), ("b", SAGITTAL, 1), ("c", AXIAL, 2)):
-        write_dicom(tmp_path / name, ONE, (number, number, number), orientation, number)
+        write_dicom(tmp_path / name, ONE, (-number, -number, -number), orientation, number)
     assert names(items_of(tmp_path)) == ["b", "c", "a"]
 
 
