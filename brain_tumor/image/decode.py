@@ -89,10 +89,11 @@ def read_image(
     if page is not None and page < 1:
         raise NoSuchPage("Pages count from 1.")
     try:
-        if file_format(data) == formats.DICOM:
-            decoded = _dicom(decode_apart(data, formats.DICOM, max_pixels, page, wanted=wanted))
+        kind = file_format(data)
+        if kind == formats.DICOM:
+            decoded = _dicom(decode_apart(data, kind, max_pixels, page, wanted=wanted))
         else:
-            decoded = Decoded(_decoded(data, max_pixels, page, half_side, wanted))
+            decoded = Decoded(_decoded(data, kind, max_pixels, page, half_side, wanted))
         if decoded.image.mode == "RGB" or keep_grey:
             return decoded
         return replace(decoded, image=decoded.image.convert("RGB"))
@@ -112,9 +113,11 @@ def describe(data: bytes) -> tuple[str, str]:
         return kind, ""
 
 
-def _decoded(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Image.Image:
+def _decoded(
+    data: bytes, kind: str, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted
+) -> Image.Image:
     """Upright RGB, or one channel of grey; ``_eight_bits`` and ``_image_of`` make the one or the other."""
-    match kind := file_format(data):
+    match kind:
         case formats.JPEG:
             return _jpeg(data, max_pixels, page, half_side, wanted)
         case formats.PNG:

@@ -37,7 +37,7 @@ def window(values: NDArray[Any], *, white_is_zero: bool = False) -> NDArray[np.u
         numbers = np.arange(smallest, np.iinfo(values.dtype).max + 1, dtype=np.float32)
         low, high = bounds(sampled(values).astype(np.float32), lambda: (values.min(), values.max()))
         table = _mapped(-numbers, -high, -low) if white_is_zero else _mapped(numbers, low, high)
-        return _looked_up(np.roll(table, smallest), values.view(values.dtype.str.replace("i", "u")))
+        return looked_up(np.roll(table, smallest), values.view(values.dtype.str.replace("i", "u")))
     # float32 holds whole numbers up to 2**24 only.
     dtype = np.float64 if values.dtype.itemsize > 4 or values.dtype.kind in "iu" else np.float32
     sign = -1 if white_is_zero else 1
@@ -83,9 +83,17 @@ def bounds(sample: NDArray[Any], extremes: Callable[[], tuple[Any, Any]]) -> tup
     return low, high
 
 
-def _looked_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> NDArray[np.uint8]:
-    """The table's entries, some rows at a time: NumPy makes every index a number of 8 bytes."""
-    result = np.empty(indices.shape, np.uint8)
+def looked_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> NDArray[np.uint8]:
+    """The table's entries, some rows at a time: NumPy makes every index a number of 8 bytes.
+
+    Args:
+        table: Shape (entry,), or (entry, channel) for colours.
+        indices: Shape (height, width) or (height, width, channel), of an unsigned type.
+
+    Returns:
+        The indices' shape, and behind it the table's channels.
+    """
+    result = np.empty((*indices.shape, *table.shape[1:]), np.uint8)
     for part in rows_of(indices):
         result[part] = table[indices[part]]
     return result

@@ -14,8 +14,7 @@ from brain_tumor.image.dicom.meaning import modality, no_pixels, warnings
 from brain_tumor.image.dicom.stored import stored_values
 from brain_tumor.image.dicom.structure import read_structure
 from brain_tumor.image.errors import broken
-from brain_tumor.image.strips import rows_of
-from brain_tumor.image.window import window
+from brain_tumor.image.window import looked_up, window
 
 _GREY = {"MONOCHROME1": True, "MONOCHROME2": False}  # whether zero is white
 _PALETTE = "PALETTE COLOR"
@@ -67,8 +66,4 @@ def _palette(contents: Contents, stored: NDArray[Any]) -> NDArray[np.uint8]:
     if colours.dtype.itemsize > 1:
         colours = colours >> 8 if colours.max() > 255 else colours
     table = np.roll(colours.astype(np.uint8), kind.min, axis=0)
-    result = np.empty((*stored.shape, 3), np.uint8)
-    indices = stored.view(f"u{stored.dtype.itemsize}")
-    for part in rows_of(indices):
-        result[part] = table[indices[part]]
-    return result
+    return looked_up(table, stored.view(f"u{stored.dtype.itemsize}"))
