@@ -63,12 +63,9 @@ def row_of(document: Mapping[str, Any]) -> Row:
 
 def classified(item: Item, prediction: Prediction, seconds: float) -> Row:
     """The row of an image that the service has classified."""
-    return Row(
-        path=item.path,
-        volume=item.volume,
-        plane=item.plane,
-        slice=item.slice,
-        frame=item.frame,
+    return _row(
+        item,
+        seconds,
         class_name=prediction.class_name,
         probabilities=prediction.probabilities,
         ood_score=prediction.out_of_distribution.score,
@@ -77,22 +74,30 @@ def classified(item: Item, prediction: Prediction, seconds: float) -> Row:
         model_version=prediction.model_version,
         warnings=item.warnings + prediction.warnings,
         request_id=prediction.request_id,
-        seconds=round(seconds, _DECIMALS),
     )
 
 
 def failed(item: Item, error: ClientError, seconds: float) -> Row:
     """The row of an image that could not be classified."""
     problem = error.problem if isinstance(error, ImageRefused | KeyRefused | ServiceBusy | ServiceFault) else None
+    return _row(
+        item,
+        seconds,
+        warnings=item.warnings,
+        error_status=problem.status if problem else None,
+        error_detail=str(error),
+        request_id=(problem.request_id or None) if problem else None,
+    )
+
+
+def _row(item: Item, seconds: float, **outcome: Any) -> Row:
+    """A row that says which image it is, and what became of it."""
     return Row(
         path=item.path,
         volume=item.volume,
         plane=item.plane,
         slice=item.slice,
         frame=item.frame,
-        warnings=item.warnings,
-        error_status=problem.status if problem else None,
-        error_detail=str(error),
-        request_id=(problem.request_id or None) if problem else None,
         seconds=round(seconds, _DECIMALS),
+        **outcome,
     )
