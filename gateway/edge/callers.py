@@ -80,7 +80,6 @@ class Callers:
         left, since = self._rates.get(caller.name, (caller.burst, now))
         left = min(caller.burst, left + (now - since) * caller.rate)
         if left < 1:
-            self._rates[caller.name] = left, now
             return (1 - left) / caller.rate
         self._rates[caller.name] = left - 1, now
         return 0.0

@@ -163,14 +163,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
-        problem = self._incoming.begin(head)
-        if problem is None:
-            caller = None if self._is_admin else self._crowd.handler.check(self._incoming.head or head)
-            if isinstance(caller, Problem):
-                problem = caller
-            else:
-                self._incoming.caller = caller
-        if problem:
+        if problem := self._incoming.begin(head) or self._identify():
             self.refuse(problem)
             return False
         self.phase = Phase.BODY
@@ -178,6 +171,16 @@ class Connection(asyncio.Protocol):
         if self._parser.they_are_waiting_for_100_continue:
             self._transport.write(self._parser.send(h11.InformationalResponse(status_code=100, headers=[])))
         return True
+
+    def _identify(self) -> Problem | None:
+        """Find who sends the request; return why it is refused, if it is."""
+        if self._is_admin or self._incoming.head is None:
+            return None
+        caller = self._crowd.handler.check(self._incoming.head)
+        if isinstance(caller, Problem):
+            return caller
+        self._incoming.caller = caller
+        return None
 
     def _take_in(self, data: bytes) -> bool:
         """Take a part of a body; return whether more is wanted."""

@@ -89,10 +89,10 @@ class Handler:
 
     def check(self, head: h11.Request) -> Caller | Problem | None:
         """Find who sends a request; None where nobody is asked for a key, a problem where it may not be sent."""
-        route = self.route(head)
-        if self._callers is None or route.scope is None:
+        if self._callers is None:
             return None
-        return self._callers.check(head, route.scope, route.rule)
+        route = self.route(head)
+        return self._callers.check(head, route.scope, route.rule) if route.scope else None
 
     def close(self) -> None:
         """Let the threads end when their work is done."""

@@ -45,11 +45,6 @@ class Request:
         """The method in capitals, as the application would read it."""
         return self.head.method.decode("ascii").upper()
 
-    @property
-    def path(self) -> str:
-        """The path, as ``path_of`` gives it."""
-        return path_of(self.head)
-
     def environ(self) -> WSGIEnvironment:
         """Make the environment of a WSGI call (PEP 3333)."""
         path, query = _split(self.head.target)

@@ -128,10 +128,8 @@ class Readiness(Document):
     model: ModelState
 
 
-def respond(
-    document: Document | msgspec.Raw, status: int = 200, media_type: str = "application/json", **headers: str
-) -> flask.Response:
+def respond(document: msgspec.Struct | dict[str, Any], status: int = 200, **headers: str) -> flask.Response:
     """A response that holds a document; underscores in the names of headers stand for hyphens."""
-    response = flask.Response(msgspec.json.encode(document), status, content_type=media_type)
+    response = flask.Response(msgspec.json.encode(document), status, content_type="application/json")
     response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
     return response

@@ -50,8 +50,8 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (DeadlineExceeded, HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again."),
     (ModelError, HTTPStatus.BAD_GATEWAY, f"The model server's response cannot be used. {TELL_THE_OPERATOR}"),
 )
-# What a status means, for people; None stands for all others.
-MEANINGS: dict[HTTPStatus | None, str] = {
+# What a status means, for people.
+MEANINGS: dict[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "A form without an image, invalid JSON, base64 or option, or a damaged image.",
     HTTPStatus.UNAUTHORIZED: "No valid key, where the service asks for one.",
     HTTPStatus.FORBIDDEN: "The key is not good for this.",
@@ -64,7 +64,6 @@ MEANINGS: dict[HTTPStatus | None, str] = {
     HTTPStatus.BAD_GATEWAY: "The model server's response cannot be used: give the operator the request id.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or the model server is away: try again later.",
     HTTPStatus.GATEWAY_TIMEOUT: "The prediction was not ready in time.",
-    None: "Another error.",
 }
 _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for programmers
     HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete. Let an HTTP library build it, and send all of it.",

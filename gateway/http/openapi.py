@@ -1,5 +1,6 @@
 """GET /openapi.json: the OpenAPI document (version 3.1), made from what the routes declare and the documents' types."""
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -9,13 +10,13 @@ from flask import Blueprint, Flask, Response, current_app, request
 
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
-from gateway.http.documents import REFERENCE
-from gateway.http.errors import MEANINGS
-from gateway.http.operations import JSON, Content, Operation, Reply, declared
+from gateway.http.documents import REFERENCE, respond
+from gateway.http.operations import Content, Operation, Reply, declared
 from gateway.http.routes import operations
 
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")  # of a rule of Flask
 _KEY = "key"
+_OTHERWISE = "Another error."
 _TITLE = "Brain Tumor Classification"
 _REQUEST_ID = {"description": "The request id.", "schema": {"type": "string"}}
 
@@ -33,20 +34,17 @@ def openapi_routes() -> Blueprint:
         )
     )
     def document() -> Response:
-        return Response(
-            msgspec.json.encode(openapi_document(current_app, request.script_root or "/")), content_type=JSON
-        )
+        return respond({**description(), "servers": [{"url": request.script_root or "/"}]})
+
+    @functools.cache
+    def description() -> dict[str, Any]:
+        return openapi_document(current_app)
 
     return routes
 
 
-def openapi_document(app: Flask, server: str) -> dict[str, Any]:
-    """Describe the API.
-
-    Args:
-        app: The application, with all its routes.
-        server: The path that the routes' paths begin at.
-    """
+def openapi_document(app: Flask) -> dict[str, Any]:
+    """Describe the API of an application with all its routes; which server it has, who responds knows."""
     declared_operations = list(operations(app))
     components = _components(operation for _, _, operation in declared_operations)
     paths: dict[str, dict[str, Any]] = {}
@@ -61,7 +59,6 @@ def openapi_document(app: Flask, server: str) -> dict[str, Any]:
             "description": RESEARCH_NOTICE,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": server}],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -106,7 +103,7 @@ def _described(operation: Operation, rule: str) -> dict[str, Any]:
         "operationId": "_".join([*operation.summary.lower().split(), *(arguments[1:] and ["of", *arguments[1:]])]),
         "responses": {str(status): _reply(reply) for status, reply in sorted(operation.replies.items())},
     }
-    described["responses"]["default"] = _reply(Reply(MEANINGS[None], (operation.error,)))
+    described["responses"]["default"] = _reply(Reply(_OTHERWISE, (operation.error,)))
     if operation.description:
         described["description"] = operation.description
     if parameters:

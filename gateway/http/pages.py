@@ -1,6 +1,7 @@
 """The routes of the page: its files, and the model's metadata; and HTML for browsers where others get JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, abort, request
@@ -47,9 +48,9 @@ class Pages:
     def __init__(self, assets: Mapping[str, Asset]) -> None:
         self._assets = assets
 
-    def negotiated(self, name: str, document: Document | msgspec.Raw) -> Response:
+    def negotiated(self, name: str, document: Callable[[], Document | dict[str, Any]]) -> Response:
         """Respond with a page where the client prefers HTML, and with the document as JSON to everybody else."""
-        response = self.file(name) if wants_html() else respond(document)
+        response = self.file(name) if _wants_html() else respond(document())
         response.vary.add("Accept")
         return response
 
@@ -65,7 +66,7 @@ class Pages:
         return response
 
 
-def wants_html() -> bool:
+def _wants_html() -> bool:
     """Whether the client of this request prefers HTML to JSON. Browsers say so; ``*/*``, or nothing, is JSON."""
     accept = parse_accept_header(request.headers.get("Accept", "")[:_MAX_ACCEPT], MIMEAccept)
     return accept.best_match((JSON, _HTML)) == _HTML
@@ -106,8 +107,7 @@ def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
     )
     def model() -> Response:
         # The page itself is there while the model is away: it says so, and asks again.
-        metadata = msgspec.Raw(b"{}") if wants_html() else _metadata(_served(model_client))
-        return pages.negotiated("model.html", metadata)
+        return pages.negotiated("model.html", lambda: _metadata(_served(model_client)))
 
     return routes
 
@@ -122,7 +122,6 @@ def _served(model_client: ModelClient) -> ServedModel:
         return model_client.cached
 
 
-def _metadata(model: ServedModel) -> msgspec.Raw:
+def _metadata(model: ServedModel) -> dict[str, Any]:
     """What the model says of itself, under the name and version that the model server knows it by."""
-    metadata = msgspec.json.decode(model.metadata.to_json())
-    return msgspec.Raw(msgspec.json.encode({**metadata, "name": model.name, "version": model.version}))
+    return {**msgspec.json.decode(model.metadata.to_json()), "name": model.name, "version": model.version}

@@ -21,8 +21,6 @@ own.
 _FILE = {"type": "string", "format": "binary"}
 _OPTIONS = {parameter.name: msgspec.json.schema(parameter.type) for parameter in PARAMETERS}
 _Url = Annotated[str, Meta(min_length=1, description="http, https, or a data URI.")]
-
-
 _JSON_REQUESTS: tuple[tuple[str, str, Any], ...] = (
     ("ImageRequest", "image", Base64),
     ("UrlRequest", "url", _Url),
@@ -48,7 +46,7 @@ def predict_operation(max_images: int) -> Operation:
         "Predictions",
         {
             HTTPStatus.OK: Reply("The prediction, or a list of them.", (Content(Prediction), Content(Predictions))),
-            **{status: problem_reply(status, meaning) for status, meaning in MEANINGS.items() if status},
+            **{status: problem_reply(status, meaning) for status, meaning in MEANINGS.items()},
         },
         _DESCRIPTION,
         PARAMETERS,

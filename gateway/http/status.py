@@ -36,16 +36,16 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
         )
     )
     def index() -> Response:
+        return pages.negotiated("index.html", service)
+
+    def service() -> Service:
         model = model_client.cached
-        return pages.negotiated(
-            "index.html",
-            Service(
-                name="brain-tumor-gateway",
-                version=VERSION,
-                model=ModelIdentity(name=model.name, version=model.version) if model else None,
-                notice=model.metadata.notice if model else RESEARCH_NOTICE,
-                links={path.strip("/").partition(".")[0]: f"{request.script_root}{path}" for path in _LINKS},
-            ),
+        return Service(
+            name="brain-tumor-gateway",
+            version=VERSION,
+            model=ModelIdentity(name=model.name, version=model.version) if model else None,
+            notice=model.metadata.notice if model else RESEARCH_NOTICE,
+            links={path.strip("/").partition(".")[0]: f"{request.script_root}{path}" for path in _LINKS},
         )
 
     @routes.get("/livez")

@@ -6,7 +6,6 @@ twenty megabytes of "[],[],[]" would be hundreds.
 
 from typing import Annotated, Any, TypeAlias
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 BYTES, UINT8, FP32, BOOL = "BYTES", "UINT8", "FP32", "BOOL"
@@ -131,8 +130,3 @@ class ModelReadiness(Struct):
 
     name: str
     ready: bool
-
-
-def to_json(message: Struct) -> bytes:
-    """The JSON of a message."""
-    return msgspec.json.encode(message)

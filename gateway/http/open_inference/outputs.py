@@ -18,7 +18,6 @@ from gateway.http.open_inference.messages import (
     InferenceResponse,
     ResponseOutput,
     Tensor,
-    to_json,
 )
 from gateway.http.open_inference.request import JSON_LENGTH, Inference
 from gateway.images.sent import InvalidRequest
@@ -85,7 +84,7 @@ def respond(inference: Inference, model: ServedModel, classifications: Sequence[
         else:
             output.data = array.ravel().tolist()
         outputs.append(output)
-    text = to_json(
+    text = msgspec.json.encode(
         InferenceResponse(
             model.name,
             str(model.version),

@@ -10,10 +10,11 @@ from gateway.classify.classifier import Classification, Classifier
 from gateway.classify.pixels import PixelClassifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
+from gateway.http import documents
 from gateway.http.error_forms import INFERENCE
 from gateway.http.open_inference import operations
 from gateway.http.open_inference.describe import SERVER, describe
-from gateway.http.open_inference.messages import ModelReadiness, ServerLiveness, ServerReadiness, to_json
+from gateway.http.open_inference.messages import ModelReadiness, ServerLiveness, ServerReadiness
 from gateway.http.open_inference.outputs import respond, select
 from gateway.http.open_inference.request import JSON_LENGTH, InputTensor, read_inference
 from gateway.http.open_inference.tensors import FILES, check_name, fits, is_long, read_files, read_pixels
@@ -24,8 +25,6 @@ from gateway.images.content_coding import inflate
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelUnavailable, ServedModel
 from gateway.settings import Settings
-
-_JSON = "application/json"
 
 
 def open_inference_routes(
@@ -52,30 +51,30 @@ def open_inference_routes(
     @routes.get("", strict_slashes=False)
     @declared(operations.SERVER)
     def server() -> Response:
-        return Response(to_json(SERVER), mimetype=_JSON)
+        return documents.respond(SERVER)
 
     @routes.get("/health/live")
     @declared(operations.LIVE)
     def live() -> Response:
-        return Response(to_json(ServerLiveness(live=True)), mimetype=_JSON)
+        return documents.respond(ServerLiveness(live=True))
 
     @routes.get("/health/ready")
     @declared(operations.READY)
     def ready() -> Response:
         served.look_at_any()
-        return Response(to_json(ServerReadiness(ready=True)), mimetype=_JSON)
+        return documents.respond(ServerReadiness(ready=True))
 
     @routes.get(a_model)
     @routes.get(a_version)
     @declared(operations.METADATA)
     def metadata(model: str, version: str | None = None) -> Response:
-        return Response(to_json(describe(served.look(model, version))), mimetype=_JSON)
+        return documents.respond(describe(served.look(model, version)))
 
     @routes.get(f"{a_model}/ready")
     @routes.get(f"{a_version}/ready")
     @declared(operations.MODEL_READY)
     def model_ready(model: str, version: str | None = None) -> Response:
-        return Response(to_json(ModelReadiness(served.look(model, version).name, ready=True)), mimetype=_JSON)
+        return documents.respond(ModelReadiness(served.look(model, version).name, ready=True))
 
     @routes.post(f"{a_model}/infer")
     @routes.post(f"{a_version}/infer")
