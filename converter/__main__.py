@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConversionError as error:
         return _failed(str(error))
     except KeyboardInterrupt:
-        _tell("interrupted; nothing was published", sys.stderr)
+        _tell("interrupted; nothing was published", sys.__stderr__)
         return _INTERRUPTED
     except MemoryError:
         return _failed(_out_of_memory(arguments.model))

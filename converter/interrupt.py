@@ -1,9 +1,12 @@
 """SIGINT and SIGTERM end the work by KeyboardInterrupt; TensorFlow's native code may lose it, so it is remembered.
 
-An exception that is raised while native code calls Python may come out as another one, or not at all.
+An exception that is raised while native code calls Python may come out as another one, or not at all, and its trace be
+printed on the way. So from the signal on ``sys.stderr`` leads nowhere; the last word goes to ``sys.__stderr__``.
 """
 
+import os
 import signal
+import sys
 
 _received = False
 
@@ -27,4 +30,5 @@ def check() -> None:
 def _receive(number: int, frame: object) -> None:
     global _received
     _received = True
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     raise KeyboardInterrupt
