@@ -14,7 +14,7 @@ from keras_image_helper.base import BasePreprocessor
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain_tumor.image import MAX_PIXELS, Dicom, Wanted, read_image
+from brain_tumor.image import MAX_PIXELS, FileFacts, Wanted, read_image
 from brain_tumor.metadata import BGR, GRAYSCALE, NO_ANTIALIAS, ImageSpec
 
 # How much larger than the model's input half a JPEG must be, so that its pixels there differ by one grey level at most
@@ -29,14 +29,12 @@ class Prepared:
     Attributes:
         batch: uint8 (1, height, width, 3).
         view: What the model sees of the image, made smaller; None if it was not asked for.
-        dicom: What a DICOM file says of itself; None for other formats.
-        warnings: Sentences for people, which a file gives reason for; mostly none.
+        facts: What the image's file says of it.
     """
 
     batch: NDArray[np.uint8]
     view: Image.Image | None
-    dicom: Dicom | None = None
-    warnings: tuple[str, ...] = ()
+    facts: FileFacts
 
 
 class Preprocessor(BasePreprocessor):
@@ -102,10 +100,10 @@ class Preprocessor(BasePreprocessor):
         image = self._cropped(decoded.image)
         batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
         if view_side is None:
-            return Prepared(batch, None, decoded.dicom, decoded.warnings)
+            return Prepared(batch, None, decoded.facts)
         view = self._framed(image)
         view.thumbnail((view_side, view_side))
-        return Prepared(batch, view.convert("RGB"), decoded.dicom, decoded.warnings)
+        return Prepared(batch, view.convert("RGB"), decoded.facts)
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).

@@ -6,7 +6,7 @@ limit on what it decodes.
 
 from brain_tumor.image.apart import Wanted
 from brain_tumor.image.decode import MAX_PIXELS, MIN_SIDE, decode, describe, read_image
-from brain_tumor.image.decoded import Decoded, Dicom, Window
+from brain_tumor.image.decoded import Decoded, Dicom, FileFacts, Window
 from brain_tumor.image.errors import (
     BrokenImage,
     ImageError,
@@ -27,6 +27,7 @@ __all__ = [
     "BrokenImage",
     "Decoded",
     "Dicom",
+    "FileFacts",
     "ImageError",
     "ImageTooLarge",
     "NoSuchPage",

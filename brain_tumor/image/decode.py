@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from brain_tumor.image import formats, jpeg, png, tiff, tiff_samples
 from brain_tumor.image.apart import Apart, Wanted, decode_apart
-from brain_tumor.image.decoded import Decoded, Dicom, Window
+from brain_tumor.image.decoded import Decoded, Dicom, FileFacts, Window
 from brain_tumor.image.errors import (
     ImageError,
     NoSuchPage,
@@ -89,11 +89,7 @@ def read_image(
     if page is not None and page < 1:
         raise NoSuchPage("Pages count from 1.")
     try:
-        kind = file_format(data)
-        if kind == formats.DICOM:
-            decoded = _dicom(decode_apart(data, kind, max_pixels, page, wanted=wanted))
-        else:
-            decoded = Decoded(_decoded(data, kind, max_pixels, page, half_side, wanted))
+        decoded = _decoded(data, max_pixels, page, half_side, wanted)
         if decoded.image.mode == "RGB" or keep_grey:
             return decoded
         return replace(decoded, image=decoded.image.convert("RGB"))
@@ -113,20 +109,20 @@ def describe(data: bytes) -> tuple[str, str]:
         return kind, ""
 
 
-def _decoded(
-    data: bytes, kind: str, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted
-) -> Image.Image:
+def _decoded(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Decoded:
     """Upright RGB, or one channel of grey; ``_eight_bits`` and ``_image_of`` make the one or the other."""
+    kind = file_format(data)
     match kind:
         case formats.JPEG:
-            return _jpeg(data, max_pixels, page, half_side, wanted)
+            return Decoded(_jpeg(data, max_pixels, page, half_side, wanted))
         case formats.PNG:
-            return _png(data, max_pixels, page)
+            return Decoded(_png(data, max_pixels, page))
         case formats.TIFF:
-            return _tiff(data, max_pixels, page)
+            return _tiff(data, max_pixels, page or 1)
         case formats.GIF | formats.WEBP | formats.BMP:
-            return _opened(data, kind, max_pixels, page)
-    return _apart(decode_apart(data, kind, max_pixels, page, wanted=wanted))
+            return Decoded(_opened(data, kind, max_pixels, page))
+    apart = decode_apart(data, kind, max_pixels, page, wanted=wanted)
+    return _dicom(apart) if kind == formats.DICOM else Decoded(_apart(apart))
 
 
 def _jpeg(data: bytes, max_pixels: int, page: int | None, half_side: int | None, wanted: Wanted) -> Image.Image:
@@ -175,13 +171,18 @@ def _png(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
     return _upright(_image_of(colour, opacity), image)
 
 
-def _tiff(data: bytes, max_pixels: int, page: int | None) -> Image.Image:
-    directory = tiff.read_directory(data, page or 1)
+def _tiff(data: bytes, max_pixels: int, page: int) -> Decoded:
+    directory = tiff.read_directory(data, page)
+    image = _tiff_page(data, directory, max_pixels, page)
+    return Decoded(image, FileFacts(page=page, pages=tiff.count_pages(data)))
+
+
+def _tiff_page(data: bytes, directory: tiff.Directory, max_pixels: int, page: int) -> Image.Image:
     width, height = tiff.require_cheap(directory, max_pixels)
     _require_size((width, height), max_pixels)
     if not (tiff_samples.can_read(directory) and tiff_samples.is_misread(directory)):
         try:
-            return _opened(directory.standing_first() if page and page > 1 else data, formats.TIFF, max_pixels, None)
+            return _opened(directory.standing_first() if page > 1 else data, formats.TIFF, max_pixels, None)
         except UnidentifiedImageError:
             if not tiff_samples.can_read(directory):
                 raise _rare_tiff(directory) from None
@@ -205,7 +206,7 @@ def _dicom(result: Apart) -> Decoded:
     _require_size(image.size, image.width * image.height)
     dicom, told = result.told["dicom"], result.told["warnings"]
     window_used = Window(**dicom["window"]) if dicom["window"] else None
-    return Decoded(image, Dicom(**{**dicom, "window": window_used}), tuple(told))
+    return Decoded(image, FileFacts(Dicom(**{**dicom, "window": window_used}), warnings=tuple(told)))
 
 
 def _apart(decoded: Apart, precision: int = 8) -> Image.Image:

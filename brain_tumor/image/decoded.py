@@ -1,6 +1,6 @@
 """What a file holds besides its pixels, where people must know it to understand a prediction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -40,15 +40,30 @@ class Dicom:
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """What is told of a file of any format.
+
+    Attributes:
+        dicom: What a DICOM file says; None for other formats.
+        page: Which page of a TIFF this is, from 1.
+        pages: How many pages a TIFF has; 1 for every other format.
+        warnings: Sentences for people about what the file says of itself, mostly none.
+    """
+
+    dicom: Dicom | None = None
+    page: int = 1
+    pages: int = 1
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Decoded:
     """An image as ``brain_tumor.image`` reads it.
 
     Attributes:
         image: Upright, RGB or one channel of grey.
-        dicom: What a DICOM file says of it; None for other formats.
-        warnings: Sentences for people about what the file says of itself, mostly none.
+        facts: What its file says of it.
     """
 
     image: Image.Image
-    dicom: Dicom | None = None
-    warnings: tuple[str, ...] = ()
+    facts: FileFacts = field(default_factory=FileFacts)

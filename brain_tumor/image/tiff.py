@@ -3,11 +3,12 @@
 TIFF 6.0; the larger BigTIFF has the same structure with longer numbers.
 """
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from brain_tumor.image.errors import broken, no_such_page, too_large, unsupported
+from brain_tumor.image.errors import ImageError, broken, no_such_page, too_large, unsupported
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
@@ -65,10 +66,8 @@ def read_directory(data: bytes, page: int) -> Directory:
         BrokenImage: The directories are damaged, or refer to far more bytes than the file has.
     """
     try:
-        order = "<" if data.startswith(b"II") else ">"
-        big = data[2:4] in (b"+\0", b"\0+")
-        (first,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
-        for number, (offset, count) in enumerate(_chain(data, order, big, first), 1):
+        order, big = _kind(data)
+        for number, (offset, count) in enumerate(_chain(data), 1):
             if number == page:
                 return Directory(data, order, big, offset, _entries(data, order, big, offset, count))
     except struct.error:
@@ -76,8 +75,24 @@ def read_directory(data: bytes, page: int) -> Directory:
     raise no_such_page(page, number)
 
 
-def _chain(data: bytes, order: str, big: bool, offset: int) -> Iterator[tuple[int, int]]:
+def count_pages(data: bytes) -> int:
+    """How many directories a file has; of a damaged one, as many as can be found."""
+    count = 0
+    with contextlib.suppress(struct.error, ImageError):
+        for _ in _chain(data):
+            count += 1
+    return count
+
+
+def _kind(data: bytes) -> tuple[str, bool]:
+    """The byte order of numbers, and whether the file is a BigTIFF."""
+    return "<" if data.startswith(b"II") else ">", data[2:4] in (b"+\0", b"\0+")
+
+
+def _chain(data: bytes) -> Iterator[tuple[int, int]]:
     """Each directory's offset and number of entries."""
+    order, big = _kind(data)
+    (offset,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, 8 if big else 4)
     seen: set[int] = set()
     count_form, entry_bytes, next_form = ("Q", 20, "Q") if big else ("H", 12, "I")
     while offset and offset not in seen and len(seen) < _MAX_PAGES:

@@ -3,13 +3,13 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brain_tumor.image import Dicom, ImageError, Wanted
+from brain_tumor.image import FileFacts, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
 from gateway.classify.overlay import MAX_SIDE, draw_overlay, encode
 from gateway.deadline import Deadline
@@ -40,8 +40,7 @@ class Classification:
         probabilities: Shape (class,), float32, in the order of the metadata's class names.
         out_of_distribution: The OOD score; a larger one means an image less like those of the training.
         overlay: A PNG that explains the predicted class; None if it was not asked for.
-        dicom: What a DICOM file says of itself; None for other formats.
-        warnings: Sentences for people, which the file gives reason for; mostly none.
+        facts: What the image's file says of it.
         view: The image as the model saw it, a PNG of the overlay's size; None if it was not asked for.
     """
 
@@ -49,8 +48,7 @@ class Classification:
     probabilities: NDArray[np.float32]
     out_of_distribution: float
     overlay: bytes | None
-    dicom: Dicom | None = None
-    warnings: tuple[str, ...] = ()
+    facts: FileFacts = field(default_factory=FileFacts)
     view: bytes | None = None
 
     @property
@@ -181,7 +179,7 @@ class Classifier:
             overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         score = float(prediction.out_of_distribution[row])
         seen = encode(prepared.view) if view and prepared.view is not None else None
-        return Classification(prediction.model, probabilities, score, overlay, prepared.dicom, prepared.warnings, seen)
+        return Classification(prediction.model, probabilities, score, overlay, prepared.facts, seen)
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:

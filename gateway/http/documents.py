@@ -70,6 +70,8 @@ class Prediction(Document):
     request_id: RequestId
     warnings: Annotated[list[str], Meta(description="What people should know of the image; mostly nothing.")]
     dicom: Annotated[Dicom, Meta(description="What a DICOM file says of the image.")] | UnsetType = UNSET
+    page: Annotated[int, Meta(ge=1, description="Which page of a TIFF with several.")] | UnsetType = UNSET
+    pages: Annotated[int, Meta(ge=2, description="How many pages a TIFF with several has.")] | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
     view: View | UnsetType = UNSET
 

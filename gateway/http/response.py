@@ -17,7 +17,7 @@ def response_document(classification: Classification, request_id: str) -> Predic
     predicted = metadata.class_names[classification.class_index]
     score = classification.out_of_distribution
     threshold = metadata.out_of_distribution_threshold
-    overlay, view = classification.overlay, classification.view
+    overlay, view, facts = classification.overlay, classification.view, classification.facts
     return Prediction(
         class_=predicted,
         probabilities={
@@ -30,8 +30,10 @@ def response_document(classification: Classification, request_id: str) -> Predic
         model=ModelIdentity(name=model.name, version=model.version),
         notice=metadata.notice,
         request_id=request_id,
-        warnings=list(classification.warnings),
-        dicom=classification.dicom or UNSET,
+        warnings=list(facts.warnings),
+        dicom=facts.dicom or UNSET,
+        page=facts.page if facts.pages > 1 else UNSET,
+        pages=facts.pages if facts.pages > 1 else UNSET,
         explanation=UNSET if overlay is None else Explanation(class_=predicted, png=_text(overlay)),
         view=UNSET if view is None else View(png=_text(view)),
     )

@@ -1,8 +1,10 @@
 // Results as CSV (RFC 4180), for people who go on with a spreadsheet or a script.
 
+import { part } from "./words.js";
+
 const START = ["file", "state", "class", "probability"];
 const END = [
-  "out_of_distribution_score", "out_of_distribution", "model", "model_version", "modality", "frame", "frames",
+  "out_of_distribution_score", "out_of_distribution", "model", "model_version", "modality", "frame_or_page", "frames_or_pages",
   "warnings", "error", "request_id", "notice",
 ];
 
@@ -24,7 +26,7 @@ function row(item, classes) {
     item.name, item.state, response?.class, response?.probabilities[response.class],
     ...classes.map((name) => response?.probabilities[name]),
     score?.score, score?.flag, response?.model.name, response?.model.version,
-    response?.dicom?.modality, response?.dicom?.frame, response?.dicom?.frames,
+    response?.dicom?.modality, part(response)?.number, part(response)?.count,
     response?.warnings?.join(" "), item.problem?.detail, response?.request_id ?? item.problem?.requestId,
     response?.notice,
   ];

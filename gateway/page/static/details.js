@@ -2,7 +2,7 @@
 
 import { element, facts } from "./dom.js";
 import { scan } from "./scan.js";
-import { decimal, dicomFacts, likely, UNKNOWN_LIKENESS, UNLIKE } from "./words.js";
+import { capitalized, decimal, dicomFacts, likely, part, partFacts, UNKNOWN_LIKENESS, UNLIKE } from "./words.js";
 
 export class Details {
   #place;
@@ -10,7 +10,7 @@ export class Details {
 
   /**
    * @param {HTMLElement} place Where they are shown.
-   * @param {(item: Object, frame: number|null) => void} retry Classifies an image again, or another frame of it.
+   * @param {(item: Object, part: number|null) => void} retry Classifies an image again, or another frame or page of its file.
    */
   constructor(place, retry) {
     this.#place = place;
@@ -35,17 +35,16 @@ export class Details {
 
   #failure(item) {
     const { title, detail, requestId } = item.problem;
-    const frames = item.response?.dicom?.frames > 1;
     return [
       element("div.problem", {}, element("strong", {}, title), element("p", {}, detail)),
       this.#again(item),
-      frames ? this.#frames(item) : null,
+      this.#otherParts(item),
       requestId ? facts([["Request id", element("code", {}, requestId)]]) : null,
     ];
   }
 
   #again = (item) =>
-    element("button.button", { type: "button", "data-focus": "again", onclick: () => this.#retry(item, item.frame) }, "Try again");
+    element("button.button", { type: "button", "data-focus": "again", onclick: () => this.#retry(item, item.part) }, "Try again");
 
   #result(item) {
     const { response } = item;
@@ -59,10 +58,11 @@ export class Details {
       flag ? element("p.warning", {}, UNLIKE) : null,
       ...(response.warnings ?? []).map((text) => element("p.warning", {}, text)),
       element("div.seen", {}, scan(item), bars(response)),
-      response.dicom?.frames > 1 ? this.#frames(item) : null,
+      this.#otherParts(item),
       flag === null ? element("p.hint", {}, UNKNOWN_LIKENESS) : null,
       facts([
         ["Model", `${response.model.name}, version ${response.model.version}`],
+        ...partFacts(response),
         ...dicomFacts(response.dicom),
         ["Out-of-distribution score", decimal(score)],
         ["Request id", element("code", {}, response.request_id)],
@@ -71,26 +71,28 @@ export class Details {
     ];
   }
 
-  /** Choose a frame of a DICOM file with several. */
-  #frames(item) {
-    const { frame, frames } = item.response.dicom;
+  /** Choose another frame or page of a file with several. */
+  #otherParts(item) {
+    const chosen = part(item.response);
+    if (!chosen) return null;
+    const { word, number, count } = chosen;
     const working = item.state === "working" || item.state === "waiting";
     const input = element("input", {
-      id: "frame", type: "number", min: 1, max: frames, step: 1, required: true, value: item.frame ?? frame,
-      "data-focus": "frame",
+      id: "part", type: "number", min: 1, max: count, step: 1, required: true, value: item.part ?? number,
+      "data-focus": "part",
     });
     const go = (event) => {
       event.preventDefault();
       this.#retry(item, Number(input.value));
     };
     const step = (by, text) => element("button.button", {
-      type: "button", "data-focus": text, disabled: working || frame + by < 1 || frame + by > frames,
-      onclick: () => this.#retry(item, frame + by),
+      type: "button", "data-focus": text, disabled: working || number + by < 1 || number + by > count,
+      onclick: () => this.#retry(item, number + by),
     }, text);
     return element(
-      "form.frame", { onsubmit: go },
-      element("label", { for: "frame" }, `Frame (1 to ${frames})`), input,
-      element("button.button", { "data-focus": "go", disabled: working }, working ? "Being classified..." : "Classify this frame"),
+      "form.part", { onsubmit: go },
+      element("label", { for: "part" }, `${capitalized(word)} (1 to ${count})`), input,
+      element("button.button", { "data-focus": "go", disabled: working }, working ? "Being classified..." : `Classify this ${word}`),
       step(-1, "Previous"), step(1, "Next"),
     );
   }

@@ -3,7 +3,7 @@
 const MOST = 1000;
 
 /**
- * An item is {number, file, name, frame, state, response, problem, view, overlay}: state is "waiting", "working",
+ * An item is {number, file, name, part, state, response, problem, view, overlay}: state is "waiting", "working",
  * "done", "failed" or "cancelled"; view and overlay are URLs of the images that came with the response, or null.
  * Every change is told by an event "change" with the item in its detail, or null for all.
  */
@@ -24,7 +24,7 @@ export class Items extends EventTarget {
       number: ++this.#made,
       file,
       name: file.webkitRelativePath || file.name || "image",
-      frame: null,
+      part: null,
       state: "waiting",
       response: null,
       problem: null,

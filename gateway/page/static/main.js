@@ -17,7 +17,7 @@ const narrow = matchMedia("(max-width: 980px)"); // as in classify.css: the deta
 const service = new Service();
 const items = new Items();
 const progress = new Progress(items);
-const queue = new Queue((item, signal) => service.classify(item.file, item.frame, signal), {
+const queue = new Queue((item, signal) => service.classify(item.file, item.part, signal), {
   waiting: (item) => items.change(item, { state: "waiting" }),
   started: (item) => items.change(item, { state: "working" }),
   done: (item, response) => items.finish(item, response),
@@ -32,8 +32,8 @@ const queue = new Queue((item, signal) => service.classify(item.file, item.frame
     updateButtons();
   },
 });
-const details = new Details(byId("details"), (item, frame) => {
-  items.change(item, { frame });
+const details = new Details(byId("details"), (item, part) => {
+  items.change(item, { part });
   queue.add([item]);
 });
 const table = new Table(byId("table"), items, show);

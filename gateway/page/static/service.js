@@ -37,29 +37,29 @@ export class Service {
   /**
    * Classify one image.
    * @param {File} file The image.
-   * @param {number|null} frame Which frame of a DICOM file; null is the middle one.
+   * @param {number|null} part Which frame or page of a file with several; null is the one that its format shows first.
    * @param {AbortSignal} signal Gives up.
    * @returns The response's document.
    * @throws {Problem} There is no result. {@link Passing} is worth another try.
    */
-  async classify(file, frame, signal) {
+  async classify(file, part, signal) {
     const content = await read(file);
     try {
-      if (this.#unexplained === null) return await this.#predict(content, frame, true, signal);
+      if (this.#unexplained === null) return await this.#predict(content, part, true, signal);
     } catch (problem) {
       if (problem.status !== 422) throw problem;
       // The model offers no activation maps, or the image cannot be used: without the question it becomes clear.
     }
-    const response = await this.#predict(content, frame, false, signal);
+    const response = await this.#predict(content, part, false, signal);
     const { version } = response.model;
     this.#unexplained = this.#unexplained === null || this.#unexplained === version ? version : null;
     return response;
   }
 
-  async #predict(content, frame, explain, signal) {
+  async #predict(content, part, explain, signal) {
     const query = new URLSearchParams({ view: "true" });
     if (explain) query.set("explain", "true");
-    if (frame !== null) query.set("frame", frame);
+    if (part !== null) query.set("page", part); // of a DICOM file, its frames are its pages
     const body = new FormData();
     body.append("image", content, "image"); // the file's name stays here
     const response = await this.#json(`predict?${query}`, { method: "POST", body, signal });

@@ -1,7 +1,7 @@
 // The table of all results: one row for each image, sorted by any column, walked through with the arrow keys.
 
 import { element } from "./dom.js";
-import { likely } from "./words.js";
+import { likely, part } from "./words.js";
 
 const names = new Intl.Collator("en", { numeric: true });
 const RANKS = { failed: 0, cancelled: 1, working: 2, waiting: 3, done: 5 };
@@ -136,10 +136,10 @@ function fileParts(item) {
   const thumb = item.view
     ? element("img.thumb", { src: item.view, alt: "" })
     : element("span.thumb.none", { "aria-hidden": "true" });
-  const { dicom } = item.response ?? {};
-  const frame = dicom?.frames > 1 ? element("small", {}, `frame ${dicom.frame} of ${dicom.frames}`) : null;
+  const { word, number, count } = part(item.response) ?? {};
+  const which = word ? element("small", {}, `${word} ${number} of ${count}`) : null;
   const name = element("span.file-name", {}, item.name);
-  return [thumb, element("span", {}, name, frame, element("span.inline-note", {}, tags(item)))];
+  return [thumb, element("span", {}, name, which, element("span.inline-note", {}, tags(item)))];
 }
 
 function tags(item) {

@@ -17,6 +17,9 @@ export const count = (number, one, many = `${one}s`) => `${whole.format(number)}
 /** A number with as many decimals as it needs, four at most. */
 export const decimal = (number) => String(Number(number.toFixed(4)));
 
+/** A word at the beginning of a line. */
+export const capitalized = (word) => word[0].toUpperCase() + word.slice(1);
+
 /** Bytes as MiB. */
 export const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
@@ -39,7 +42,22 @@ export const NO_EXPLANATION = "This model cannot show where in the image it saw 
 
 const WINDOWS = { file: "from the file", percentiles: "from the values of the image", lut: "a table in the file" };
 
-/** The frame of a DICOM file, and the window in which it is shown, as rows of facts. */
+/**
+ * Which image of its file a response is for, where the file has several: a frame of a DICOM file, or a page of a TIFF.
+ * @returns {{word: string, number: number, count: number}|null}
+ */
+export function part(response) {
+  if (response?.dicom?.frames > 1) return { word: "frame", number: response.dicom.frame, count: response.dicom.frames };
+  return response?.pages > 1 ? { word: "page", number: response.page, count: response.pages } : null;
+}
+
+/** The same as rows of facts. */
+export function partFacts(response) {
+  const { word, number, count } = part(response) ?? {};
+  return word ? [[capitalized(word), `${number} of ${count}`]] : [];
+}
+
+/** What a DICOM file says of its image, and the window in which it is shown, as rows of facts. */
 export function dicomFacts(dicom) {
   if (!dicom) return [];
   const { window } = dicom;
@@ -47,7 +65,6 @@ export function dicomFacts(dicom) {
     ? `, center ${decimal(window.center)}, width ${decimal(window.width)}` : "";
   return [
     ["Modality", dicom.modality ?? "not given"],
-    ["Frame", dicom.frames > 1 ? `${dicom.frame} of ${dicom.frames}` : null],
     ["Window", window ? `${WINDOWS[window.source] ?? window.source}${values}` : null],
   ];
 }

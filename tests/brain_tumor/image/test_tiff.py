@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, decode
+from brain_tumor.image import BrokenImage, ImageTooLarge, NoSuchPage, UnknownImageType, decode, read_image
 from tests.brain_tumor import images
 from tests.brain_tumor.samples import COLOUR, GREY, X, difference, tiff, windowed
 
@@ -68,6 +68,8 @@ def test_pages():
         np.testing.assert_array_equal(np.asarray(decode(data)), windowed(GREY))
         with pytest.raises(NoSuchPage, match="3 pages"):
             decode(data, page=4)
+        facts = read_image(data, page=2).facts
+        assert (facts.page, facts.pages) == (2, 3)
     eight = [(values // 16).astype(np.uint8) for values in pages]  # Pillow's own way
     np.testing.assert_array_equal(np.asarray(decode(tiff(*eight), page=3))[..., 0], eight[2])
 
@@ -77,6 +79,14 @@ def test_pages_in_a_circle_end():
     data[-4:] = data[4:8]  # the second page is followed by the first
     with pytest.raises(NoSuchPage, match="2 pages"):
         decode(bytes(data), page=10_000)
+    assert read_image(bytes(data)).facts.pages == 2
+
+
+def test_a_damaged_page_is_no_reason_to_refuse_another():
+    data = bytearray(tiff(GREY, GREY))
+    (second,) = struct.unpack_from("<I", data, len(tiff(GREY)) - 4)
+    struct.pack_into("<H", data, second, 0xFFFF)  # its number of entries
+    assert read_image(bytes(data)).facts.pages == 1
 
 
 def test_truncated_samples_are_damage():

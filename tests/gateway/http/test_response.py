@@ -45,6 +45,14 @@ def test_a_classic_model_with_metadata_written_by_hand(client, model_server):
     assert document["notice"] == contract.RESEARCH_NOTICE
 
 
+def test_a_page_of_several(client):
+    pages = [Image.new("L", (32, 32), level) for level in (10, 200, 90)]
+    stack = io.BytesIO()
+    pages[0].save(stack, "TIFF", save_all=True, append_images=pages[1:])
+    document = client.post("/predict?page=2", data=stack.getvalue(), headers={"Content-Type": "image/tiff"}).get_json()
+    assert (document["page"], document["pages"]) == (2, 3)
+
+
 def test_a_phantom_model_says_so(client, model_server):
     model_server.model = FakeModel(metadata(training={"data": "phantom"}))
     document = client.post("/predict", data=images.GLIOMA, headers=PNG).get_json()

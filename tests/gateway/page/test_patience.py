@@ -8,7 +8,18 @@ import grpc
 from playwright.sync_api import expect
 
 from tests.gateway.fake_model_server import abort_with, hold_until
-from tests.gateway.page.person import BROKEN, GOOD, choose, column, details, dicom_file, download, expect_progress, many
+from tests.gateway.page.person import (
+    BROKEN,
+    GOOD,
+    choose,
+    column,
+    details,
+    dicom_file,
+    download,
+    expect_progress,
+    many,
+    tiff_file,
+)
 
 PREDICT = "**/predict?*"
 
@@ -134,7 +145,19 @@ def test_another_frame_of_a_dicom_file(open_page, served):
         expect(shown).to_contain_text("7 of 8")
         expect(page.locator("#table")).to_contain_text("frame 7 of 8")
         (line,) = download(page)
-        assert (line["modality"], line["frame"], line["frames"]) == ("CT", "7", "8")
+        assert (line["modality"], line["frame_or_page"], line["frames_or_pages"]) == ("CT", "7", "8")
+
+
+def test_another_page_of_a_tiff(open_page, served):
+    with open_page() as page:
+        choose(page, {"name": "stack.tif", "mimeType": "image/tiff", "buffer": tiff_file(40, 160)})
+        shown = details(page)
+        expect(shown).to_contain_text("1 of 2", timeout=20_000)
+        assert grey(page) == 40
+        shown.get_by_role("button", name="Next").click()
+        expect(shown).to_contain_text("2 of 2")
+        assert grey(page) == 160
+        expect(page.locator("#table")).to_contain_text("page 2 of 2")
 
 
 def grey(page) -> int:

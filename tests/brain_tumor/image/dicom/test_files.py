@@ -146,7 +146,7 @@ def test_a_compression(syntax):
 def test_high_throughput_jpeg_2000(syntax):
     code = (FILES / "16-bit-high-throughput.j2c").read_bytes()  # RAMP, as imagecodecs (OpenJPH) wrote it
     decoded = read_image(file_of(numbers(), fragments(code), syntax=syntax), keep_grey=True)
-    assert decoded.dicom.window == Window("percentiles", 2018.5, 3801.0, "LINEAR_EXACT")
+    assert decoded.facts.dicom.window == Window("percentiles", 2018.5, 3801.0, "LINEAR_EXACT")
     assert np.abs(np.asarray(decoded.image) - np.clip((RAMP - 118.0) / 3801 * 255, 0, 255)).max() <= 0.51
 
 
@@ -228,8 +228,9 @@ def test_a_file_of_highdicom():
         patient_orientation=("L", "P"),
     )
     decoded = read_image(encode(image), keep_grey=True)
-    assert decoded.dicom.modality == "OT"
-    assert decoded.warnings == ("The DICOM file says that its modality is OT, not MR: the model knows MR scans alone.",)
+    assert decoded.facts.dicom.modality == "OT"
+    (warning,) = decoded.facts.warnings
+    assert warning == "The DICOM file says that its modality is OT, not MR: the model knows MR scans alone."
     low, high = np.percentile(RAMP, (0.5, 99.5), method="nearest").astype(float)
     assert np.abs(np.asarray(decoded.image) - np.clip((RAMP - low) / (high - low) * 255, 0, 255)).max() <= 0.51
 

@@ -26,14 +26,14 @@ def test_the_middle_frame_is_taken(count, middle):
     data = encode(scan(VALUES[:count], **LEVELS))
     assert level(data) == 10 * middle
     decoded = read_image(data)
-    assert (decoded.dicom.frame, decoded.dicom.frames) == (middle, count)
+    assert (decoded.facts.dicom.frame, decoded.facts.dicom.frames) == (middle, count)
 
 
 @pytest.mark.parametrize("frame", range(1, FRAMES + 1))
 def test_a_frame(frame):
     data = encode(scan(VALUES, **LEVELS))
     assert level(data, frame) == 10 * frame
-    assert read_image(data, page=frame).dicom.frame == frame
+    assert read_image(data, page=frame).facts.dicom.frame == frame
 
 
 def test_there_is_no_such_frame():
@@ -127,7 +127,7 @@ def enhanced(*, undefined: bool) -> Dataset:
 def test_a_frame_has_a_window_of_its_own(undefined, frame):
     decoded = read_image(encode(enhanced(undefined=undefined)), page=frame, keep_grey=True)
     center, width = 99.0 + frame, 199.0 + frame
-    assert decoded.dicom.window == Window("file", center, width, "LINEAR")
+    assert decoded.facts.dicom.window == Window("file", center, width, "LINEAR")
     expected = ((20 * frame + 5 - (center - 0.5)) / (width - 1) + 0.5) * 255
     assert abs(int(np.asarray(decoded.image)[0, 0]) - expected) <= 0.51
 
@@ -150,4 +150,4 @@ def test_frames_that_are_not_there(frames):
 @pytest.mark.parametrize("frames", [0, -1])
 def test_a_count_of_frames_that_means_nothing_is_one(frames):
     data = file_of(numbers(bits=8, frames=frames), b"\xe0\x7f\x10\0OB\0\0\0\x05\0\0" + bytes(1280))
-    assert read_image(data).dicom.frames == 1
+    assert read_image(data).facts.dicom.frames == 1

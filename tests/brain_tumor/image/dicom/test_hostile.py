@@ -111,7 +111,7 @@ def test_a_hostile_file(name):
         read_image(data)
     assert type(caught.value) is expected
     assert time.process_time() - start < 1  # of this process; the other one's limits are its own
-    assert read_image(USUAL).dicom.modality == "MR"
+    assert read_image(USUAL).facts.dicom.modality == "MR"
 
 
 def test_any_part_of_a_file_is_an_error_or_an_image():

@@ -12,7 +12,7 @@ from tests.brain_tumor.dicom_files import SECRET, encode, scan
 
 
 def warnings(**elements: object) -> tuple[str, ...]:
-    return read_image(encode(scan(**elements))).warnings
+    return read_image(encode(scan(**elements))).facts.warnings
 
 
 def region(meaning: str) -> Sequence:
@@ -63,8 +63,8 @@ def test_all_warnings_come():
 
 
 def test_a_modality_that_is_no_defined_term_is_not_told():
-    assert read_image(encode(scan(Modality=SECRET))).dicom.modality is None
-    assert read_image(encode(scan(Modality="ct"))).dicom.modality == "CT"
+    assert read_image(encode(scan(Modality=SECRET))).facts.dicom.modality is None
+    assert read_image(encode(scan(Modality="ct"))).facts.dicom.modality == "CT"
 
 
 def test_nothing_of_an_error_is_out_of_the_file():
@@ -76,7 +76,7 @@ def test_nothing_of_an_error_is_out_of_the_file():
 
 def test_other_formats_have_neither():
     decoded = read_image(images.GLIOMA)
-    assert (decoded.dicom, decoded.warnings) == (None, ())
+    assert (decoded.facts.dicom, decoded.facts.warnings) == (None, ())
 
 
 @pytest.mark.parametrize("preamble", [bytes(128), b"II*\0".ljust(128, b"\0"), b"\xff\xd8\xff".ljust(128, b"x")])

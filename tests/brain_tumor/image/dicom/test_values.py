@@ -47,7 +47,7 @@ def test_a_window(function, signed):
     if function:
         data_set.VOILUTFunction = function
     assert np.abs(grey(data_set) - expected(data_set)).max() <= 0.51
-    used = read_image(encode(data_set)).dicom.window
+    used = read_image(encode(data_set)).facts.dicom.window
     assert used == Window("file", 700.0, 1500.0, function or "LINEAR")
 
 
@@ -62,11 +62,11 @@ def test_a_window_that_means_nothing_is_that_of_the_image(center, width):
     data_set.add_new("WindowCenter", "LO", center)  # what pydicom would not write as a number
     data_set.add_new("WindowWidth", "LO", width)
     assert np.abs(grey(data_set) - windowed(RAMP)).max() <= 1
-    assert read_image(encode(data_set)).dicom.window.source == "percentiles"
+    assert read_image(encode(data_set)).facts.dicom.window.source == "percentiles"
 
 
 def test_without_a_window_the_percentiles_after_rescale_are_told():
-    used = read_image(encode(scan(RescaleSlope="2", RescaleIntercept="7"))).dicom.window
+    used = read_image(encode(scan(RescaleSlope="2", RescaleIntercept="7"))).facts.dicom.window
     low, high = (2 * np.percentile(RAMP, share, method="nearest") + 7 for share in (0.5, 99.5))
     assert used == Window("percentiles", (low + high) / 2, high - low, "LINEAR_EXACT")
 
@@ -94,7 +94,7 @@ def test_a_modality_lut_and_a_voi_lut(implicit):
     result = grey(data_set)
     values = apply_voi_lut(apply_modality_lut(data_set.pixel_array, data_set), data_set)
     assert np.abs(result - values / 4095 * 255).max() <= 0.51
-    assert read_image(encode(data_set)).dicom.window == Window("lut", None, None, None)
+    assert read_image(encode(data_set)).facts.dicom.window == Window("lut", None, None, None)
 
 
 def test_a_voi_lut_that_begins_below_zero():
@@ -179,7 +179,7 @@ def test_a_palette(bits):
     decoded = read_image(encode(scan(values, **palette(bits))))
     pixels = np.asarray(decoded.image)
     assert (pixels == np.stack([values.astype(int) * factor % 256 for factor in (1, 3, 7)], axis=-1)).all()
-    assert decoded.dicom.window is None
+    assert decoded.facts.dicom.window is None
 
 
 @pytest.mark.parametrize("planar", [0, 1])
@@ -190,7 +190,7 @@ def test_colour(planar):
         data_set.PixelData = values.transpose(2, 0, 1).tobytes()
     decoded = read_image(encode(data_set))
     assert (np.asarray(decoded.image) == values).all()
-    assert decoded.dicom.window is None
+    assert decoded.facts.dicom.window is None
 
 
 def test_colour_of_more_than_8_bits_has_one_window():
