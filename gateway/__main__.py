@@ -9,8 +9,9 @@ import sys
 from functools import partial
 
 from gateway.edge.crowd import Crowd
+from gateway.edge.key_file import KeyFile
 from gateway.edge.server import Server
-from gateway.keys import KeyFile, KeysError, new_key
+from gateway.keys import KeysError, new_caller
 from gateway.logs import hooks
 from gateway.logs.lines import configuration
 from gateway.settings import Settings, SettingsError, markdown_table
@@ -25,10 +26,13 @@ def main() -> None:
     if options.settings:
         sys.stdout.write(markdown_table())
         return
-    if options.new_key:
-        key, digest = new_key()
+    if options.new_key is not None:
+        try:
+            key, table = new_caller(options.new_key)
+        except KeysError as error:
+            parser.error(f"argument --new-key: {error}")
         sys.stderr.write(f"The key, for {options.new_key} alone; it is stored nowhere:\n{key}\nFor the file of keys:\n")
-        sys.stdout.write(f'[{options.new_key}]\nsha256 = ["{digest}"]\n')
+        sys.stdout.write(table)
         return
     try:
         settings = Settings.from_env(os.environ)
@@ -61,7 +65,11 @@ def load_crowd(settings: Settings) -> Crowd:
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
     application = create_app(settings, model_client, metrics, slots)
-    callers = Callers(KeyFile(settings.keys_file)) if settings.keys_file else None
+    callers = None
+    if settings.keys_file:
+        keys = KeyFile(settings.keys_file)
+        keys.watch()
+        callers = Callers(keys)
     handler = Handler(application, edge_routes(application), slots, settings.deadline, callers, settings.root_path)
     crowd = Crowd(settings, handler, Refusals(metrics, settings.cors_origins))
     metrics.connections.set_function(lambda: len(crowd))

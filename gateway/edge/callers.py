@@ -6,8 +6,9 @@ from http import HTTPStatus
 
 import h11
 
+from gateway.edge.key_file import KeyFile
 from gateway.edge.messages import Problem
-from gateway.keys import Caller, KeyFile
+from gateway.keys import Caller
 
 _REALM = 'Bearer realm="brain-tumor"'  # RFC 6750, 3
 _SCHEME = "bearer"
@@ -71,6 +72,10 @@ class Callers:
                 caller=caller.name,
             )
         return caller
+
+    def close(self) -> None:
+        """Look at the keys no more."""
+        self._keys.close()
 
     def _wait(self, caller: Caller) -> float:
         """Take one request from a caller's rate; if none is left, the seconds until there is one."""

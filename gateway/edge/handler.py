@@ -95,7 +95,9 @@ class Handler:
         return self._callers.check(head, route.scope, route.rule) if route.scope else None
 
     def close(self) -> None:
-        """Let the threads end when their work is done."""
+        """Let the threads end when their work is done, and look at the keys no more."""
+        if self._callers:
+            self._callers.close()
         for threads in (self._workers, self._readiness, self._others):
             threads.shutdown(wait=False, cancel_futures=True)
 

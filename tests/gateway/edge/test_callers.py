@@ -1,8 +1,6 @@
 """Keys, their rates and shares, other sites' pages, and the port for probes and metrics: through real sockets."""
 
 import json
-import subprocess
-import sys
 import threading
 import time
 
@@ -172,6 +170,14 @@ def test_keys_change_without_a_restart(gateway, key_file):
         key_file.write_text(KEYS)
 
 
+def test_a_gateway_with_keys_ends_without_a_word(start, key_file):
+    gateway = start(GATEWAY_KEYS_FILE=str(key_file))
+    gateway.process.terminate()
+    assert gateway.process.wait(20) == 0
+    assert "ERROR" not in gateway.log
+    assert "Task" not in gateway.log
+
+
 def test_pages_of_other_sites(gateway):
     origin = "https://viewer.example.org"
     for key, status in (("plain-key", 200), ("", 401)):
@@ -203,15 +209,3 @@ def test_probes_and_metrics_on_a_port_of_their_own(start):
     assert admin.request("POST", "/predict", images.GLIOMA, PNG)[0] == 404
     assert predict(gateway)[0] == 200
     assert gateway.request("GET", "/")[0] == 200
-
-
-def test_the_command_that_makes_a_key(tmp_path):
-    result = subprocess.run([sys.executable, "-m", "gateway", "--new-key", "team"], capture_output=True, text=True)
-    key = result.stderr.splitlines()[1]
-    assert result.stdout == f'[team]\nsha256 = ["{digest_of(key)}"]\n'
-    bad = tmp_path / "keys.toml"
-    bad.write_text("[x")
-    environment = {"GATEWAY_KEYS_FILE": str(bad)}
-    result = subprocess.run([sys.executable, "-m", "gateway"], capture_output=True, text=True, env=environment)
-    assert result.returncode == 1
-    assert "does not start: no valid TOML" in result.stderr
