@@ -55,6 +55,7 @@ def load_crowd(settings: Settings) -> Crowd:
     from gateway.app import create_app
     from gateway.edge.callers import Callers
     from gateway.edge.handler import Handler
+    from gateway.edge.rates import Rates
     from gateway.edge.slots import Slots
     from gateway.http.refusals import Refusals
     from gateway.http.routes import edge_routes
@@ -69,7 +70,7 @@ def load_crowd(settings: Settings) -> Crowd:
     if settings.keys_file:
         keys = KeyFile(settings.keys_file)
         keys.watch()
-        callers = Callers(keys)
+        callers = Callers(keys, Rates())
     handler = Handler(application, edge_routes(application), slots, settings.deadline, callers, settings.root_path)
     crowd = Crowd(settings, handler, Refusals(metrics, settings.cors_origins))
     metrics.connections.set_function(lambda: len(crowd))

@@ -1,18 +1,17 @@
 """Who sends a request, by its key, and whether that caller may send it now: decided by the headers, before the body."""
 
 import math
-import time
 from http import HTTPStatus
 
 import h11
 
 from gateway.edge.key_file import KeyFile
 from gateway.edge.messages import Problem
+from gateway.edge.rates import Rates
 from gateway.keys import Caller
 
 _REALM = 'Bearer realm="brain-tumor"'  # RFC 6750, 3
 _SCHEME = "bearer"
-_MAX_CREDENTIALS = 512  # characters
 
 
 class Callers:
@@ -20,11 +19,13 @@ class Callers:
 
     Args:
         keys: Their keys.
+        rates: What they have left.
     """
 
-    def __init__(self, keys: KeyFile) -> None:
+    def __init__(self, keys: KeyFile, rates: Rates) -> None:
         self._keys = keys
-        self._rates: dict[str, tuple[float, float]] = {}  # by caller: requests that are left, and since when
+        self._rates = rates
+        self._rated = keys.callers  # whose rates are kept
 
     def check(self, head: h11.Request, scope: str, route: str) -> Caller | Problem:
         """Find who sends a request.
@@ -38,16 +39,15 @@ class Callers:
             The caller, or why the request is refused: 401 without a valid key, 403 with one that is not good for this
             (RFC 6750), 429 above the caller's rate (RFC 6585).
         """
-        values = [value for name, value in head.headers if name == b"authorization"]
-        scheme, _, key = (values[0] if len(values) == 1 else b"").decode("latin-1").partition(" ")
-        if scheme.lower() != _SCHEME or len(key) > _MAX_CREDENTIALS:
+        key = _key(head)
+        if key is None:
             return _refusal(
                 HTTPStatus.UNAUTHORIZED,
                 "This service asks for a key. Send it in the header: Authorization: Bearer KEY.",
                 route,
                 _REALM,
             )
-        caller = self._keys.find(key.strip())
+        caller = self._keys.find(key)
         if caller is None:
             return _refusal(
                 HTTPStatus.UNAUTHORIZED,
@@ -63,7 +63,7 @@ class Callers:
                 f'{_REALM}, error="insufficient_scope", scope="{scope}"',
                 caller.name,
             )
-        if wait := self._wait(caller):
+        if wait := self._take(caller):
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"This key is good for {caller.rate:g} requests a second. Try again later.",
@@ -77,17 +77,20 @@ class Callers:
         """Look at the keys no more."""
         self._keys.close()
 
-    def _wait(self, caller: Caller) -> float:
-        """Take one request from a caller's rate; if none is left, the seconds until there is one."""
-        if math.isinf(caller.rate):
-            return 0.0
-        now = time.monotonic()
-        left, since = self._rates.get(caller.name, (caller.burst, now))
-        left = min(caller.burst, left + (now - since) * caller.rate)
-        if left < 1:
-            return (1 - left) / caller.rate
-        self._rates[caller.name] = left - 1, now
-        return 0.0
+    def _take(self, caller: Caller) -> float:
+        if (callers := self._keys.callers) is not self._rated:
+            self._rates.keep({caller.name for caller in callers.values()})
+            self._rated = callers
+        return self._rates.take(caller)
+
+
+def _key(head: h11.Request) -> str | None:
+    """The key in a request's headers; None where there is none, or more than one."""
+    values = [value for name, value in head.headers if name == b"authorization"]
+    if len(values) != 1:
+        return None
+    scheme, _, key = values[0].decode("latin-1").partition(" ")
+    return key.strip(" ") if scheme.lower() == _SCHEME else None
 
 
 def _refusal(status: HTTPStatus, detail: str, route: str, challenge: str, caller: str = "") -> Problem:

@@ -77,7 +77,9 @@ def test_who_has_a_key_may_call(gateway):
         bearer(digest_of("plain-key")),
         {"Authorization": "Basic cGxhaW4ta2V5Og=="},
         {"Authorization": "plain-key"},
-        bearer("x" * 2000),
+        bearer("x" * 12000),
+        bearer("plain-key, Bearer plain-key"),
+        bearer("\xa0plain-key"),
     ],
 )
 @pytest.mark.parametrize("path", ["/predict", "/predict/", "//predict", "/%70redict", INFER])
@@ -85,18 +87,11 @@ def test_without_a_valid_key(gateway, path, headers):
     status, received, body = gateway.request("POST", path, images.GLIOMA, {**PNG, **headers})
     assert status == 401
     assert received["WWW-Authenticate"].startswith('Bearer realm="')
-    assert ('error="invalid_token"' in received["WWW-Authenticate"]) == (
-        headers.get("Authorization", "").startswith("Bearer") and len(str(headers)) < 1000
-    )
+    sent = headers.get("Authorization", "").startswith("Bearer")
+    assert ('error="invalid_token"' in received["WWW-Authenticate"]) == sent
     text = json.loads(body)["error" if path == INFER else "detail"]
     assert "key" in text
     assert received["X-Request-ID"]
-
-
-def test_a_key_in_two_headers_counts_as_none(gateway):
-    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer plain-key\r\nAuthorization: Bearer x\r\n"
-    request += b"Content-Length: 0\r\n\r\n"
-    assert gateway.send_raw(request).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_key_for_something_else(gateway):
