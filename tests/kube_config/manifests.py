@@ -17,8 +17,9 @@ OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomiza
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
-# All components, in an order that works: monitoring patches an object of network-policies, admin-port one of both.
-TOGETHER = ("portable-model-server", "small", "network-policies", "monitoring", "keys", "admin-port")
+# All components, in an order that works: monitoring patches an object of network-policies, admin-port one of both, and
+# oauth2-proxy needs what admin-port did.
+TOGETHER = ("portable-model-server", "small", "network-policies", "monitoring", "keys", "admin-port", "oauth2-proxy")
 
 Object = dict[str, Any]
 

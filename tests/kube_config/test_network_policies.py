@@ -7,7 +7,7 @@ import pytest
 
 from gateway.images.addresses import DENIED_NETWORKS
 from gateway.settings import Settings
-from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, container_of, of_kind, one
+from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, of_kind, one
 from tests.kube_config.network_policy import Endpoint, Outside, Pod, allows
 
 NAMESPACE = "brain-tumor"
@@ -38,7 +38,30 @@ OTHERS = {
         )
     },
 }
-PORTS = (22, 52, 53, 54, 79, 80, 81, 442, 443, 444, 2379, 6443, 8080, 8499, 8500, 8501, 8502, 9695, 9696, 9697, 10250)
+PORTS = (
+    22,
+    52,
+    53,
+    54,
+    79,
+    80,
+    81,
+    442,
+    443,
+    444,
+    2379,
+    4180,
+    6443,
+    8080,
+    8499,
+    8500,
+    8501,
+    8502,
+    9695,
+    9696,
+    9697,
+    10250,
+)
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 DNS = {(protocol, 53) for protocol in ("TCP", "UDP")}
 URLS = {("TCP", 80), ("TCP", 443)}
@@ -52,16 +75,21 @@ Reach = dict[tuple[str, str], set[tuple[str, int]]]
 
 
 def endpoints(objects: list[Object]) -> dict[str, Endpoint]:
-    """A pod of each tier, other pods of the cluster, and addresses outside."""
-    tiers = {
-        tier: Pod(
+    """A pod of each Deployment, other pods of the cluster, and addresses outside."""
+    ours = {
+        deployment["metadata"]["name"]: Pod(
             NAMESPACE,
-            one(objects, "Deployment", tier)["spec"]["template"]["metadata"]["labels"],
-            {port["name"]: port["containerPort"] for port in container_of(objects, tier)["ports"]},
+            deployment["spec"]["template"]["metadata"]["labels"],
+            {
+                port["name"]: port["containerPort"]
+                for container in deployment["spec"]["template"]["spec"]["containers"]
+                for port in container["ports"]
+            },
         )
-        for tier in TIERS
+        for deployment in of_kind(objects, "Deployment")
     }
-    return {**tiers, **OTHERS}
+    assert set(TIERS) <= ours.keys()
+    return {**ours, **OTHERS}
 
 
 def reach(objects: list[Object]) -> Reach:
@@ -129,6 +157,22 @@ def test_each_direction_is_as_narrow_without_the_other(overlay):
 def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_after_the_policies(tmp_path):
     objects = build_with(tmp_path, "network-policies", "monitoring")
     assert reach(objects) == expected() | {("prometheus", "model-server"): {("TCP", 8501)}}
+
+
+def test_with_logins_only_their_proxy_reaches_the_gateway(tmp_path):
+    objects = build_with(tmp_path, "network-policies", "monitoring", "admin-port", "oauth2-proxy")
+    callers, proxy = [name for name in OTHERS if name != "neighbour"], "oauth2-proxy"
+    outside = {name: {("TCP", 443)} for name, endpoint in OTHERS.items() if isinstance(endpoint, Outside)}
+    assert reach(objects) == {
+        **{pair: ports for pair, ports in expected().items() if pair[1] != "gateway"},
+        ("prometheus", "model-server"): {("TCP", 8501)},
+        **{(name, proxy): {("TCP", 4180)} for name in callers},
+        (proxy, "gateway"): HTTP,
+        **{(name, "gateway"): {("TCP", 9697)} for name in callers},  # probes and metrics
+        **{(proxy, name): ports for name, ports in outside.items()},
+        (proxy, "dns"): DNS,
+        (proxy, "node's dns"): DNS | outside["node's dns"],
+    }
 
 
 def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects):
