@@ -82,7 +82,12 @@ def test_restricted_and_without_a_token(everything):
     assert pod["serviceAccountName"] == NAME
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
-    assert re.search(r":v\d+\.\d+\.\d+$", container["image"])
+
+
+def test_what_is_tested_is_what_runs(everything):
+    version = container_of(everything, NAME)["image"].partition(":")[2]
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", version)
+    assert re.findall(r"oauth2-proxy/v7@(v[\d.]*\d)", (ROOT / "CONTRIBUTING.md").read_text()) == [version]
 
 
 def test_ports(everything, upstream):
