@@ -7,11 +7,10 @@ import { listen } from "./intake.js";
 import { Items } from "./items.js";
 import { Progress, say } from "./progress.js";
 import { Queue } from "./queue.js";
-import { Service } from "./service.js";
+import { Service, UNAUTHORIZED } from "./service.js";
 import { Table } from "./table.js";
 import { count, verdict } from "./words.js";
 
-const UNAUTHORIZED = 401;
 const narrow = matchMedia("(max-width: 980px)"); // as in classify.css: the details are below the table
 
 const service = new Service();

@@ -4,6 +4,7 @@ import { mebibytes, problemTitle } from "./words.js";
 
 const SECONDS = 60; // for one request; the gateway's own limits are shorter
 const LARGEST = 256 * 2 ** 20; // bytes of a file that is read at all; the gateway's limit is lower, and it says so
+export const UNAUTHORIZED = 401; // a key is needed
 const BUSY = [429, 503];
 const LONGEST_WAIT = 60; // seconds
 
@@ -119,6 +120,13 @@ async function documentOf(response) {
     document = null;
   }
   if (response.ok && document !== null) return document;
+  if (response.status === UNAUTHORIZED && !response.headers.has("WWW-Authenticate")) {
+    // Not the gateway, which says that it wants a key, but a proxy in front that asks for a login.
+    throw new Problem(
+      "Not logged in",
+      "Your login has ended. Open this page in another tab and log in there, then try again here.",
+    );
+  }
   const title = problemTitle(response.status);
   const detail = document?.detail ?? "The service did not respond as it should. Try again later.";
   if (!BUSY.includes(response.status)) throw new Problem(title, detail, about);

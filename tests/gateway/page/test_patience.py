@@ -117,7 +117,9 @@ def test_a_service_with_keys_asks_for_one(open_page, served):
         if sent[-1] == "Bearer right":
             route.continue_()
         else:
-            route.fulfill(status=401, body=json.dumps({"detail": "Send a key."}))
+            route.fulfill(
+                status=401, headers={"WWW-Authenticate": "Bearer"}, body=json.dumps({"detail": "Send a key."})
+            )
 
     with open_page() as page:
         page.route(PREDICT, guard)
@@ -126,6 +128,17 @@ def test_a_service_with_keys_asks_for_one(open_page, served):
         page.get_by_role("button", name="Use the key").click()
         expect_progress(page, "1 of 1 image classified.")
     assert sent == [None, "Bearer right"]
+
+
+def test_a_login_that_ended_is_no_question_for_a_key(open_page, served):
+    with open_page() as page:
+        page.route(PREDICT, lambda route: route.fulfill(status=401, body="{}"))  # as oauth2-proxy does
+        choose(page, GOOD)
+        expect(details(page)).to_contain_text("Your login has ended.")
+        expect(page.get_by_label("This service asks for a key")).to_be_hidden()
+        page.unroute(PREDICT)
+        details(page).get_by_role("button", name="Try again").click()
+        expect_progress(page, "1 of 1 image classified.")
 
 
 def test_another_frame_of_a_dicom_file(open_page, served):
