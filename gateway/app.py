@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.classify.classifier import Classifier
 from gateway.classify.pixels import PixelClassifier
-from gateway.http import access_log, admin_port, cors, errors
+from gateway.http import access_log, cors, errors
 from gateway.http.open_inference.routes import open_inference_routes
 from gateway.http.openapi import openapi_routes
 from gateway.http.pages import Pages, page_routes
@@ -38,8 +38,6 @@ def create_app(
     access_log.register(app, metrics)
     errors.register(app, metrics)
     cors.register(app, settings.cors_origins)
-    if settings.admin_bind:
-        admin_port.register(app)
     source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     slots = slots or NoSlots()
@@ -47,7 +45,7 @@ def create_app(
     served, pixel_classifier = Served(model_client, settings.model_name), PixelClassifier(model_client, metrics)
     app.register_blueprint(open_inference_routes(served, classifier, pixel_classifier, metrics, settings, slots))
     pages = Pages(read_assets())
-    app.register_blueprint(status_routes(model_client, metrics, pages))
+    app.register_blueprint(status_routes(model_client, metrics, pages, bool(settings.admin_bind)))
     app.register_blueprint(page_routes(pages, model_client))
     app.register_blueprint(openapi_routes())
     if hops := settings.trusted_hops:

@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: h11.Request) -> bool:
         """Look at a request's headers; return whether its body is wanted."""
-        if problem := self._incoming.begin(head) or self._identify():
+        if problem := self._incoming.begin(head) or self._admit():
             self.refuse(problem)
             return False
         self.phase = Phase.BODY
@@ -172,14 +172,13 @@ class Connection(asyncio.Protocol):
             self._transport.write(self._parser.send(h11.InformationalResponse(status_code=100, headers=[])))
         return True
 
-    def _identify(self) -> Problem | None:
-        """Find who sends the request; return why it is refused, if it is."""
-        if self._is_admin or self._incoming.head is None:
-            return None
-        caller = self._crowd.handler.check(self._incoming.head)
-        if isinstance(caller, Problem):
-            return caller
-        self._incoming.caller = caller
+    def _admit(self) -> Problem | None:
+        """Find the request's route and who sends it; return why it is refused, if it is."""
+        assert self._incoming.head is not None  # noqa: S101 - it has begun
+        admitted = self._crowd.handler.admit(self._incoming.head, self._is_admin)
+        if isinstance(admitted, Problem):
+            return admitted
+        self._incoming.route, self._incoming.caller = admitted
         return None
 
     def _take_in(self, data: bytes) -> bool:
@@ -198,7 +197,7 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.WORK
         self._limit(self._limits.deadline + _WORK_MARGIN, self._work_late)
         self._deadline = self._crowd.handler.deadline()
-        self._task = self._loop.create_task(self._respond(self._incoming.request(self._is_admin), self._deadline))
+        self._task = self._loop.create_task(self._respond(self._incoming.request(), self._deadline))
         self._incoming.drop()
         self._count_ahead(len(self._parser.trailing_data[0]))
 
@@ -209,7 +208,7 @@ class Connection(asyncio.Protocol):
             return
         except Overloaded as overloaded:
             problem = BUSY._replace(
-                route=self._crowd.handler.route(request.head).rule,
+                route=request.route.rule,
                 retry_after=overloaded.retry_after,
                 caller=request.caller.name if request.caller else "",
             )
@@ -265,7 +264,7 @@ class Connection(asyncio.Protocol):
             )
         )
         assert data is not None  # noqa: S101 - only a ConnectionClosed gives none
-        if self._incoming.head is None or self._incoming.head.method != b"HEAD":
+        if self._incoming.head is None or self._incoming.head.method != "HEAD":
             data += self._parser.send(h11.Data(data=response.body)) or b""
         data += self._parser.send(h11.EndOfMessage()) or b""
         self._closing = last or self._parser.our_state is not h11.DONE

@@ -1,23 +1,24 @@
 """From a whole request to a whole response: which thread runs the application for it, and when."""
 
 import asyncio
+import math
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-import h11
-
 from gateway.deadline import Deadline
 from gateway.edge.admission import Overloaded, Slot
 from gateway.edge.callers import Callers
+from gateway.edge.head import Head
 from gateway.edge.lanes import Lane, Route, Routes
-from gateway.edge.messages import DEADLINE, RECEIVED, SLOT, Problem, Request, Response, call, path_of
+from gateway.edge.messages import DEADLINE, NOT_FOUND, RECEIVED, SLOT, Problem, Request, Response, call
 from gateway.edge.slots import Slots
 from gateway.keys import Caller
 
 _THREADS = 2  # of each lane but WORK
-_MOST_OTHERS = 100  # requests of the lane OTHER that wait or are run
+_MOST = {Lane.METRICS: 100, Lane.OTHER: 100}  # requests of a lane that wait or are run
 
 
 class Handler:
@@ -47,10 +48,14 @@ class Handler:
         self._callers = callers
         self._slots = slots
         self._seconds = seconds
-        self._workers = ThreadPoolExecutor(slots.threads, thread_name_prefix="work")
-        self._readiness = ThreadPoolExecutor(_THREADS, thread_name_prefix="readiness")
-        self._others = ThreadPoolExecutor(_THREADS, thread_name_prefix="other")
-        self._others_now = 0
+        self._threads: dict[Lane, ThreadPoolExecutor] = {
+            lane: ThreadPoolExecutor(
+                slots.threads if lane is Lane.WORK else _THREADS, thread_name_prefix=lane.name.lower()
+            )
+            for lane in Lane
+            if lane is not Lane.AT_ONCE
+        }
+        self._now: Counter[Lane] = Counter()  # requests of the lanes with a bound
 
     async def respond(self, request: Request, deadline: Deadline) -> Response:
         """Make the response; a cancelled call gives up its place in the queue.
@@ -66,49 +71,56 @@ class Handler:
         environ = request.environ()
         environ["SCRIPT_NAME"] = self._root_path
         environ[RECEIVED] = time.perf_counter()
-        lane = self._routes.find(environ["REQUEST_METHOD"], environ["PATH_INFO"]).lane
+        lane = request.route.lane
         if lane is Lane.AT_ONCE:
             return call(self._application, environ)
-        loop = asyncio.get_running_loop()
-        if lane is Lane.READINESS:
-            return await loop.run_in_executor(self._readiness, call, self._application, environ)
-        if lane is Lane.OTHER:
-            return await self._run_other(environ)
+        if lane is not Lane.WORK:
+            return await self._run(lane, environ)
         environ[DEADLINE] = deadline
         environ[SLOT] = await self._enter(deadline, request.caller)
         # Not awaited with a chance of being cancelled: the thread gives the slot back.
-        return await asyncio.shield(loop.run_in_executor(self._workers, self._work, environ))
+        loop = asyncio.get_running_loop()
+        return await asyncio.shield(loop.run_in_executor(self._threads[lane], self._work, environ))
 
     def deadline(self) -> Deadline:
         """The deadline of a response whose request is there now."""
         return Deadline(self._seconds)
 
-    def route(self, head: h11.Request) -> Route:
-        """The route of a request."""
-        return self._routes.find(head.method.decode("ascii").upper(), path_of(head))
+    def admit(self, head: Head, at_admin: bool) -> tuple[Route, Caller | None] | Problem:
+        """Find the route of a request, and who sends it.
 
-    def check(self, head: h11.Request) -> Caller | Problem | None:
-        """Find who sends a request; None where nobody is asked for a key, a problem where it may not be sent."""
-        if self._callers is None:
-            return None
-        route = self.route(head)
-        return self._callers.check(head, route.scope, route.rule) if route.scope else None
+        Args:
+            head: Its headers; the body has not come yet.
+            at_admin: Whether it came to the port for probes and metrics, where nobody is asked for a key.
+
+        Returns:
+            The route, and the caller, or None where nobody is asked for a key; or why the request is refused.
+        """
+        route = self._routes.find(head.method, head.path)
+        if route.admin_only is not at_admin:
+            return NOT_FOUND
+        if self._callers is None or route.scope is None or at_admin:
+            return route, None
+        caller = self._callers.check(head.sent, route.scope, route.rule)
+        return caller if isinstance(caller, Problem) else (route, caller)
 
     def close(self) -> None:
         """Let the threads end when their work is done, and look at the keys no more."""
         if self._callers:
             self._callers.close()
-        for threads in (self._workers, self._readiness, self._others):
+        for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run_other(self, environ: WSGIEnvironment) -> Response:
-        if self._others_now >= _MOST_OTHERS:
+    async def _run(self, lane: Lane, environ: WSGIEnvironment) -> Response:
+        if self._now[lane] >= _MOST.get(lane, math.inf):
             raise Overloaded(1)
-        self._others_now += 1
+        self._now[lane] += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._others, call, self._application, environ)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads[lane], call, self._application, environ
+            )
         finally:
-            self._others_now -= 1
+            self._now[lane] -= 1
 
     async def _enter(self, deadline: Deadline, caller: Caller | None) -> Slot:
         future = self._slots.work.enter(deadline, caller)

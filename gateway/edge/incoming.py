@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 import h11
 
+from gateway.edge.head import Head, read_head
+from gateway.edge.lanes import Route
 from gateway.edge.messages import Problem, Request
 from gateway.keys import Caller
 
@@ -37,23 +39,24 @@ class Incoming:
 
     def __init__(self, max_body: int, root_path: str = "") -> None:
         self._max_body = max_body
-        self._root_path = root_path.encode()
+        self._root_path = root_path
         self._parts: list[bytes] = []
         self._received = 0  # bytes of the body
         self._chunks = 0  # of the body
-        self.head: h11.Request | None = None
+        self.head: Head | None = None
+        self.route: Route | None = None
         self.caller: Caller | None = None  # who sends it, where there are keys
         self.dropped = False  # the body is read, but not kept
 
-    def begin(self, head: h11.Request) -> Problem | None:
+    def begin(self, sent: h11.Request) -> Problem | None:
         """Take the headers; return why the request is refused, if it is."""
-        self.head = head = self._below_root(head)
-        if head.http_version not in (b"1.0", b"1.1"):
+        self.head = read_head(sent, self._root_path)
+        if sent.http_version not in (b"1.0", b"1.1"):
             return Problem(HTTPStatus.BAD_REQUEST, "This version of HTTP is not spoken here. Use HTTP/1.1.")
-        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in sent.headers}:
             # Whoever stands before this server may go by the other one, and take a body for a request (RFC 9112, 6.1).
             return Problem(HTTPStatus.BAD_REQUEST, "Send a Content-Length or a Transfer-Encoding, not both.")
-        length = next((value for name, value in head.headers if name == b"content-length"), b"0")
+        length = next((value for name, value in sent.headers if name == b"content-length"), b"0")
         return self._too_large() if int(length) > self._max_body else None
 
     def add(self, data: bytes) -> Problem | None:
@@ -73,17 +76,10 @@ class Incoming:
         self._parts = []
         self.dropped = True
 
-    def request(self, is_admin: bool) -> Request:
+    def request(self) -> Request:
         """The whole request, once its end is there."""
-        assert self.head is not None  # noqa: S101 - the end of a request comes after its head
-        return Request(self.head, b"".join(self._parts), self.caller, is_admin)
-
-    def _below_root(self, head: h11.Request) -> h11.Request:
-        rest = head.target.removeprefix(self._root_path)
-        if not self._root_path or rest == head.target or rest[:1] not in (b"", b"/", b"?"):
-            return head
-        target = rest if rest.startswith(b"/") else b"/" + rest
-        return h11.Request(method=head.method, headers=head.headers, target=target, http_version=head.http_version)
+        assert self.head is not None and self.route is not None  # noqa: S101 - its end comes after its head
+        return Request(self.head, b"".join(self._parts), self.route, self.caller)
 
     def _too_large(self) -> Problem:
         return Problem(

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-import h11
-
+from gateway.edge.head import Head
+from gateway.edge.lanes import Route
 from gateway.keys import Caller
 
 # What the application finds in a request's WSGI environment.
 DEADLINE = "gateway.deadline"  # the Deadline of the response
 SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
-ADMIN = "gateway.admin"  # whether the request came to the port for probes and metrics
+BARE_ROOT = "gateway.bare_root"  # whether the request is for the root path without a slash at its end
 CALLER = "gateway.caller"  # the name of who sent the request; empty where nobody has a name
 RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
 
-UNREAD = "unread"  # the route, in logs and metrics, of a request that was not wholly read
+# Routes, in logs and metrics, of requests that have none:
+UNREAD = "unread"  # they were not wholly read
+UNMATCHED = "unmatched"  # there is none at their path
 _JOINED = {b"cookie": "; "}  # headers that may occur several times and are not joined by commas
 
 
@@ -29,33 +30,29 @@ class Request:
     """A request whose body is there.
 
     Attributes:
-        head: Method, target and headers, as h11 read them.
+        head: Method, target and headers.
         body: The whole body.
+        route: The route that it takes.
         caller: Who sent it; None where nobody is asked for a key.
-        is_admin: Whether it came to the port for probes and metrics.
     """
 
-    head: h11.Request
+    head: Head
     body: bytes
+    route: Route
     caller: Caller | None = None
-    is_admin: bool = False
-
-    @property
-    def method(self) -> str:
-        """The method in capitals, as the application would read it."""
-        return self.head.method.decode("ascii").upper()
 
     def environ(self) -> WSGIEnvironment:
         """Make the environment of a WSGI call (PEP 3333)."""
-        path, query = _split(self.head.target)
+        sent = self.head.sent
         environ: WSGIEnvironment = {
-            "REQUEST_METHOD": self.method,
+            "REQUEST_METHOD": self.head.method,
             "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
+            # Flask would redirect from an empty path, to a URL with the client's Host.
+            "PATH_INFO": self.head.path or "/",
+            "QUERY_STRING": self.head.query,
             "SERVER_NAME": "gateway",  # the Host header has the name that the client used
             "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": f"HTTP/{self.head.http_version.decode('ascii')}",
+            "SERVER_PROTOCOL": f"HTTP/{sent.http_version.decode('ascii')}",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(self.body),
@@ -64,10 +61,10 @@ class Request:
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
-            ADMIN: self.is_admin,
+            BARE_ROOT: not self.head.path,
             CALLER: self.caller.name if self.caller else "",
         }
-        for name, value in self.head.headers:
+        for name, value in sent.headers:
             # A name with "_" would pass for one with "-", which a proxy may have checked.
             if b"_" in name or name == b"transfer-encoding":
                 continue
@@ -116,8 +113,9 @@ class Problem(NamedTuple):
 
 
 BUSY = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
+NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path. GET / lists what there is.", route=UNMATCHED)
 # Makes the response to a refused request, whose headers it gets if they could be read; logs and counts it.
-Refuse: TypeAlias = Callable[[Problem, h11.Request | None], Response]
+Refuse: TypeAlias = Callable[[Problem, Head | None], Response]
 
 
 def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
@@ -135,17 +133,3 @@ def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
             close()
     ((status, headers),) = started
     return Response(int(status[:3]), headers, body)
-
-
-def path_of(head: h11.Request) -> str:
-    """The path of a request as WSGI has it (PEP 3333): bytes as latin-1, unquoted, and with one slash before it."""
-    return _split(head.target)[0]
-
-
-def _split(target: bytes) -> tuple[str, str]:
-    """Path and query of a request target, which may be a whole URL (RFC 9112, 3.2.2)."""
-    if not target.startswith(b"/") and b"://" in target:
-        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
-    path, _, query = target.partition(b"?")
-    # The application sees slashes before a path as one, so nobody else may see more.
-    return "/" + unquote_to_bytes(path).decode("latin-1").lstrip("/"), query.decode("latin-1")

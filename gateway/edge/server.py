@@ -52,7 +52,6 @@ class Server(BaseApplication):
 def _options(settings: Settings, logging: dict[str, Any]) -> dict[str, Any]:
     """gunicorn's options, by their names in its documentation."""
     options = {
-        # The worker tells the second from the first by its place.
         "bind": [settings.bind, settings.admin_bind] if settings.admin_bind else settings.bind,
         # One process a pod: the cluster scales by pods, and this process holds all metrics, slots and metadata.
         "workers": 1,

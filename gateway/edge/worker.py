@@ -4,9 +4,11 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 from functools import partial
 
+from gunicorn.util import parse_address
 from gunicorn.workers.base import Worker
 
 from gateway.edge.connection import Connection
@@ -63,11 +65,14 @@ class EdgeWorker(Worker):
         self.stderr.capture(self._loop)
         self._loop.set_exception_handler(log_loop_exception)
         crowd: Crowd = self.wsgi()
+        admin = _socket_names(crowd.limits.admin_bind)
         servers = [
             await self._loop.create_server(
-                partial(Connection, crowd, is_admin=index > 0), sock=listener.sock, backlog=self.cfg.backlog
+                partial(Connection, crowd, is_admin=listener.sock.getsockname() in admin),
+                sock=listener.sock,
+                backlog=self.cfg.backlog,
             )
-            for index, listener in enumerate(self.sockets)
+            for listener in self.sockets
         ]
         beat = self._loop.create_task(self._beat())
         await self._stop.wait()
@@ -91,3 +96,12 @@ class EdgeWorker(Worker):
     def _end_quickly(self) -> None:
         self.alive = False
         self._stop.set()
+
+
+def _socket_names(bind: str) -> set[object]:
+    """The names of the socket that listens at an address."""
+    # Not by its place among the sockets: systemd may hand over others.
+    if not bind:
+        return set()
+    host, port = parse_address(bind)
+    return {name for *_, name in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}

@@ -7,15 +7,14 @@ import time
 
 from flask import Flask, Response, g, request
 
-from gateway.edge.messages import CALLER, RECEIVED
+from gateway.edge.messages import CALLER, RECEIVED, UNMATCHED
+from gateway.http.operations import operation_of
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
 HEADER = "X-Request-ID"
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Called every few seconds, or many at a time when a browser opens the page.
-_QUIET_ROUTES = ("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready", "/static/<path:path>")
 _log = logging.getLogger(__name__)
 
 
@@ -41,12 +40,13 @@ def register(app: Flask, metrics: Metrics) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         # The rule, not the path: a path is the client's text.
-        route = request.url_rule.rule if request.url_rule else "unmatched"
+        route = request.url_rule.rule if request.url_rule else UNMATCHED
         seconds = time.perf_counter() - g.started
         caller = request.environ.get(CALLER, "")
         metrics.count(route, response.status_code, caller)
         metrics.request_seconds.labels(route).observe(seconds)
-        level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
+        operation = operation_of(app.view_functions[request.endpoint]) if request.endpoint else None
+        level = logging.DEBUG if operation and operation.is_quiet else logging.INFO
         _log.log(level, "%s %d in %.1f ms%s", route, response.status_code, seconds * 1000, suffix(caller))
         response.headers[HEADER] = REQUEST_ID.get()
         for name, value in COMMON_HEADERS.items():

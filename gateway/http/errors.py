@@ -1,6 +1,7 @@
 """Exceptions to problem responses (RFC 9457), by one table of statuses and messages."""
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from flask import Flask, Response, request
@@ -11,10 +12,11 @@ from gateway.classify.classifier import CannotExplain
 from gateway.classify.pixels import OtherSize
 from gateway.deadline import ClientLeft, DeadlineExceeded
 from gateway.edge.admission import Overloaded
-from gateway.edge.messages import BUSY
+from gateway.edge.messages import BUSY, NOT_FOUND
 from gateway.http.documents import ProblemDetails
 from gateway.http.error_forms import error_body
-from gateway.http.problem import RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
+from gateway.http.operations import PROBLEM, Content, Reply
+from gateway.http.problem import LATER, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
 from gateway.http.served import NotReady, NotServed
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
@@ -65,11 +67,22 @@ MEANINGS: dict[HTTPStatus, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or the model server is away: try again later.",
     HTTPStatus.GATEWAY_TIMEOUT: "The prediction was not ready in time.",
 }
+KEY_STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)  # where keys are asked for
 _HTTP_DETAILS = {  # of errors that Flask finds; its own texts are written for programmers
     HTTPStatus.BAD_REQUEST: "The request is malformed or incomplete. Let an HTTP library build it, and send all of it.",
-    HTTPStatus.NOT_FOUND: "There is nothing at this path. GET / lists what there is.",
+    HTTPStatus.NOT_FOUND: str(NOT_FOUND.detail),
     HTTPStatus.METHOD_NOT_ALLOWED: "This path does not take this method; the header Allow lists those that it takes.",
 }
+
+
+def error_replies(statuses: Iterable[HTTPStatus] = MEANINGS, error: Content = PROBLEM) -> dict[int, Reply]:
+    """What a route declares of these errors.
+
+    Args:
+        statuses: Some of ``MEANINGS``.
+        error: The body of all of them.
+    """
+    return {status: Reply(MEANINGS[status], (error,)) for status in statuses}
 
 
 def problem(error: Exception, request_id: str) -> ProblemDetails:
@@ -92,7 +105,7 @@ def register(app: Flask, metrics: Metrics) -> None:
             _log.error("unexpected", exc_info=error)
         body, media_type = error_body(request.path, document)
         response = Response(body, document.status, content_type=media_type)
-        if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if document.status in LATER:
             response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

@@ -2,7 +2,9 @@
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,13 +14,27 @@ from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
 from gateway.http.documents import REFERENCE, respond
 from gateway.http.operations import Content, Operation, Reply, declared
-from gateway.http.routes import operations
+from gateway.http.problem import LATER
+from gateway.http.routes import described_operations
 
 _ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>")  # of a rule of Flask
 _KEY = "key"
 _OTHERWISE = "Another error."
 _TITLE = "Brain Tumor Classification"
-_REQUEST_ID = {"description": "The request id.", "schema": {"type": "string"}}
+
+
+def _header(meaning: str, kind: str) -> dict[str, Any]:
+    return {"description": meaning, "schema": {"type": kind}}
+
+
+_REQUEST_ID = _header("The request id.", "string")
+_LATER = {"Retry-After": _header("Seconds after which to try again.", "integer")}
+_CHALLENGE = {"WWW-Authenticate": _header("What is wrong with the key (RFC 6750).", "string")}
+# Headers that go with a status.
+_HEADERS: Mapping[int, Mapping[str, Any]] = {
+    **dict.fromkeys(LATER, _LATER),
+    **dict.fromkeys((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN), _CHALLENGE),
+}
 
 
 def openapi_routes() -> Blueprint:
@@ -45,7 +61,7 @@ def openapi_routes() -> Blueprint:
 
 def openapi_document(app: Flask) -> dict[str, Any]:
     """Describe the API of an application with all its routes; which server it has, who responds knows."""
-    declared_operations = list(operations(app))
+    declared_operations = list(described_operations(app))
     components = _components(operation for _, _, operation in declared_operations)
     paths: dict[str, dict[str, Any]] = {}
     for rule, method, operation in declared_operations:
@@ -95,13 +111,16 @@ def _plain(node: Any) -> Any:
 
 def _described(operation: Operation, rule: str) -> dict[str, Any]:
     arguments = _ARGUMENT.findall(rule)
-    parameters = [one for one in operation.parameters if one.place == "query" or one.name in arguments]
+    parameters = [one for one in operation.parameters if one.place != "path" or one.name in arguments]
     described: dict[str, Any] = {
         "summary": operation.summary,
         "tags": [operation.tag],
         # Of two routes to one function, the one with fewer arguments has the plain name.
         "operationId": "_".join([*operation.summary.lower().split(), *(arguments[1:] and ["of", *arguments[1:]])]),
-        "responses": {str(status): _reply(reply) for status, reply in sorted(operation.replies.items())},
+        "responses": {
+            str(int(status)): _reply(reply, _HEADERS.get(status, {}))
+            for status, reply in sorted(operation.replies.items())
+        },
     }
     described["responses"]["default"] = _reply(Reply(_OTHERWISE, (operation.error,)))
     if operation.description:
@@ -124,11 +143,14 @@ def _described(operation: Operation, rule: str) -> dict[str, Any]:
     return described
 
 
-def _reply(reply: Reply) -> dict[str, Any]:
-    headers = {name: {"description": meaning, "schema": {"type": "integer"}} for name, meaning in reply.headers.items()}
+def _reply(reply: Reply, headers: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     described: dict[str, Any] = {
         "description": reply.meaning,
-        "headers": {"X-Request-ID": _REQUEST_ID, **headers},
+        "headers": {
+            "X-Request-ID": _REQUEST_ID,
+            **headers,
+            **{name: _header(meaning, "integer") for name, meaning in reply.headers.items()},
+        },
     }
     if reply.contents:
         described["content"] = _contents(reply.contents)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from gateway.edge.lanes import Lane
@@ -12,7 +11,6 @@ from gateway.http.problem import MEDIA_TYPE
 JSON = "application/json"
 View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "operation"
-_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,9 @@ class Content:
     media_type: str = JSON
 
 
+PROBLEM = Content(ProblemDetails, MEDIA_TYPE)
+
+
 @dataclass(frozen=True)
 class Reply:
     """A response.
@@ -35,7 +36,7 @@ class Reply:
     Attributes:
         meaning: When it is sent.
         contents: What its body may be.
-        headers: Descriptions of headers that only some responses carry, by name.
+        headers: Descriptions of headers that hold a number and do not go with every response of this status, by name.
     """
 
     meaning: str
@@ -45,13 +46,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter in the query or in the path.
+    """A parameter in the query, in the path or in a header.
 
     Attributes:
         name: Its name.
         meaning: What it does.
         type: Its type, as ``msgspec.json.schema`` takes it.
-        place: ``query`` or ``path``.
+        place: ``query``, ``path`` or ``header``.
     """
 
     name: str
@@ -69,12 +70,14 @@ class Operation:
         tag: The group that it is shown in.
         replies: The responses, by status.
         description: More about it, in Markdown.
-        parameters: Of the query and the path.
+        parameters: Of the query, the path and the headers.
         bodies: What the request's body may be; none for a request without one.
         lane: How its requests are run.
         scope: What a caller's key must be good for; None where nobody is asked for a key.
         error: The body of all other responses.
-        is_admin: Whether it is for the cluster: at a port of its own, if there is one.
+        admin_only: Whether it is at the port for probes and metrics, and at no other.
+        is_quiet: Whether it is called every few seconds, or many times at once, so that the log is better without it.
+        is_described: Whether it is for programs, which OpenAPI describes it to.
     """
 
     summary: str
@@ -85,8 +88,10 @@ class Operation:
     bodies: tuple[Content, ...] = ()
     lane: Lane = Lane.OTHER
     scope: str | None = None
-    error: Content = Content(ProblemDetails, MEDIA_TYPE)
-    is_admin: bool = False
+    error: Content = PROBLEM
+    admin_only: bool = False
+    is_quiet: bool = False
+    is_described: bool = True
 
 
 def declared(operation: Operation) -> Callable[[View], View]:
@@ -107,9 +112,3 @@ def operation_of(view: Callable[..., Any]) -> Operation | None:
 def json_reply(meaning: str, document: type[Document]) -> Reply:
     """A response with a document."""
     return Reply(meaning, (Content(document),))
-
-
-def problem_reply(status: int, meaning: str) -> Reply:
-    """A response with a problem."""
-    headers = {"Retry-After": "Seconds after which to try again."} if status in _LATER else {}
-    return Reply(meaning, (Content(ProblemDetails, MEDIA_TYPE),), headers)

@@ -1,15 +1,19 @@
 """The routes of the page: its files, and the model's metadata; and HTML for browsers where others get JSON."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
+from werkzeug.wrappers import Response as BaseResponse
 
+from gateway.edge.messages import BARE_ROOT
 from gateway.http.documents import Document, respond
-from gateway.http.operations import JSON, Content, Operation, Reply, declared, problem_reply
+from gateway.http.errors import error_replies
+from gateway.http.operations import JSON, Content, Operation, Reply, declared
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem, ServedModel
 from gateway.page.assets import Asset
@@ -48,9 +52,15 @@ class Pages:
     def __init__(self, assets: Mapping[str, Asset]) -> None:
         self._assets = assets
 
-    def negotiated(self, name: str, document: Callable[[], Document | dict[str, Any]]) -> Response:
+    def negotiated(self, name: str, document: Callable[[], Document | dict[str, Any]]) -> BaseResponse:
         """Respond with a page where the client prefers HTML, and with the document as JSON to everybody else."""
-        response = self.file(name) if _wants_html() else respond(document())
+        response: BaseResponse
+        if not _wants_html():
+            response = respond(document())
+        elif request.environ.get(BARE_ROOT):  # the links of a page would lead elsewhere without a slash at its end
+            response = redirect(f"{request.script_root}/", HTTPStatus.PERMANENT_REDIRECT)
+        else:
+            response = self.file(name)
         response.vary.add("Accept")
         return response
 
@@ -72,9 +82,10 @@ def _wants_html() -> bool:
     return accept.best_match((JSON, _HTML)) == _HTML
 
 
-def page_reply(meaning: str, document: Content) -> Reply:
-    """A response that is a page for browsers, and a document for everybody else."""
-    return Reply(meaning, (document, Content({"type": "string"}, _HTML)))
+def page_replies(meaning: str, *documents: Content) -> dict[int, Reply]:
+    """The responses of a page for browsers, and of a document for everybody else, if there is one."""
+    page = Content({"type": "string"}, _HTML)
+    return {200: Reply(meaning, (*documents, page)), 304: Reply("For browsers: they have the page already.")}
 
 
 def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
@@ -82,15 +93,12 @@ def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
     routes = Blueprint("page", __name__)
 
     @routes.get("/static/<path:path>")
+    @declared(Operation("A file of the page", "Service", {}, is_quiet=True, is_described=False))
     def static(path: str) -> Response:
         return pages.file(path)
 
     @routes.get("/docs")
-    @declared(
-        Operation(
-            "A page of this document", "Service", {200: Reply("For people.", (Content({"type": "string"}, _HTML),))}
-        )
-    )
+    @declared(Operation("A page of this document", "Service", page_replies("For people.")))
     def docs() -> Response:
         return pages.file("docs.html")
 
@@ -100,12 +108,12 @@ def page_routes(pages: Pages, model_client: ModelClient) -> Blueprint:
             "What the model says of itself",
             "Service",
             {
-                200: page_reply("Its metadata; for browsers a page.", Content({"type": "object"})),
-                503: problem_reply(503, "The model server has not responded yet."),
+                **page_replies("Its metadata; for browsers a page.", Content({"type": "object"})),
+                **error_replies((HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)),
             },
         )
     )
-    def model() -> Response:
+    def model() -> BaseResponse:
         # The page itself is there while the model is away: it says so, and asks again.
         return pages.negotiated("model.html", lambda: _metadata(_served(model_client)))
 

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from gateway.edge.lanes import Lane
 from gateway.http.documents import Base64, Prediction, Predictions
-from gateway.http.errors import MEANINGS
-from gateway.http.operations import Content, Operation, Reply, problem_reply
+from gateway.http.errors import error_replies
+from gateway.http.operations import Content, Operation, Reply
 from gateway.http.options import JSON_TYPES, PARAMETERS
 from gateway.keys import PREDICT
 
@@ -46,7 +46,7 @@ def predict_operation(max_images: int) -> Operation:
         "Predictions",
         {
             HTTPStatus.OK: Reply("The prediction, or a list of them.", (Content(Prediction), Content(Predictions))),
-            **{status: problem_reply(status, meaning) for status, meaning in MEANINGS.items()},
+            **error_replies(),
         },
         _DESCRIPTION,
         PARAMETERS,

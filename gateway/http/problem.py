@@ -5,6 +5,7 @@ from http import HTTPStatus
 from gateway.http.documents import ProblemDetails
 
 MEDIA_TYPE = "application/problem+json"
+LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # come with a header Retry-After
 RETRY_AFTER = 2  # seconds, where nothing better is known: about what a replica takes to come back into use
 TELL_THE_OPERATOR = "Tell the operator of this service the request id."
 UNEXPECTED = f"Something went wrong here. {TELL_THE_OPERATOR}"

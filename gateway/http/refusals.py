@@ -2,15 +2,13 @@
 
 import logging
 from collections.abc import Collection
-from http import HTTPStatus
 
-import h11
-
-from gateway.edge.messages import Problem, Response, path_of
+from gateway.edge.head import Head
+from gateway.edge.messages import Problem, Response
 from gateway.http import access_log
 from gateway.http.cors import cors_headers
 from gateway.http.error_forms import error_body
-from gateway.http.problem import RETRY_AFTER, UNEXPECTED, problem_document
+from gateway.http.problem import LATER, RETRY_AFTER, UNEXPECTED, problem_document
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 
@@ -29,12 +27,12 @@ class Refusals:
         self._metrics = metrics
         self._origins = origins
 
-    def __call__(self, problem: Problem, head: h11.Request | None) -> Response:
+    def __call__(self, problem: Problem, head: Head | None) -> Response:
         """Make the response, as ``gateway.edge.messages.Refuse``."""
-        headers = dict(head.headers) if head else {}
+        headers = dict(head.sent.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
         document = problem_document(problem.status, problem.detail or UNEXPECTED, request_id)
-        body, media_type = error_body(path_of(head) if head else "", document)
+        body, media_type = error_body(head.path if head else "", document)
         self._metrics.count(problem.route, int(problem.status), problem.caller)
         token = REQUEST_ID.set(request_id)
         _log.info("%s %d%s", problem.route, problem.status, access_log.suffix(problem.caller))
@@ -47,6 +45,6 @@ class Refusals:
             **cors_headers(self._origins, headers.get(b"origin", b"").decode("latin-1")),
             **dict(problem.headers),
         }
-        if problem.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        if problem.status in LATER:
             response["Retry-After"] = str(problem.retry_after or RETRY_AFTER)
         return Response(int(problem.status), list(response.items()), body)

@@ -20,9 +20,17 @@ def operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
                 yield rule.rule, method, operation
 
 
+def described_operations(app: Flask) -> Iterator[tuple[str, str, Operation]]:
+    """Of those, what there is for the programs of clients."""
+    for rule, method, operation in operations(app):
+        if operation.is_described and not operation.admin_only:
+            yield rule, method, operation
+
+
 def edge_routes(app: Flask) -> Routes:
     """What the edge must know of the routes."""
     routes = {
-        (method, rule): Route(rule, operation.lane, operation.scope) for rule, method, operation in operations(app)
+        (method, rule): Route(rule, operation.lane, operation.scope, operation.admin_only)
+        for rule, method, operation in operations(app)
     }
     return Routes(routes, Route(UNREAD, Lane.OTHER))

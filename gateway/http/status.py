@@ -2,27 +2,36 @@
 
 import logging
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from brain_tumor.contract import RESEARCH_NOTICE
 from gateway import VERSION
 from gateway.edge.lanes import Lane
 from gateway.http.documents import Liveness, ModelIdentity, ModelState, Readiness, Service, respond
+from gateway.http.errors import KEY_STATUSES, error_replies
 from gateway.http.operations import Content, Operation, Reply, declared, json_reply
-from gateway.http.pages import Pages, page_reply
+from gateway.http.pages import Pages, page_replies
 from gateway.http.problem import RETRY_AFTER
+from gateway.http.routes import described_operations
 from gateway.keys import METRICS
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem
 
-_LINKS = ("/predict", "/model", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs")
 _TAG = "Service"
 _log = logging.getLogger(__name__)
 
 
-def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> Blueprint:
-    """Make the routes for probes, Prometheus and curious people."""
+def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages, has_admin_port: bool) -> Blueprint:
+    """Make the routes for probes, Prometheus and curious people.
+
+    Args:
+        model_client: Knows the model.
+        metrics: What Prometheus gets.
+        pages: Has the index.
+        has_admin_port: Whether probes and metrics have a port of their own.
+    """
     routes = Blueprint("status", __name__)
     last_logged_state = ""
 
@@ -31,11 +40,11 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
         Operation(
             "What this is",
             _TAG,
-            {200: page_reply("Name, version, model and links; for browsers the page.", Content(Service))},
+            page_replies("Name, version, model and links; for browsers the page.", Content(Service)),
             lane=Lane.AT_ONCE,
         )
     )
-    def index() -> Response:
+    def index() -> BaseResponse:
         return pages.negotiated("index.html", service)
 
     def service() -> Service:
@@ -45,7 +54,11 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
             version=VERSION,
             model=ModelIdentity(name=model.name, version=model.version) if model else None,
             notice=model.metadata.notice if model else RESEARCH_NOTICE,
-            links={path.strip("/").partition(".")[0]: f"{request.script_root}{path}" for path in _LINKS},
+            links={
+                rule.strip("/").partition(".")[0]: f"{request.script_root}{rule}"
+                for rule, _, _ in described_operations(current_app)
+                if rule != "/" and "/" not in rule[1:]  # what is below them, their own documents tell
+            },
         )
 
     @routes.get("/livez")
@@ -55,7 +68,8 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
             _TAG,
             {200: json_reply("The process runs.", Liveness)},
             lane=Lane.AT_ONCE,
-            is_admin=True,
+            admin_only=has_admin_port,
+            is_quiet=True,
         )
     )
     def livez() -> Response:
@@ -71,7 +85,8 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
                 503: json_reply("The model server has not responded yet.", Readiness),
             },
             lane=Lane.READINESS,
-            is_admin=True,
+            admin_only=has_admin_port,
+            is_quiet=True,
         )
     )
     def readyz() -> Response:
@@ -102,9 +117,14 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages) -> 
         Operation(
             "Metrics",
             _TAG,
-            {200: Reply("Metrics for Prometheus.", (Content({"type": "string"}, metrics.content_type),))},
+            {
+                200: Reply("Metrics for Prometheus.", (Content({"type": "string"}, metrics.content_type),)),
+                **error_replies(KEY_STATUSES),
+            },
+            lane=Lane.METRICS,
             scope=METRICS,
-            is_admin=True,
+            admin_only=has_admin_port,
+            is_quiet=True,
         )
     )
     def prometheus() -> Response:

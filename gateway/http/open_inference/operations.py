@@ -37,6 +37,7 @@ LIVE = Operation(
     {200: Reply("The process runs.", (Content(ServerLiveness),))},
     lane=Lane.AT_ONCE,
     error=_ERROR,
+    is_quiet=True,
 )
 READY = Operation(
     "Server readiness",
@@ -44,6 +45,7 @@ READY = Operation(
     {200: Reply("The model responds.", (Content(ServerReadiness),)), 503: _NOT_READY},
     lane=Lane.READINESS,
     error=_ERROR,
+    is_quiet=True,
 )
 METADATA = Operation(
     "Model metadata",

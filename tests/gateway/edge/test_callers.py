@@ -1,4 +1,4 @@
-"""Keys, their rates and shares, other sites' pages, and the port for probes and metrics: through real sockets."""
+"""Keys, their rates and shares: through real sockets."""
 
 import json
 import threading
@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from brain_tumor.processes import free_port
 from gateway.keys import digest_of
 from tests.brain_tumor import images
 from tests.gateway.fake_model_server import hold_until, wait_for
@@ -57,9 +56,7 @@ def key_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(start, key_file) -> GatewayProcess:
-    return start(
-        GATEWAY_KEYS_FILE=str(key_file), GATEWAY_MAX_IN_FLIGHT="4", GATEWAY_CORS_ORIGINS="https://viewer.example.org"
-    )
+    return start(GATEWAY_KEYS_FILE=str(key_file), GATEWAY_MAX_IN_FLIGHT="4")
 
 
 def test_who_has_a_key_may_call(gateway):
@@ -171,36 +168,3 @@ def test_a_gateway_with_keys_ends_without_a_word(start, key_file):
     assert gateway.process.wait(20) == 0
     assert "ERROR" not in gateway.log
     assert "Task" not in gateway.log
-
-
-def test_pages_of_other_sites(gateway):
-    origin = "https://viewer.example.org"
-    for key, status in (("plain-key", 200), ("", 401)):
-        found, received, _ = predict(gateway, key, Origin=origin)
-        assert found == status
-        assert received["Access-Control-Allow-Origin"] == origin
-        assert "X-Request-ID" in received["Access-Control-Expose-Headers"]
-    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    status, received, _ = gateway.request("OPTIONS", "/predict", None, {"Origin": origin, **preflight})
-    assert status == 200
-    assert received["Access-Control-Allow-Origin"] == origin
-    assert "Authorization" in received["Access-Control-Allow-Headers"]
-    assert "POST" in received["Access-Control-Allow-Methods"]
-    for other in ("https://example.org", "https://viewer.example.org.example.com", "null"):
-        received = predict(gateway, "plain-key", Origin=other)[1]
-        assert "Access-Control-Allow-Origin" not in received
-        assert received["Vary"] == "Origin"
-
-
-def test_probes_and_metrics_on_a_port_of_their_own(start):
-    port = free_port()
-    gateway = start(GATEWAY_ADMIN_BIND=f"127.0.0.1:{port}", ready_at=port)
-    admin = GatewayProcess(port, gateway.process, gateway.log_file)
-    for path in ("/livez", "/readyz", "/metrics"):
-        assert admin.request("GET", path)[0] == 200
-        assert gateway.request("GET", path)[0] == 404
-    for path in ("/", "/openapi.json", "/v2", "/nothing"):
-        assert admin.request("GET", path)[0] == 404
-    assert admin.request("POST", "/predict", images.GLIOMA, PNG)[0] == 404
-    assert predict(gateway)[0] == 200
-    assert gateway.request("GET", "/")[0] == 200

@@ -1,17 +1,29 @@
 """Slots and threads: who waits, who is refused, and what goes on meanwhile."""
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import grpc
+import h11
 import pytest
 from PIL import Image
 
 from brain_tumor import contract
+from gateway.deadline import Deadline
+from gateway.edge.admission import Overloaded
+from gateway.edge.handler import Handler
+from gateway.edge.head import read_head
+from gateway.edge.lanes import Lane, Route, Routes
+from gateway.edge.messages import Request
+from gateway.edge.slots import Slots
+from gateway.keys import digest_of
+from gateway.metrics import Metrics
 from tests.brain_tumor import images
 from tests.gateway.edge.raw import check_refusal, get, send, whole
 from tests.gateway.fake_model_server import FakeModelServer, hold_until, wait_for
@@ -174,3 +186,52 @@ def test_a_prediction_needs_no_thread_that_another_waits_with(start, model_serve
     assert {reply.status for reply in replies[::2]} == {200}
     assert {reply.status for reply in replies[1::2]} <= {422, 503}
     assert 422 in {reply.status for reply in replies[1::2]}
+
+
+def test_the_scrape_waits_for_nothing_else_that_is_asked_for():
+    """Other requests fill their threads and their queue; the metrics come at once."""
+    documents, metrics = Route("/documents", Lane.OTHER), Route("/metrics", Lane.METRICS)
+    release = threading.Event()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        if environ["PATH_INFO"] == documents.rule:
+            assert release.wait(20)
+        start_response("200 OK", [])
+        return [b""]
+
+    async def ask(handler: Handler, route: Route) -> int:
+        head = read_head(h11.Request(method="GET", target=route.rule, headers=[("Host", "x")]))
+        return (await handler.respond(Request(head, b"", route), Deadline(20))).status
+
+    async def run() -> None:
+        handler = Handler(application, Routes({}, documents), Slots(1, 1, Metrics()), 20)
+        waiting = [asyncio.create_task(ask(handler, documents)) for _ in range(100)]
+        await asyncio.sleep(0)  # until each of them waits
+        try:
+            with pytest.raises(Overloaded):
+                await ask(handler, documents)
+            assert await asyncio.wait_for(ask(handler, metrics), 10) == 200
+        finally:
+            release.set()
+        assert await asyncio.gather(*waiting) == [200] * 100
+        handler.close()
+
+    asyncio.run(run())
+
+
+def test_who_finds_no_slot_is_named(start, model_server, tmp_path):
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'[team]\nsha256 = ["{digest_of("a-key")}"]\nscopes = ["predict", "metrics"]\n')
+    gateway = start(GATEWAY_KEYS_FILE=str(keys), GATEWAY_MAX_IN_FLIGHT="1", GATEWAY_DEADLINE_SECONDS="2")
+    key = "Authorization: Bearer a-key"
+    with held_model(model_server), gateway.connect() as holder:
+        calls = model_server.count(contract.PREDICT_SIGNATURE)
+        holder.sendall(whole(images.GLIOMA, key))
+        wait_for(lambda: model_server.count(contract.PREDICT_SIGNATURE) > calls)
+        reply = send(gateway, whole(images.GLIOMA, key, "X-Request-ID: refused"))
+        check_refusal(reply, 503, close=False)
+        assert 0 < int(reply.headers["retry-after"]) < 60
+    wait_for(lambda: "/predict 503 for team [refused]" in gateway.log)
+    text = send(gateway, get("/metrics", key)).body.decode()
+    assert 'gateway_caller_requests_total{caller="team",status="503"} 1.0' in text
+    assert 'gateway_requests_total{route="/predict",status="503"} 1.0' in text

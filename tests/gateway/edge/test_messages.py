@@ -1,31 +1,14 @@
 import h11
-import pytest
 from flask import Flask, request
 
+from gateway.edge.head import read_head
+from gateway.edge.lanes import Lane, Route
 from gateway.edge.messages import Request, call
 
 
 def make(target: bytes = b"/predict?explain=true", headers: list[tuple[str, str]] | None = None, body: bytes = b""):
     head = h11.Request(method="POST", target=target, headers=[("Host", "x"), *(headers or [])])
-    return Request(head, body)
-
-
-@pytest.mark.parametrize(
-    ("target", "path", "query"),
-    [
-        (b"/predict?explain=true", "/predict", "explain=true"),
-        (b"/a%20b/%C3%A4?x=%20", "/a b/\u00c3\u00a4", "x=%20"),
-        (b"http://somewhere/predict?a=http://b/c", "/predict", "a=http://b/c"),
-        (b"http://somewhere", "/", ""),
-        (b"/predict?url=http://a/b", "/predict", "url=http://a/b"),
-        (b"*", "/*", ""),
-        (b"//predict", "/predict", ""),
-        (b"predict", "/predict", ""),
-    ],
-)
-def test_path_and_query(target, path, query):
-    environ = make(target).environ()
-    assert (environ["PATH_INFO"], environ["QUERY_STRING"]) == (path, query)
+    return Request(read_head(head), body, Route("/predict", Lane.WORK))
 
 
 def test_headers_of_a_request():

@@ -30,6 +30,7 @@ def test_index_before_and_after_the_first_response(client, model_server):
             "metrics": "/metrics",
             "openapi": "/openapi.json",
             "docs": "/docs",
+            "v2": "/v2",
         },
     }
     assert model_server.calls == []
