@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -11,16 +12,15 @@ from numpy.typing import NDArray
 
 from brain_tumor.image import FileFacts, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
+from gateway.classify.changes import with_newest
 from gateway.classify.overlay import MAX_SIDE, draw_overlay, encode
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
-from gateway.model.client import ModelChanged, ModelClient
-from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
+from gateway.model.client import ModelClient
+from gateway.model.responses import Prediction, ServedModel
 
 # Images of one call, so that it fits the retry buffer and no call takes much longer than the others.
 _BATCH_BYTES = 4 << 20
-# A model that changes more often than this within one request is not served by repeating.
-MAX_CHANGES = 4
 
 
 class EmptyImage(ImageError):
@@ -110,45 +110,38 @@ class Classifier:
         step = images_of_a_call(model)
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
-            batch, model = self._classify_batch(encoded[start : start + step], model, explain, deadline, page, view)
+            attempt = partial(self._classify_batch, encoded[start : start + step], explain, deadline, page, view)
+            batch, model = with_newest(model, attempt)
             outcomes += batch
         return outcomes
 
     def _classify_batch(
         self,
         encoded: Sequence[bytes],
-        model: ServedModel,
         explain: bool,
         deadline: Deadline,
         page: int | None,
         view: bool,
+        model: ServedModel,
     ) -> tuple[list[Outcome], ServedModel]:
-        """Classify images in one call; return the model that they were prepared for too, which may be a newer one."""
-        for _ in range(MAX_CHANGES):
-            if explain and not model.metadata.explains:
-                raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
-            preprocessor = self._preprocessor_of(model)
-            view_side = MAX_SIDE if explain or view else None
-            with self._metrics.stage("preprocess"):
-                outcomes = [self._preprocess(data, preprocessor, page, view_side, deadline) for data in encoded]
-            batches = [outcome.batch for outcome in outcomes if isinstance(outcome, Prepared)]
-            if not batches:
-                return [outcome for outcome in outcomes if isinstance(outcome, ImageError)], model
-            try:
-                with self._metrics.stage("predict"):
-                    prediction = self._client.predict(model, batches, explain=explain, deadline=deadline)
-            except ModelChanged as change:
-                model = change.model
-                continue
-            with self._metrics.stage("postprocess"):
-                rows = iter(range(len(batches)))
-                return [
-                    outcome
-                    if isinstance(outcome, ImageError)
-                    else self._postprocess(outcome, prediction, next(rows), view)
-                    for outcome in outcomes
-                ], model
-        raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")
+        """Classify images in one call; return the model that they were prepared for too."""
+        if explain and not model.metadata.explains:
+            raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
+        preprocessor = self._preprocessor_of(model)
+        view_side = MAX_SIDE if explain or view else None
+        with self._metrics.stage("preprocess"):
+            outcomes = [self._preprocess(data, preprocessor, page, view_side, deadline) for data in encoded]
+        batches = [outcome.batch for outcome in outcomes if isinstance(outcome, Prepared)]
+        if not batches:
+            return [outcome for outcome in outcomes if isinstance(outcome, ImageError)], model
+        with self._metrics.stage("predict"):
+            prediction = self._client.predict(model, batches, explain=explain, deadline=deadline)
+        with self._metrics.stage("postprocess"):
+            rows = iter(range(len(batches)))
+            return [
+                outcome if isinstance(outcome, ImageError) else self._postprocess(outcome, prediction, next(rows), view)
+                for outcome in outcomes
+            ], model
 
     def _preprocessor_of(self, model: ServedModel) -> Preprocessor:
         preprocessor = self._preprocessor

@@ -1,13 +1,16 @@
 """Images that clients have prepared themselves, as the pixels that the model takes: there is nothing to preprocess."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.classify.classifier import MAX_CHANGES, Classification, images_of_a_call
+from gateway.classify.changes import with_newest
+from gateway.classify.classifier import Classification, images_of_a_call
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
-from gateway.model.client import ModelChanged, ModelClient
-from gateway.model.responses import ModelUnavailable, Prediction, ServedModel
+from gateway.model.client import ModelClient
+from gateway.model.responses import Prediction, ServedModel
 
 
 class OtherSize(Exception):
@@ -42,7 +45,7 @@ class PixelClassifier:
         step = images_of_a_call(model)
         classifications: list[Classification] = []
         for start in range(0, len(pixels), step):
-            prediction = self._predict(pixels[start : start + step], model, deadline)
+            prediction = with_newest(model, partial(self._predict, pixels[start : start + step], deadline))
             model = prediction.model
             classifications += [
                 Classification(model, probabilities, float(score), None)
@@ -50,16 +53,11 @@ class PixelClassifier:
             ]
         return classifications
 
-    def _predict(self, pixels: NDArray[np.uint8], model: ServedModel, deadline: Deadline) -> Prediction:
-        for _ in range(MAX_CHANGES):
-            image = model.metadata.image
-            if pixels.shape[1:3] != (image.height, image.width):
-                raise OtherSize(
-                    f"The model now takes images of height {image.height} and width {image.width}. Resize yours."
-                )
-            try:
-                with self._metrics.stage("predict"):
-                    return self._client.predict(model, pixels, explain=False, deadline=deadline)
-            except ModelChanged as change:
-                model = change.model
-        raise ModelUnavailable("MODEL_CHANGES", "the model server's model keeps changing")
+    def _predict(self, pixels: NDArray[np.uint8], deadline: Deadline, model: ServedModel) -> Prediction:
+        image = model.metadata.image
+        if pixels.shape[1:3] != (image.height, image.width):
+            raise OtherSize(
+                f"The model now takes images of height {image.height} and width {image.width}. Resize yours."
+            )
+        with self._metrics.stage("predict"):
+            return self._client.predict(model, pixels, explain=False, deadline=deadline)
