@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -12,20 +12,22 @@ from gateway.images.sent import OPTIONS, InvalidRequest
 _YES = ("", "1", "true", "yes", "on")  # the empty text is ?explain
 _NO = ("0", "false", "no", "off")
 _MAX_DIGITS = 6  # of a page or frame; no file has more
-_TYPES: Mapping[type, Any] = {bool: bool, int: Annotated[int, Meta(ge=1, lt=10**_MAX_DIGITS)]}
-_MEANINGS = {
+_Page: TypeAlias = Annotated[int, Meta(ge=1, lt=10**_MAX_DIGITS)]
+_TYPES: Mapping[type, Any] = {bool: bool, int: _Page}
+MEANINGS = {
     "explain": "Also return an activation map: where in the image the model saw the class.",
     "page": "Which image of a file with several; 1 is the first.",
     "frame": "The same as page: which frame of a DICOM file; without it, the middle one.",
     "view": "Also return the image as the model saw it.",
 }
 # In JSON, where clients also write 1, "true" or null.
+JsonPage: TypeAlias = _Page | Annotated[str, Meta(pattern=r"^\s*(0*[1-9][0-9]*)?\s*$")] | None
 _JSON_TYPES: Mapping[type, Any] = {
     bool: bool | Annotated[int, Meta(ge=0, le=1)] | Literal[(*_YES, *_NO)] | None,
-    int: _TYPES[int] | Annotated[str, Meta(pattern=r"^\s*(0*[1-9][0-9]*)?\s*$")] | None,
+    int: JsonPage,
 }
 JSON_TYPES = {name: _JSON_TYPES[kind] for name, kind in OPTIONS.items()}
-PARAMETERS = tuple(Parameter(name, _MEANINGS[name], _TYPES[kind]) for name, kind in OPTIONS.items())
+PARAMETERS = tuple(Parameter(name, MEANINGS[name], _TYPES[kind]) for name, kind in OPTIONS.items())
 
 
 @dataclass(frozen=True)

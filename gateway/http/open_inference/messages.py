@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from gateway.http.options import MEANINGS, JsonPage
+
 BYTES, UINT8, FP32, BOOL = "BYTES", "UINT8", "FP32", "BOOL"
 MAX_ID = 256  # characters of a request's id, which the response repeats
 
@@ -19,7 +21,14 @@ _Data: TypeAlias = Annotated[
 ]
 
 
-class InputParameters(Struct):
+class PageParameters(Struct):
+    """Which image of its file counts; the same for all files of a request."""
+
+    page: Annotated[JsonPage, Meta(description=MEANINGS["page"])] = None
+    frame: Annotated[JsonPage, Meta(description=MEANINGS["frame"])] = None
+
+
+class InputParameters(PageParameters):
     """Parameters of an input; others have no effect."""
 
     binary_data_size: Annotated[int, Meta(ge=0, description="Bytes of this tensor behind the JSON.")] | None = None
@@ -51,7 +60,7 @@ class RequestOutput(Struct):
     parameters: OutputParameters | None = None
 
 
-class RequestParameters(Struct):
+class RequestParameters(PageParameters):
     """Parameters of a request; others have no effect."""
 
     binary_data_output: Annotated[bool, Meta(description="Whether outputs come behind the JSON by default.")] = False

@@ -66,6 +66,17 @@ def properties(metadata: ModelMetadata) -> dict[str, str]:
     return {"class_names": msgspec.json.encode(metadata.class_names).decode(), "notice": metadata.notice}
 
 
+def _of_files(classifications: Sequence[Classification]) -> dict[str, str]:
+    """What the files say of the images, one item an image (JSON); some of it only if there is such a file."""
+    facts = [classification.facts for classification in classifications]
+    said: dict[str, list[Any]] = {"warnings": [file.warnings for file in facts]}
+    if any(file.dicom for file in facts):
+        said["dicom"] = [file.dicom for file in facts]
+    if any(file.pages > 1 for file in facts):
+        said |= {"page": [file.page for file in facts], "pages": [file.pages for file in facts]}
+    return {name: msgspec.json.encode(items).decode() for name, items in said.items()}
+
+
 def respond(inference: Inference, model: ServedModel, classifications: Sequence[Classification]) -> Response:
     """Make the response; ``model`` made all the classifications.
 
@@ -89,7 +100,7 @@ def respond(inference: Inference, model: ServedModel, classifications: Sequence[
             model.name,
             str(model.version),
             outputs,
-            properties(model.metadata),
+            {**properties(model.metadata), **_of_files(classifications)},
             msgspec.UNSET if inference.id is None else inference.id,
         )
     )

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from gateway.http.open_inference.messages import InferenceRequest, RequestInput, RequestOutput
+from gateway.http.open_inference.messages import InferenceRequest, PageParameters, RequestInput, RequestOutput
+from gateway.http.options import read_options
 from gateway.images.sent import InvalidRequest
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # of the JSON, in bytes, where a tensor follows it
@@ -46,12 +47,14 @@ class Inference:
         tensor: The images.
         outputs: Names of the outputs that are wanted, and whether each comes as binary data; None means all.
         binary: Whether outputs come as binary data where nothing else is said.
+        page: Which page of a stack or frame of a DICOM file is meant, from 1; None if the client does not say.
         id: To be repeated in the response.
     """
 
     tensor: InputTensor
     outputs: dict[str, bool] | None
     binary: bool
+    page: int | None
     id: str | None
 
 
@@ -69,7 +72,9 @@ def read_inference(body: bytes, json_length: str) -> Inference:
     request = _decode(_request, text, "The JSON is not an inference request")
     parameters = request.parameters
     binary = parameters.binary_data_output if parameters else False
-    return Inference(_tensor(request.inputs[0], behind), _wanted(request.outputs, binary), binary, request.id)
+    (sent,) = request.inputs
+    page = read_options(_page_texts(sent.parameters), _page_texts(parameters)).page
+    return Inference(_tensor(sent, behind), _wanted(request.outputs, binary), binary, page, request.id)
 
 
 def _split(body: bytes, json_length: str) -> tuple[memoryview, memoryview | None]:
@@ -121,6 +126,11 @@ def _tensor(sent: RequestInput, behind: memoryview | None) -> InputTensor:
             f"binary_data_size must be the count of bytes behind the JSON, of which there are {len(behind):,}."
         )
     return InputTensor(sent.name, sent.datatype, shape, behind, is_binary=True)
+
+
+def _page_texts(parameters: PageParameters | None) -> dict[str, str]:
+    texts = {"page": parameters.page, "frame": parameters.frame} if parameters else {}
+    return {name: str(value) for name, value in texts.items() if value is not None}
 
 
 def _wanted(sent: Raw | msgspec.UnsetType, binary: bool) -> dict[str, bool] | None:

@@ -93,12 +93,16 @@ def open_inference_routes(
         if not fits(tensor, found.metadata.image):
             found = served.find(model, version, deadline, FRESH)  # the client may know a newer one
         select(inference, found.metadata)  # before any work
-        made = classify_pixels(tensor, found, deadline) if files is None else classify_files(files, deadline)
+        made = (
+            classify_pixels(tensor, found, deadline)
+            if files is None
+            else classify_files(files, inference.page, deadline)
+        )
         return respond(inference, check_version(_the_model_of(made), version), made)
 
-    def classify_files(files: list[bytes], deadline: Deadline) -> Sequence[Classification]:
-        with slots.heavy(request.environ, deadline) if is_heavy(files) else nullcontext():
-            outcomes = classifier.classify(files, explain=False, deadline=deadline)
+    def classify_files(files: list[bytes], page: int | None, deadline: Deadline) -> Sequence[Classification]:
+        with slots.heavy(request.environ, deadline) if is_heavy(files, page) else nullcontext():
+            outcomes = classifier.classify(files, explain=False, deadline=deadline, page=page)
         return [_classification(outcome, index) for index, outcome in enumerate(outcomes)]
 
     def classify_pixels(tensor: InputTensor, found: ServedModel, deadline: Deadline) -> Sequence[Classification]:

@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 
 from brain_tumor.processes import ROOT
 from tests.brain_tumor import images
+from tests.brain_tumor.dicom_files import HEIGHT, WIDTH, encode, scan
 from tests.gateway.fake_model_server import fake_model_server, wait_for
 from tests.gateway.gateway_process import GatewayProcess, gateway_process
 from tests.gateway.http.open_inference.bodies import BLUE, INFER, RED, binary, of_pixels, pixels, prefixed
@@ -95,6 +96,15 @@ def test_triton_understands_errors(client):
         client.infer("x", [sent(FILES, binary_data=True)])
     with pytest.raises(InferenceServerException, match="There is nothing at this path"):
         client.get_model_config(MODEL)
+
+
+def test_triton_asks_for_a_frame(client):
+    frames = np.stack([np.full((HEIGHT, WIDTH, 3), colour, np.uint8) for colour in (RED, BLUE, RED)])
+    file = np.array([encode(scan(frames))], dtype=object)
+    result = client.infer(MODEL, [sent(file, binary_data=True)], parameters={"frame": 2})
+    assert result.as_numpy("class").tolist() == [b"notumor"]
+    (dicom,) = json.loads(result.get_response()["parameters"]["dicom"])
+    assert (dicom["frame"], dicom["frames"]) == (2, 3)
 
 
 def test_triton_on_asyncio(gateway):
