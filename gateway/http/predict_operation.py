@@ -11,6 +11,7 @@ from gateway.http.documents import Base64, Prediction, Predictions
 from gateway.http.errors import error_replies
 from gateway.http.operations import Content, Operation, Reply
 from gateway.http.options import JSON_TYPES, PARAMETERS
+from gateway.images.from_request import DICOM, OCTETS, URLENCODED
 from gateway.keys import PREDICT
 
 _DESCRIPTION = """\
@@ -19,6 +20,8 @@ says. A request with a list gets a list, in the same order, in which each image 
 own.
 """
 _FILE = {"type": "string", "format": "binary"}
+# Of a form without files: base64 or URLs. Empty ones have no effect, so their count says nothing.
+_TEXTS = {"type": "array", "items": {"type": "string"}}
 _OPTIONS = {parameter.name: msgspec.json.schema(parameter.type) for parameter in PARAMETERS}
 _Url = Annotated[str, Meta(min_length=1, description="http, https, or a data URI.")]
 _JSON_REQUESTS: tuple[tuple[str, str, Any], ...] = (
@@ -35,12 +38,7 @@ def predict_operation(max_images: int) -> Operation:
     Args:
         max_images: Largest count of images in one request.
     """
-    form = {
-        "title": "ImageForm",
-        "type": "object",
-        "properties": {"image": {"type": "array", "items": _FILE, "minItems": 1, "maxItems": max_images}, **_OPTIONS},
-        "required": ["image"],
-    }
+    files = {"type": "array", "items": _FILE, "minItems": 1, "maxItems": max_images}
     return Operation(
         "Classify images",
         "Predictions",
@@ -51,14 +49,20 @@ def predict_operation(max_images: int) -> Operation:
         _DESCRIPTION,
         PARAMETERS,
         (
-            Content(form, "multipart/form-data"),
+            Content({**_form("ImageForm", image=files), "required": ["image"]}, "multipart/form-data"),
             *(Content(_json_request(*kind, max_images)) for kind in _JSON_REQUESTS),
+            Content(_form("TextForm", image=_TEXTS, url=_TEXTS), URLENCODED),
             Content(_FILE, "image/*"),
-            Content(_FILE, "application/octet-stream"),
+            *(Content(_FILE, media_type) for media_type in (DICOM, *OCTETS)),
         ),
         Lane.WORK,
         PREDICT,
     )
+
+
+def _form(name: str, **fields: Any) -> dict[str, Any]:
+    """A form with these fields and the options."""
+    return {"title": name, "type": "object", "properties": {**fields, **_OPTIONS}}
 
 
 def _json_request(name: str, key: str, text: Any, max_images: int) -> type[msgspec.Struct]:

@@ -15,11 +15,11 @@ from gateway.images.sent import USAGE, InvalidRequest, Item, Sent, UnsupportedMe
 from gateway.images.text import is_text
 from gateway.images.url import FetchError, UrlRefused
 
-_URLENCODED = "application/x-www-form-urlencoded"
-_OCTETS = ("application/octet-stream", "binary/octet-stream")  # the second is S3's
-# What HTTP libraries say of a body when nobody has told them its type; curl says _URLENCODED.
-_ANYTHING = ("", "text/plain", _URLENCODED, *_OCTETS)
-_DICOM = "application/dicom"  # PS3.11, and RFC 3240
+URLENCODED = "application/x-www-form-urlencoded"
+OCTETS = ("application/octet-stream", "binary/octet-stream")  # the second is S3's
+# What HTTP libraries say of a body when nobody has told them its type; curl says URLENCODED.
+_ANYTHING = ("", "text/plain", URLENCODED, *OCTETS)
+DICOM = "application/dicom"  # PS3.11, and RFC 3240
 _JSON_BEGINNINGS = (b"{", b"[")
 
 
@@ -54,7 +54,7 @@ class ImageSource:
             return from_parts(read_parts(body, request.headers["Content-Type"]), self.max_images)
         if request.is_json:
             return from_json(body, self.max_images)
-        if media_type.startswith("image/") or media_type == _DICOM:
+        if media_type.startswith("image/") or media_type == DICOM:
             return Sent([body], listed=False)
         if media_type in _ANYTHING:
             return self._from_anything(body, media_type)
@@ -100,6 +100,6 @@ class ImageSource:
             return Sent([body], listed=False)
         if body.lstrip().startswith(_JSON_BEGINNINGS):
             return from_json(body, self.max_images)
-        if media_type == _URLENCODED:
+        if media_type == URLENCODED:
             return from_urlencoded(body, self.max_images)
         raise UnsupportedMediaType(f"The body is text, not an image. {USAGE}")

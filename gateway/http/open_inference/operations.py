@@ -1,7 +1,13 @@
 """What the protocol's routes declare."""
 
+from http import HTTPStatus
+from typing import Annotated
+
+from msgspec import Meta
+
 from gateway.edge.lanes import Lane
 from gateway.http.error_forms import InferenceError
+from gateway.http.errors import error_replies
 from gateway.http.open_inference.messages import (
     InferenceRequest,
     InferenceResponse,
@@ -11,6 +17,7 @@ from gateway.http.open_inference.messages import (
     ServerLiveness,
     ServerReadiness,
 )
+from gateway.http.open_inference.request import JSON_LENGTH
 from gateway.http.operations import Content, Operation, Parameter, Reply
 from gateway.keys import PREDICT
 
@@ -67,14 +74,27 @@ INFER = Operation(
     "Infer",
     _TAG,
     {
-        200: Reply("The outputs; as binary data where that was asked for.", (Content(InferenceResponse), _BINARY)),
-        400: Reply("The request, or one of its images, cannot be read.", (_ERROR,)),
-        404: _NOT_SERVED,
-        503: Reply("Busy, or the model server is away: try again later.", (_ERROR,)),
+        **error_replies(error=_ERROR),
+        HTTPStatus.OK: Reply(
+            "The outputs; as binary data where that was asked for.",
+            (Content(InferenceResponse), _BINARY),
+            {JSON_LENGTH: "Bytes of the JSON before the binary data, if there are any."},
+        ),
+        HTTPStatus.BAD_REQUEST: Reply("The request, or one of its images, cannot be read.", (_ERROR,)),
+        HTTPStatus.NOT_FOUND: _NOT_SERVED,
+        HTTPStatus.UNPROCESSABLE_ENTITY: Reply("An image that cannot be used, or has no such page.", (_ERROR,)),
     },
     "Encoded images as BYTES, or pixels as UINT8, in JSON or as binary data behind it. One image that cannot be used"
     " fails the request.",
-    _MODEL,
+    (
+        *_MODEL,
+        Parameter(
+            JSON_LENGTH,
+            "Bytes of the JSON, where binary data follow it.",
+            Annotated[int, Meta(ge=0)],
+            "header",
+        ),
+    ),
     (Content(InferenceRequest), _BINARY),
     Lane.WORK,
     PREDICT,

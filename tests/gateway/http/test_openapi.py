@@ -1,5 +1,6 @@
 """GET /openapi.json: that it says what the service does, by the tools that people use it with."""
 
+import base64
 import importlib
 import io
 import subprocess
@@ -13,12 +14,15 @@ import pytest
 
 from gateway.app import create_app
 from gateway.http.errors import MEANINGS, TABLE
+from gateway.http.open_inference.request import JSON_LENGTH
 from gateway.http.operations import operation_of
 from gateway.http.options import PARAMETERS
+from gateway.images.from_request import DICOM, OCTETS, URLENCODED
 from gateway.images.sent import OPTIONS
 from gateway.model.client import ModelClient
 from gateway.settings import Settings
 from tests.brain_tumor import images
+from tests.gateway.calls import form
 from tests.gateway.fake_model_server import wait_for
 from tests.gateway.gateway_process import GatewayProcess, gateway_process
 
@@ -40,10 +44,11 @@ def gateway(model_server, tmp_path) -> Iterator[GatewayProcess]:
 def test_every_route_declares_itself(document):
     settings = Settings()
     app = create_app(settings, ModelClient(settings.model_server, settings.model_name))
+    declared = {rule.rule: operation_of(app.view_functions[rule.endpoint]) for rule in app.url_map.iter_rules()}
+    assert [rule for rule, operation in declared.items() if operation is None] == []
     # The files of the page are not for programs.
-    rules = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/static/")]
-    assert [rule.rule for rule in rules if operation_of(app.view_functions[rule.endpoint]) is None] == []
-    assert len(document["paths"]) == len({rule.rule for rule in rules})
+    assert [rule for rule, operation in declared.items() if not operation.is_described] == ["/static/<path:path>"]
+    assert len(document["paths"]) == len(declared) - 1
 
 
 def test_every_status_is_declared(document):
@@ -127,3 +132,48 @@ def test_a_generated_client_works(gateway, tmp_path):
             problem = call.sync(client=client, body=models.UrlRequest(url="http://example.org/"))
             assert isinstance(problem, models.ProblemDetails)
             assert problem.status == 422
+
+
+def test_inference_declares_its_header_and_its_errors(document):
+    for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
+        operation = document["paths"][path]["post"]
+        places = {parameter["name"]: (parameter["in"], parameter["required"]) for parameter in operation["parameters"]}
+        assert places.pop(JSON_LENGTH) == ("header", False)
+        assert set(places.values()) == {("path", True)}
+        assert JSON_LENGTH in operation["responses"]["200"]["headers"]
+        assert {str(int(status)) for status in MEANINGS} | {"404"} < set(operation["responses"])
+        for status, response in operation["responses"].items():
+            if status != "200":
+                (content,) = response["content"].values()
+                assert content == {"schema": {"$ref": "#/components/schemas/InferenceError"}}
+
+
+def test_headers_that_say_what_to_do_next_are_declared(document):
+    said = {
+        (path, status): set(response["headers"])
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for status, response in operation["responses"].items()
+    }
+    later = {key for key, headers in said.items() if "Retry-After" in headers}
+    assert later == {key for key in said if key[1] in ("429", "503")}
+    assert {path for path, status in later if status == "503"} >= {"/predict", "/readyz", "/v2/health/ready", "/model"}
+    challenged = {key for key, headers in said.items() if "WWW-Authenticate" in headers}
+    assert challenged == {key for key in said if key[1] in ("401", "403")}
+    assert {path for path, _ in challenged} == {
+        path
+        for path, methods in document["paths"].items()
+        if any("security" in operation for operation in methods.values())
+    }
+    assert {path for path, status in said if status == "304"} == {"/", "/docs", "/model"}
+
+
+def test_every_media_type_is_declared(client, document):
+    bodies = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", "application/json", "image/*", URLENCODED, DICOM, *OCTETS}
+    text = base64.b64encode(images.GLIOMA).decode()
+    sent = {"multipart/form-data": form(images.GLIOMA), URLENCODED: {"image": text}}
+    for media_type in set(bodies) - {"application/json"}:
+        data = sent.get(media_type, images.GLIOMA)
+        response = client.post("/predict", data=data, content_type=media_type.replace("*", "png"))
+        assert response.status_code == 200, media_type
