@@ -1,4 +1,4 @@
-"""Slots for work, and the queue of those who wait for one: first come first served, as long as it can still help.
+"""Slots for work, and who waits for one: first come first served, as long as it can still help.
 
 Under overload a request that is served too late is worse than one that is refused at once: its client has gone, and its
 work delays the others. So the time that work usually takes is learned, and who cannot have a response before its
@@ -8,15 +8,16 @@ deadline is told so as soon as that is known.
 import math
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 
 from gateway.deadline import ClientLeft, Deadline
 from gateway.edge.held_times import HeldTimes
 from gateway.edge.line import Line, name_of, share_of
+from gateway.edge.queues import Queues, Waiter
 from gateway.keys import Caller
 
 
@@ -57,14 +58,6 @@ class Slot:
         self._admission._release(self, usual)
 
 
-@dataclass(frozen=True)
-class _Waiter:
-    deadline: Deadline
-    caller: Caller | None
-    since: float  # monotonic seconds
-    future: Future[Slot]
-
-
 class Admission:
     """A bounded number of slots; safe to share between threads and the event loop.
 
@@ -93,7 +86,7 @@ class Admission:
         self._lock = threading.Lock()
         self._running: set[Slot] = set()
         self._running_by: Counter[str] = Counter()  # by the callers' names
-        self._queue: deque[_Waiter] = deque()
+        self._queues = Queues()
         self._times = HeldTimes()
 
     @property
@@ -105,7 +98,7 @@ class Admission:
     def waiting(self) -> int:
         """How many requests wait."""
         with self._lock:
-            return sum(not waiter.future.cancelled() for waiter in self._queue)
+            return len(self._queues)
 
     def enter(self, deadline: Deadline, caller: Caller | None = None) -> Future[Slot]:
         """Ask for a slot; cancelling the future gives up the place in the queue.
@@ -125,41 +118,39 @@ class Admission:
         future: Future[Slot] = Future()
         remaining = deadline.remaining()
         with self._lock:
-            if self._has_room(caller) and not any(self._has_room(waiter.caller) for waiter in self._queue):
+            # Who waits beside a free slot has no room, so a newcomer passes nobody else who has.
+            if self._has_room(caller) and not self._queues.has(caller):
                 self._waited(0.0)
                 future.set_result(self._take(deadline, caller))
                 return future
             line = self._line()
-            for waiter in self._queue:
-                if not waiter.future.cancelled():
-                    line.go_past(waiter.caller)
+            for waiting, requests in self._queues.counts():
+                line.go_past(waiting, requests)
             if refusal := _refusal(line.to_enter(caller), remaining):
                 raise refusal
-            self._queue.append(_Waiter(deadline, caller, time.monotonic(), future))
+            self._queues.add(Waiter(deadline, caller, time.monotonic(), future))
+        future.add_done_callback(partial(self._forget, caller))
         self._began_waiting()
         return future
 
     @contextmanager
-    def slot(self, deadline: Deadline) -> Iterator[Slot]:
-        """Wait for a slot in this thread, and hold it; errors as of ``enter``."""
-        with wait_for(self.enter(deadline), deadline) as slot:
+    def slot(self, deadline: Deadline, caller: Caller | None = None) -> Iterator[Slot]:
+        """Wait for a slot in this thread, and hold it; arguments and errors as of ``enter``."""
+        with wait_for(self.enter(deadline, caller), deadline) as slot:
             yield slot
 
     def review(self) -> None:
         """Refuse all who can no longer have a response in time."""
-        refused: list[tuple[_Waiter, Overloaded]] = []
+        refused: list[tuple[Waiter, Overloaded]] = []
         with self._lock:
             line = self._line()
-            kept: deque[_Waiter] = deque()
-            for waiter in self._queue:
-                if waiter.future.cancelled():
-                    continue
+            for waiter in self._queues:
                 if refusal := _refusal(line.to_stay(waiter.caller), waiter.deadline.left):
                     refused.append((waiter, refusal))
                 else:
                     line.go_past(waiter.caller)
-                    kept.append(waiter)
-            self._queue = kept
+            for waiter, _ in refused:
+                self._queues.remove(waiter.caller, waiter.future)
         for waiter, refusal in refused:
             if waiter.future.set_running_or_notify_cancel():
                 waiter.future.set_exception(refusal)
@@ -189,36 +180,41 @@ class Admission:
                 self._times.learn(seconds, held)
             self._running.remove(slot)
             self._running_by[name_of(slot.caller)] -= 1
-        self._give()
-
-    def _give(self) -> None:
-        """Give the free slots to the first who wait; refuse those among them for whom it is too late."""
-        given: list[tuple[Future[Slot], Slot | Overloaded]] = []
-        with self._lock:
-            kept: deque[_Waiter] = deque()
-            while self._queue and len(self._running) < int(self._limit):
-                waiter = self._queue.popleft()
-                if not self._has_room(waiter.caller) and not waiter.future.cancelled():
-                    kept.append(waiter)
-                elif not waiter.future.set_running_or_notify_cancel():
-                    continue
-                elif refusal := _refusal(self._line().at_once(), waiter.deadline.left):
-                    given.append((waiter.future, refusal))
-                else:
-                    self._waited(time.monotonic() - waiter.since)
-                    given.append((waiter.future, self._take(waiter.deadline, waiter.caller)))
-            self._queue.extendleft(reversed(kept))
+            given = self._give()
         for future, outcome in given:
             if isinstance(outcome, Slot):
                 future.set_result(outcome)
             else:
                 future.set_exception(outcome)
 
+    def _give(self) -> list[tuple[Future[Slot], Slot | Overloaded]]:
+        """Give the free slots to the first who wait and have room; refuse those among them for whom it is too late."""
+        given: list[tuple[Future[Slot], Slot | Overloaded]] = []
+        while len(self._running) < int(self._limit):
+            able = [waiter for waiter in self._queues.heads() if self._has_room(waiter.caller)]
+            if not able:
+                break
+            waiter = min(able, key=lambda waiter: waiter.since)
+            self._queues.remove(waiter.caller, waiter.future)
+            if not waiter.future.set_running_or_notify_cancel():
+                continue
+            if refusal := _refusal(self._line().at_once(), waiter.deadline.left):
+                given.append((waiter.future, refusal))
+            else:
+                self._waited(time.monotonic() - waiter.since)
+                given.append((waiter.future, self._take(waiter.deadline, waiter.caller)))
+        return given
+
+    def _forget(self, caller: Caller | None, future: Future[Slot]) -> None:
+        if future.cancelled():
+            with self._lock:
+                self._queues.remove(caller, future)
+
     def _line(self) -> Line:
         # Work that hangs has taught nothing yet: how long the present work has run already counts too.
-        now = time.monotonic()
-        age = sum(now - slot.started for slot in self._running) / len(self._running) if self._running else 0.0
-        mean = max(self._times.mean(max(1, len(self._running))), age)
+        running = len(self._running)
+        age = time.monotonic() - sum([slot.started for slot in self._running]) / running if running else 0.0
+        mean = max(self._times.mean(max(1, running)), age)
         return Line(mean, self._times.deviation, int(self._limit), self._running_by)
 
 

@@ -22,7 +22,7 @@ def name_of(caller: Caller | None) -> str:
 
 
 class Line:
-    """The queue, gone along from its head: how many wait before a request, and so how long it takes.
+    """The queue, gone along from its head: who waits before a request, and so how long it takes.
 
     Args:
         mean: How long a slot is held now, in seconds.
@@ -37,10 +37,17 @@ class Line:
         self._slots = slots
         self._running = running
         self._before: Counter[str] = Counter()
+        self._all_before = 0
+        self._shares: dict[str, int] = {}  # of those who are before
+        self._most_rounds = 0.0  # how often one of them gets its whole share until all of its requests have a slot
 
-    def go_past(self, caller: Caller | None) -> None:
-        """A request of this caller stays where it is; the next one is looked at."""
-        self._before[name_of(caller)] += 1
+    def go_past(self, caller: Caller | None, requests: int = 1) -> None:
+        """So many requests of this caller stay where they are; what follows them is looked at."""
+        name, share = name_of(caller), share_of(caller, self._slots)
+        self._before[name] += requests
+        self._all_before += requests
+        self._shares[name] = share
+        self._most_rounds = max(self._most_rounds, self._before[name] / share)
 
     def to_enter(self, caller: Caller | None) -> float:
         """Seconds that a request of this caller may take that joins the queue here."""
@@ -55,12 +62,32 @@ class Line:
         return self._mean + _DEVIATIONS_TO_STAY * self._deviation
 
     def _wait(self, caller: Caller | None) -> float:
-        wait = self._interval(self._slots, self._running.total()) * (self._before.total() + 1)
-        if caller is None or caller.share == 1:
-            return wait
-        own = self._interval(share_of(caller, self._slots), self._running[caller.name])
-        return max(wait, own * (self._before[caller.name] + 1))
+        """Seconds until a request of this caller that is here has a slot.
 
-    def _interval(self, slots: int, running: int) -> float:
-        """The mean time from one slot that becomes free to the next; 0 if one is free."""
-        return self._mean / slots if running >= slots else 0.0
+        Two things must come true, and the later one counts: its caller's share has room for it, after its own requests
+        before it; and the slots have taken in all who are before it and will not be passed.
+        """
+        name, share = name_of(caller), share_of(caller, self._slots)
+        before = self._before[name]
+        own = (before + 1) / share if before + self._running[name] >= share else 0.0
+        rounds = (self._all_before + 1) / self._slots  # if nobody is passed
+        if own < rounds < self._most_rounds:
+            rounds = self._rounds_of_all(name)
+        return max(own, rounds) * self._mean
+
+    def _rounds_of_all(self, name: str) -> float:
+        """How often all slots must become free until they have taken in who is before a request, and then itself.
+
+        Each time another caller gets as many slots as its share. Where its requests need more times than all together,
+        those that remain are passed: then neither its requests nor its slots count for the rest. That makes the time of
+        the rest shorter, and so further callers may be passed; who needs most times is looked at first. Some slots
+        always remain: with a share of all that are left, nobody needs more times than all together.
+        """
+        before, slots = self._all_before + 1, self._slots
+        others = ((self._before[other] / share, other) for other, share in self._shares.items() if other != name)
+        for rounds, other in sorted(others, reverse=True):
+            if rounds * slots <= before:
+                break
+            before -= self._before[other]
+            slots -= self._shares[other]
+        return before / slots
