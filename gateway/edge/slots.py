@@ -2,17 +2,21 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from wsgiref.types import WSGIEnvironment
 
 from gateway.deadline import Deadline
 from gateway.edge.admission import Admission, Overloaded, Slot, wait_for
+from gateway.edge.line import name_of, share_of
 from gateway.edge.messages import SLOT
+from gateway.keys import Caller
 from gateway.metrics import Metrics
 
 _REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
 # How many requests may be away from their usual slot, at work or waiting, for each at work: each keeps a thread.
+# Callers have their shares of these too.
 _AWAY_PER_FETCH = 4
 _AWAY_PER_HEAVY = 16
 _SHARE_OF_WORK = 1 / 3  # of the time of a response; the rest is for the wait
@@ -26,23 +30,32 @@ class _Kind:
     def __init__(self, slots: int, away: int, waited: Callable[[float], object], began: Callable[[], object]) -> None:
         self.admission = Admission(slots, waited, began)
         self.threads = away * slots
-        self._away = threading.BoundedSemaphore(self.threads)
+        self._lock = threading.Lock()
+        self._away: Counter[str] = Counter()  # by the callers' names
 
     @contextmanager
-    def away(self, usual: Slot | None) -> Iterator[None]:
+    def away(self, usual: Slot | None) -> Iterator[Caller | None]:
         """Give the usual slot back, and be one of those who are at work of this kind, or wait for it, in the block.
 
+        Yields:
+            Whose request it is.
+
         Raises:
-            Overloaded: Too many are.
+            Overloaded: Too many are, of all or of this caller.
         """
-        if not self._away.acquire(blocking=False):
-            raise Overloaded(_RETRY_AFTER_CROWD)
+        caller = usual.caller if usual else None
+        name = name_of(caller)
+        with self._lock:
+            if self._away.total() >= self.threads or self._away[name] >= share_of(caller, self.threads):
+                raise Overloaded(_RETRY_AFTER_CROWD)
+            self._away[name] += 1
         try:
             if usual:
                 usual.release(usual=False)
-            yield
+            yield caller
         finally:
-            self._away.release()
+            with self._lock:
+                self._away[name] -= 1
 
 
 class Slots:
@@ -69,22 +82,22 @@ class Slots:
     def fetching(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
         """Hold a slot for fetches during the block, and one for work before and after; errors as of ``heavy``."""
         usual: Slot | None = environ.get(SLOT)
-        with self._fetches.away(usual):
-            with self._fetches.admission.slot(deadline):
+        with self._fetches.away(usual) as caller:
+            with self._fetches.admission.slot(deadline, caller):
                 yield
             if usual:
-                environ[SLOT] = wait_for(self.work.enter(deadline, usual.caller), deadline)
+                environ[SLOT] = wait_for(self.work.enter(deadline, caller), deadline)
 
     @contextmanager
     def heavy(self, environ: WSGIEnvironment, deadline: Deadline) -> Iterator[None]:
         """Hold a slot for heavy images during the block, in the place of the one for work.
 
         Raises:
-            Overloaded: Too many wait already, or the deadline leaves no room.
+            Overloaded: Too many wait already, of all or of this caller, or the deadline leaves no room.
             DeadlineExceeded: The deadline passed.
             ClientLeft: Nobody waits for the response.
         """
-        with self._heavy.away(environ.get(SLOT)), self._heavy.admission.slot(deadline):
+        with self._heavy.away(environ.get(SLOT)) as caller, self._heavy.admission.slot(deadline, caller):
             yield
 
     def _began_waiting(self) -> None:
