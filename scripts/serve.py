@@ -86,9 +86,10 @@ def _serve(stack: contextlib.ExitStack, options: argparse.Namespace, model: Path
     }
     address = f"http://{options.host}:{options.port}"
     _wait_until_ready(f"{address}/readyz", tiers)
+    key = '-H "Authorization: Bearer KEY" ' if os.environ.get("GATEWAY_KEYS_FILE") else ""
     print(
-        f"\nReady on {address} (Ctrl-C stops). In another terminal:\n\n"
-        f"  curl -F image=@{shlex.quote(str(SAMPLE))} {address}/predict\n",
+        f"\nReady on {address}/ (Ctrl-C stops). Open it in a browser, or in another terminal:\n\n"
+        f"  curl {key}-F image=@{shlex.quote(str(SAMPLE))} {address}/predict\n",
         flush=True,
     )
     while True:

@@ -7,6 +7,7 @@ import { capitalized, decimal, dicomFacts, likely, part, partFacts, UNKNOWN_LIKE
 export class Details {
   #place;
   #retry;
+  #wanted; // the control that had the focus, while it is disabled
 
   /**
    * @param {HTMLElement} place Where they are shown.
@@ -19,10 +20,13 @@ export class Details {
 
   /** Show an item; null shows nothing. Who worked with a control here still has it. */
   show(item) {
-    const focused = this.#place.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+    const active = document.activeElement;
+    const wanted = this.#place.contains(active) ? (active.dataset.focus ?? this.#wanted) : undefined;
     this.#place.hidden = item === null;
     this.#place.replaceChildren(...(item ? this.#parts(item).filter(Boolean) : []));
-    if (focused) (this.#place.querySelector(`[data-focus="${focused}"]`) ?? this.#place).focus({ preventScroll: true });
+    const control = wanted && this.#place.querySelector(`[data-focus="${wanted}"]`);
+    this.#wanted = control?.disabled ? wanted : undefined;
+    if (wanted) (control && !control.disabled ? control : this.#place).focus({ preventScroll: true });
   }
 
   #parts(item) {
@@ -93,7 +97,7 @@ export class Details {
       "form.part", { onsubmit: go },
       element("label", { for: "part" }, `${capitalized(word)} (1 to ${count})`), input,
       element("button.button", { "data-focus": "go", disabled: working }, working ? "Being classified..." : `Classify this ${word}`),
-      step(-1, "Previous"), step(1, "Next"),
+      element("span.pair", {}, step(-1, "Previous"), step(1, "Next")),
     );
   }
 }

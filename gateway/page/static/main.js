@@ -62,6 +62,7 @@ function take(files, { ofSystem = 0, tooMany = 0 } = {}) {
   if (!added.length) return;
   show(added[0], false);
   queue.add(added);
+  updateButtons();
   if (first && narrow.matches) byId("results").scrollIntoView({ block: "start" });
 }
 
@@ -75,6 +76,7 @@ function updateButtons() {
 function askForKey() {
   if (!byId("key-form").hidden) return;
   byId("key-form").hidden = false;
+  byId("key-refused").hidden = !service.key;
   byId("key").focus();
 }
 

@@ -98,7 +98,7 @@ async function load() {
   const place = byId("card");
   try {
     const model = await new Service().model();
-    document.title = `${model.name}, version ${model.version} - Brain tumour classification`;
+    document.title = `${model.name}, version ${model.version} - Brain Tumor Classification`;
     place.removeAttribute("aria-live"); // the whole card would be read aloud
     place.replaceChildren(...card(model).filter(Boolean));
   } catch (problem) {

@@ -32,6 +32,10 @@ export class Table {
     this.#show = show;
     table.tHead.rows[0].append(...COLUMNS.map((column) => this.#heading(column)));
     table.tBodies[0].addEventListener("keydown", (event) => this.#walk(event));
+    table.tBodies[0].addEventListener("click", ({ target }) => {
+      const item = this.#itemOf(target.closest("tr"));
+      if (item) this.#show(item, true);
+    });
   }
 
   /** Draw the rows of these items anew, and put all rows in order. */
@@ -91,7 +95,7 @@ export class Table {
   #fill(item) {
     let row = this.#rows.get(item);
     if (!row) {
-      const button = element("button.file", { type: "button", onclick: () => this.#show(item, true) });
+      const button = element("button.file", { type: "button" });
       row = element("tr", {}, element("td", {}, button), element("td"), element("td.number"), element("td"));
       this.#rows.set(item, row);
     }
@@ -111,13 +115,15 @@ export class Table {
     else button.removeAttribute("aria-current");
   }
 
+  #itemOf = (row) => [...this.#rows].find(([, of]) => of === row)?.[0];
+
   #walk(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const row = event.target.closest("tr");
     if (!step || !row) return;
     event.preventDefault();
     const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
-    const item = [...this.#rows].find(([, of]) => of === next)?.[0];
+    const item = this.#itemOf(next);
     if (!item) return;
     next.querySelector("button").focus();
     this.#show(item, false);
@@ -147,6 +153,8 @@ function tags(item) {
   if (item.state === "failed") return [tag("problem", "failed")];
   if (item.state !== "done") return [tag("quiet", item.state)];
   const { out_of_distribution: likeness, warnings } = item.response;
-  if (likeness.flag) return [tag("warning", "unlike training")];
-  return warnings?.length ? [tag("warning", "warning")] : [];
+  return [
+    likeness.flag ? tag("warning", "unlike training") : null,
+    warnings?.length ? tag("warning", "see warnings") : null,
+  ].filter(Boolean);
 }

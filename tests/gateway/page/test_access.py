@@ -92,6 +92,7 @@ def test_a_phone_offers_its_camera_and_goes_to_the_details(open_page, served):
         expect(page.locator("label[for=take-photo]")).to_be_visible()
         assert photo.get_attribute("capture") == "environment"
         photo.set_input_files([GOOD])
+        expect(page.get_by_role("heading", name="Results")).to_be_in_viewport()
         choose(page, OTHER)
         expect_progress(page, "2 of 2")
         page.get_by_role("button", name="glioma.png", exact=True).tap()
@@ -161,3 +162,10 @@ def test_the_page_of_the_api(open_page, served):
     with open_page("docs") as page:
         page.get_by_text("Classify images").click()
         expect(page.get_by_text("where in the image the model saw the class").first).to_be_visible()
+        page.get_by_role("button", name="Try it out").click()
+        form = page.locator(".opblock-section-request-body")
+        for field in form.locator("input[type=text], td select").all():  # nobody asks for a page by looking
+            assert field.input_value() == ""
+        form.locator("input[type=file]").set_input_files([GOOD])
+        page.get_by_role("button", name="Execute").click()
+        expect(page.get_by_text('"class": "glioma"')).to_be_visible()

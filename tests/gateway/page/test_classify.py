@@ -164,6 +164,17 @@ def test_the_table_is_sorted_by_any_column_in_both_directions(open_page, served)
         expect(heading).not_to_have_attribute("aria-sort", "descending")
 
 
+def test_a_click_anywhere_in_a_row_shows_its_details(open_page, served):
+    with open_page() as page:
+        choose(page, GOOD, OTHER)
+        expect_progress(page, "2 of 2 images classified.")
+        for row, name in ((2, OTHER["name"]), (1, GOOD["name"])):
+            for cell in (1, 3):
+                page.locator(f"#table tbody tr:nth-child({row}) td:nth-child({cell})").click()
+                expect(details(page)).to_contain_text(str(name))
+            page.locator(f"#table tbody tr:nth-child({3 - row}) td:nth-child(2)").click()
+
+
 def test_the_csv_file_has_every_number_and_no_formula(open_page, served):
     with open_page() as page:
         choose(page, {**GOOD, "name": '=1+1,"x".png'}, {**GOOD, "name": "Schädel.png"}, BROKEN)

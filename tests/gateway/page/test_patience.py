@@ -124,10 +124,15 @@ def test_a_service_with_keys_asks_for_one(open_page, served):
     with open_page() as page:
         page.route(PREDICT, guard)
         choose(page, GOOD)
-        page.get_by_label("This service asks for a key").fill("right")
+        key, refused = page.get_by_label("This service asks for a key"), page.get_by_text("does not take the key")
+        expect(refused).to_be_hidden()
+        key.fill("wrong")
+        page.get_by_role("button", name="Use the key").click()
+        expect(refused).to_be_visible()
+        key.fill("right")
         page.get_by_role("button", name="Use the key").click()
         expect_progress(page, "1 of 1 image classified.")
-    assert sent == [None, "Bearer right"]
+    assert sent == [None, "Bearer wrong", "Bearer right"]
 
 
 def test_a_login_that_ended_is_no_question_for_a_key(open_page, served):
@@ -156,6 +161,7 @@ def test_another_frame_of_a_dicom_file(open_page, served):
         expect(shown.get_by_role("button", name="Next")).to_be_disabled()
         shown.get_by_role("button", name="Previous").press("Enter")
         expect(shown).to_contain_text("7 of 8")
+        expect(shown.get_by_role("button", name="Previous")).to_be_focused()  # as before it was disabled
         expect(page.locator("#table")).to_contain_text("frame 7 of 8")
         (line,) = download(page)
         assert (line["modality"], line["frame_or_page"], line["frames_or_pages"]) == ("CT", "7", "8")
