@@ -20,6 +20,22 @@ class ImageUnusable(ClientError):
     """The image was not sent: it cannot be read, or is no image that can be sent."""
 
 
+class ImageAway(ImageUnusable):
+    """The image cannot be read now: the bucket that it is in is busy or not reachable."""
+
+    temporary = True
+
+
+class PlaceUnreadable(ClientError):
+    """What a command names holds nothing, or cannot be listed."""
+
+
+class PlaceAway(PlaceUnreadable):
+    """What a command names cannot be listed now."""
+
+    temporary = True
+
+
 class ServiceUnreachable(ClientError):
     """No connection to the service can be made."""
 

@@ -30,6 +30,7 @@ class Run:
         concurrency: How many images are sent at a time.
         report: Gets each line, in the order of the files.
         ranks: The order of the files that were found, which is complete when the run is.
+        to_try_again: How many images failed for a reason that may pass.
     """
 
     client: AsyncClient
@@ -38,6 +39,7 @@ class Run:
     concurrency: int
     report: Callable[[Line], None]
     ranks: dict[str, int] = field(default_factory=dict)
+    to_try_again: int = 0
 
     async def classify(self, sources: Iterable[Source]) -> None:
         """Classify all images of these files that no earlier run has classified.
@@ -52,7 +54,9 @@ class Run:
                 if self.journal:
                     self.journal.append(line)
                 self.report(line)
-                in_a_row = in_a_row + 1 if error and error.temporary else 0
+                temporary = error is not None and error.temporary
+                self.to_try_again += temporary
+                in_a_row = in_a_row + 1 if temporary else 0
                 if error and in_a_row == _AWAY:
                     raise error
 

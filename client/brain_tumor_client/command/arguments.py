@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from brain_tumor_client.command import classify, model
+from brain_tumor_client.command import classify, merge, model
 from brain_tumor_client.results.tables import SUFFIXES
+from brain_tumor_client.sources.bucket import SCHEME, Prefix
 from brain_tumor_client.sources.slices import PLANES
 
 _URL = "http://127.0.0.1:9696"  # where make run serves
@@ -31,6 +32,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     of_classify.set_defaults(run=classify.run)
     _add_classify_options(of_classify)
+    of_merge = commands.add_parser(
+        "merge", help="make one table of the parts that shards have written", description=merge.__doc__
+    )
+    of_merge.set_defaults(run=merge.run)
+    of_merge.add_argument(
+        "tables", nargs="+", type=Path, metavar="TABLE", help="results of brain-tumor classify, or a folder of them"
+    )
+    of_merge.add_argument("--restart", action="store_true", help="replace results that are there")
+    of_merge.add_argument("--out", type=_table, required=True, metavar="FILE", help="a new file, in any of the formats")
     of_model = commands.add_parser("model", parents=[service], help="say which model is served")
     of_model.set_defaults(run=model.run)
     return parser.parse_args(arguments)
@@ -76,7 +86,13 @@ def _service_options() -> argparse.ArgumentParser:
 
 def _add_classify_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="images, DICOM files, NIfTI volumes, and folders of them")
+    add(
+        "paths",
+        nargs="+",
+        type=_place,
+        metavar="PATH",
+        help="images, DICOM files, NIfTI volumes, and folders of them, or s3://BUCKET/FOLDER",
+    )
     add("--out", type=_table, metavar="FILE", help=f"results, by suffix: {', '.join(SUFFIXES)} (default: print them)")
     add("--overlays", type=Path, metavar="FOLDER", help="write activation maps as PNG files into this folder")
     add("--concurrency", type=_whole(1, _MAX_CONCURRENCY), default=8, metavar="N", help="images at a time (default: 8)")
@@ -87,6 +103,18 @@ def _add_classify_options(parser: argparse.ArgumentParser) -> None:
         help="add to complete results: send only what failed or is new (an interrupted run goes on without this)",
     )
     again.add_argument("--restart", action="store_true", help="begin anew, and replace results that are there")
+    add(
+        "--wait",
+        type=_number(0, 3600),
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to wait while another command writes the same results (default: 0)",
+    )
+    add(
+        "--allow-refused",
+        action="store_true",
+        help="exit with 0 also if files are no images, or damaged: the results say which",
+    )
     group = parser.add_argument_group("volumes, and DICOM files with several frames")
     group.add_argument(
         "--plane",
@@ -134,6 +162,13 @@ def _number(least: float, most: float) -> Callable[[str], float]:
         return value
 
     return check
+
+
+def _place(text: str) -> Path | Prefix:
+    try:
+        return Prefix.of(text) if text.startswith(SCHEME) else Path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _table(text: str) -> Path:

@@ -14,13 +14,15 @@ from typing import Any
 
 from brain_tumor_client.command.exit_code import ExitCode, Fault
 from brain_tumor_client.command.progress import Progress
-from brain_tumor_client.command.results import Results
+from brain_tumor_client.command.results import Again, Results
 from brain_tumor_client.command.service import QUICK, client_of, fault_of
 from brain_tumor_client.command.text import printable
 from brain_tumor_client.errors import ClientError, KeyRefused, ServiceUnreachable
-from brain_tumor_client.results.journal import JournalError, Line
+from brain_tumor_client.results.journal import JournalError, JournalTaken, Line
 from brain_tumor_client.results.tables import TableError
 from brain_tumor_client.run import Run
+from brain_tumor_client.sources import bucket
+from brain_tumor_client.sources.bucket import Prefix
 from brain_tumor_client.sources.find import Found, How, sources
 from brain_tumor_client.sources.slices import PLANES, Slices
 
@@ -32,11 +34,17 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         Fault: It cannot begin, or stops before the end.
     """
     for path in arguments.paths:
-        if not path.exists():
+        if isinstance(path, Prefix):
+            if not bucket.is_available():
+                raise Fault(ExitCode.USAGE, "Buckets need boto3: pip install './client[s3]'.")
+        elif not path.exists():
             raise Fault(ExitCode.USAGE, f"There is no file or folder {path}.")
+    again = Again(arguments.resume, arguments.restart, arguments.wait)
     try:
-        with Results(arguments.out, _options(arguments), arguments.resume, arguments.restart) as results:
+        with Results(arguments.out, _options(arguments), again) as results:
             return _run(arguments, results)
+    except JournalTaken as error:
+        raise Fault(ExitCode.TAKEN, str(error)) from None
     except (JournalError, TableError) as error:
         raise Fault(ExitCode.USAGE, str(error)) from None
     except BrokenPipeError:
@@ -73,10 +81,11 @@ def _run(arguments: argparse.Namespace, results: Results) -> ExitCode:
     results.finish(of_run.ranks)
     for notice in notices:
         print(printable(notice), file=sys.stderr)
-    return ExitCode.SOME_FAILED if progress.failed else ExitCode.ALL_CLASSIFIED
+    failed = of_run.to_try_again if arguments.allow_refused else progress.failed
+    return ExitCode.SOME_FAILED if failed else ExitCode.ALL_CLASSIFIED
 
 
-async def _classify(of_run: Run, paths: list[Path], how: How, found: Found) -> None:
+async def _classify(of_run: Run, places: list[Path | Prefix], how: How, found: Found) -> None:
     async with of_run.client as client:
         try:
             await client.model(retry=QUICK)
@@ -84,7 +93,7 @@ async def _classify(of_run: Run, paths: list[Path], how: How, found: Found) -> N
             # The way to the model may be closed to this key, or the model away for now: the first image will show.
             if isinstance(error, ServiceUnreachable) or (isinstance(error, KeyRefused) and error.problem.status == 401):
                 raise
-        await of_run.classify(sources(paths, how, found))
+        await of_run.classify(sources(places, how, found))
 
 
 async def _interruptible(work: Any, signals: list[int]) -> None:

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     NOT_REACHABLE = 3
     KEY_REFUSED = 4
     NOT_WRITTEN = 5
+    TAKEN = 6
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,10 +13,27 @@ from brain_tumor_client.command.exit_code import ExitCode, Fault
 from brain_tumor_client.command.progress import place_of
 from brain_tumor_client.command.text import printable
 from brain_tumor_client.results import parquet_table
-from brain_tumor_client.results.journal import Journal
+from brain_tumor_client.results.journal import Journal, JournalTaken
 from brain_tumor_client.results.row import Row
 from brain_tumor_client.results.summary import Summary
 from brain_tumor_client.results.tables import read_lines, volumes_path, write_tables
+
+_POLL = 0.5  # seconds
+
+
+@dataclass(frozen=True)
+class Again:
+    """What becomes of results that are there already.
+
+    Attributes:
+        resume: Add to complete results.
+        restart: Throw results away, complete ones and those of a run that was interrupted.
+        wait: How many seconds to wait for another process that writes them.
+    """
+
+    resume: bool = False
+    restart: bool = False
+    wait: float = 0.0
 
 
 class Results:
@@ -26,18 +45,18 @@ class Results:
 
     Raises:
         Fault: There are results already, or pyarrow is missing.
+        JournalTaken: Another process writes them.
         JournalError, TableError: Those of an earlier run cannot be continued.
         OSError: They cannot be written.
     """
 
-    def __init__(self, out: Path | None, options: Mapping[str, Any], resume: bool, restart: bool) -> None:
+    def __init__(self, out: Path | None, options: Mapping[str, Any], again: Again) -> None:
         self._out = out
         self._summary: Summary | None = None
         self.journal: Journal | None = None
         if out is not None:
-            if out.suffix == ".parquet" and not parquet_table.is_available():
-                raise Fault(ExitCode.USAGE, "Parquet needs pyarrow: pip install './client[parquet]', or choose .csv.")
-            self.journal = _journal(out, options, resume, restart)
+            check_format(out)
+            self.journal = _journal(out, options, again)
         self.kept = self.journal.images if self.journal else 0
 
     def show(self, row: Row) -> None:
@@ -92,10 +111,39 @@ class Results:
             self._summary = None
 
 
-def _journal(out: Path, options: Mapping[str, Any], resume: bool, restart: bool) -> Journal:
+def check_format(table: Path) -> None:
+    """Check that what reads and writes such tables is installed.
+
+    Raises:
+        Fault: It is not.
+    """
+    if table.suffix == ".parquet" and not parquet_table.is_available():
+        raise Fault(ExitCode.USAGE, "Parquet needs pyarrow: pip install './client[parquet]', or choose .csv.")
+
+
+def _journal(out: Path, options: Mapping[str, Any], again: Again) -> Journal:
+    deadline = time.monotonic() + again.wait
+    said = False
+    while True:
+        try:
+            return _begun(out, options, again)
+        except JournalTaken:
+            if time.monotonic() >= deadline:
+                raise
+            if not said:
+                print("Another command writes these results: waiting for it.", file=sys.stderr, flush=True)
+                said = True
+            time.sleep(_POLL)
+
+
+def _begun(out: Path, options: Mapping[str, Any], again: Again) -> Journal:
     path = out.with_name(f"{out.name}.journal")
-    if not restart and out.exists() and not path.exists():
-        if not resume:
+    journal = Journal(path, options, anew=again.restart)
+    if again.restart or journal.images or not out.exists():
+        return journal
+    with journal:  # nobody else begins meanwhile
+        if not again.resume:
+            journal.remove()
             raise Fault(
                 ExitCode.USAGE,
                 f"There are results in {out} already. Choose another file, add to them with --resume, "
@@ -103,10 +151,10 @@ def _journal(out: Path, options: Mapping[str, Any], resume: bool, restart: bool)
             )
         scratch = path.with_name(f".{os.getpid()}.{path.name}")
         try:
-            with Journal(scratch, options) as journal:
+            with Journal(scratch, options, anew=True) as complete:
                 for line in read_lines(out):
-                    journal.append(line)
+                    complete.append(line)
             scratch.replace(path)
         finally:
             scratch.unlink(missing_ok=True)
-    return Journal(path, options, anew=restart)
+    return Journal(path, options)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from brain_tumor_client.async_client import AsyncClient
 from brain_tumor_client.command.exit_code import ExitCode, Fault
-from brain_tumor_client.errors import ClientError, KeyRefused
+from brain_tumor_client.errors import ClientError, KeyRefused, PlaceUnreadable
 from brain_tumor_client.retry import Retry
 
 QUICK = Retry(attempts=3, patience=10.0)  # for the first request: who has mistyped the URL should not wait
@@ -35,7 +35,9 @@ def client_of(arguments: argparse.Namespace) -> AsyncClient:
 
 
 def fault_of(error: ClientError) -> Fault:
-    """An error that concerns the service as a whole, with its exit code."""
+    """An error that concerns the service or a bucket as a whole, with its exit code."""
+    if isinstance(error, PlaceUnreadable) and not error.temporary:
+        return Fault(ExitCode.USAGE, str(error))
     if isinstance(error, KeyRefused):
         return Fault(ExitCode.KEY_REFUSED, f"{error} Give the key in BRAIN_TUMOR_API_KEY.")
     return Fault(ExitCode.NOT_REACHABLE, str(error))

@@ -28,6 +28,10 @@ class JournalError(Exception):
     """The journal cannot be continued. The message says what to do."""
 
 
+class JournalTaken(JournalError):
+    """Another process writes the journal, or has just finished it."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One image: its row, the whole response without images, and its place among the images of its file."""
@@ -57,7 +61,8 @@ class Journal:
         models: All models (name, version) of its rows.
 
     Raises:
-        JournalError: Another process writes it, it is damaged, or its run had other options.
+        JournalTaken: Another process writes it.
+        JournalError: It is damaged, or its run had other options.
         OSError: It cannot be written.
     """
 
@@ -131,13 +136,13 @@ class Journal:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise JournalError("Another command writes these results. Wait for it, or choose other ones.") from None
+                raise JournalTaken("Another command writes these results. Wait for it, or choose other ones.") from None
             except OSError:
                 return  # a file system without locks
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
                 return
-        raise JournalError("Another command has just written these results. Look at them, then run this again.")
+        raise JournalTaken("Another command has just written these results. Look at them, then run this again.")
 
     def _write(self, document: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")

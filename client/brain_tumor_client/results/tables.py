@@ -101,3 +101,5 @@ def _write(
                 file.writelines(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
         else:
             _FLAT[path.suffix].write(scratch, names, map(cells, documents))  # type: ignore[attr-defined]
+        with scratch.open("rb+") as file:
+            os.fsync(file.fileno())  # once it has its name the journal goes

@@ -7,16 +7,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
-from brain_tumor_client.errors import ImageUnusable
-from brain_tumor_client.images import image_bytes
+from brain_tumor_client.errors import ImageAway, ImageUnusable
 from brain_tumor_client.sources.item import Item
+from brain_tumor_client.sources.stored import Stored
 
 _NAMES = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "NumberOfFrames")
 _TAGS = tuple(Tag(name) for name in _NAMES)
@@ -40,7 +39,7 @@ class DicomFile:
         frames: How many frames the file says that it has.
     """
 
-    path: Path
+    stored: Stored
     series: str | None = None
     plane: str | None = None
     frames: int = 1
@@ -49,7 +48,7 @@ class DicomFile:
 
 @dataclass
 class _Header:
-    path: Path
+    stored: Stored
     uid: str = ""
     position: tuple[float, ...] = ()  # millimetres
     normal: tuple[float, ...] = ()
@@ -58,30 +57,30 @@ class _Header:
     warnings: tuple[str, ...] = field(default=())
 
 
-def series_of(paths: Iterable[Path], folder: str) -> Iterator[DicomFile]:
+def series_of(files: Iterable[Stored], folder: str) -> Iterator[DicomFile]:
     """Sort files: series by their first file's name, the files of one by position along the normal of its slices.
 
     Where positions are missing, equal or of several directions, instance numbers count, and then names.
 
     Args:
-        paths: Sorted by name.
+        files: Sorted by name.
         folder: What the names of the series begin with.
     """
     by_uid: dict[str, list[_Header]] = {}
-    for number, path in enumerate(paths):
-        header = _read(path)
+    for number, file in enumerate(files):
+        header = _read(file)
         by_uid.setdefault(header.uid or f"alone {number}", []).append(header)
     several = 0
     for headers in by_uid.values():
         several += len(headers) > 1
         name = f"{folder} (series {several})" if len(headers) > 1 else None
         for header in _sorted(headers):
-            yield DicomFile(header.path, name, _plane(header.normal), header.frames, header.warnings)
+            yield DicomFile(header.stored, name, _plane(header.normal), header.frames, header.warnings)
 
 
-def dicom_items(file: DicomFile, path: str, every_frame: bool, max_bytes: int) -> Iterator[Item]:
+def dicom_items(file: DicomFile, every_frame: bool, max_bytes: int) -> Iterator[Item]:
     """The image of a file, or with ``every_frame`` one for each frame: that file is its own volume then."""
-    load = partial(image_bytes, file.path, max_bytes)
+    path, load = file.stored.shown, partial(file.stored.content, max_bytes)
     item = Item(path, load, volume=file.series, plane=file.plane, warnings=file.warnings)
     if not every_frame or file.frames == 1:
         yield item
@@ -96,18 +95,18 @@ def _refuse(detail: str) -> bytes:
     raise ImageUnusable(detail)
 
 
-def _read(path: Path) -> _Header:
+def _read(stored: Stored) -> _Header:
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with stored.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's hold values of tags
             if _DEFLATED in file.read(_HEAD):
-                return _Header(path, warnings=(_ALONE,))
+                return _Header(stored, warnings=(_ALONE,))
             file.seek(0)
             data = read_partial(
                 file, lambda tag, vr, length: tag > _LAST_TAG, defer_size=_DEFER, force=True, specific_tags=[*_TAGS]
             )
             return _Header(
-                path,
+                stored,
                 uid=str(data.get("SeriesInstanceUID", "")),
                 position=_numbers(data.get("ImagePositionPatient"), 3),
                 normal=_normal(_numbers(data.get("ImageOrientationPatient"), 6)),
@@ -115,9 +114,11 @@ def _read(path: Path) -> _Header:
                 frames=_whole(data.get("NumberOfFrames")) or 1,
             )
     except OSError:
-        return _Header(path)  # its row says why it cannot be read
+        return _Header(stored)  # its row says why it cannot be read
+    except ImageAway:
+        raise
     except Exception:  # pydicom raises anything on damaged files; the service judges them
-        return _Header(path, warnings=(_ALONE,))
+        return _Header(stored, warnings=(_ALONE,))
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...]:
@@ -161,7 +162,7 @@ def _sorted(headers: list[_Header]) -> list[_Header]:
             (distance if by_position and distance is not None else 0.0),
             has_no_number,
             header.number or 0,
-            str(header.path),
+            header.stored.shown,
         )
 
     return [header for _, header in sorted(zip(along, headers, strict=True), key=place)]

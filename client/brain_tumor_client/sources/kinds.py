@@ -1,9 +1,10 @@
 """What a file is, by its first bytes, and by its suffix where they say nothing."""
 
 import enum
-from pathlib import Path
+from pathlib import PurePath
 
 from brain_tumor_client.images import DICOM_MAGIC
+from brain_tumor_client.sources.stored import Stored
 
 _HEAD = 132  # bytes; DICOM's magic ends there
 _MAGIC = (
@@ -39,14 +40,21 @@ class Kind(enum.Enum):
     OTHER = enum.auto()
 
 
-def kind_of(path: Path) -> Kind:
-    """Say what a file is. One that cannot be opened is what its suffix says: its row will hold the error."""
-    suffix = path.suffix.lower()
-    if suffix == ".nii" or path.name.lower().endswith(".nii.gz"):
+def kind_of(file: Stored) -> Kind:
+    """Say what a file is. One that cannot be opened is what its suffix says: its row will hold the error.
+
+    Raises:
+        ImageAway: Only its first bytes say what it is, and they cannot be read now.
+    """
+    suffix = PurePath(file.name).suffix.lower()
+    if suffix == ".nii" or file.name.lower().endswith(".nii.gz"):
         return Kind.VOLUME
+    by_suffix = Kind.DICOM if suffix in _DICOM else Kind.IMAGE if suffix in _IMAGES else None
+    if by_suffix and file.is_far:
+        return by_suffix
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
+        with file.open() as opened:
+            head = opened.read(_HEAD)
     except OSError:
         head = b""
     offset, magic = DICOM_MAGIC
@@ -54,9 +62,7 @@ def kind_of(path: Path) -> Kind:
         return Kind.DICOM
     if head.startswith(_MAGIC) or _is_container(head):
         return Kind.IMAGE
-    if suffix in _DICOM:
-        return Kind.DICOM
-    return Kind.IMAGE if suffix in _IMAGES else Kind.OTHER
+    return by_suffix or Kind.OTHER
 
 
 def _is_container(head: bytes) -> bool:

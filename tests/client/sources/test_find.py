@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from brain_tumor_client.sources.find import Found, How, shown, sources
+from brain_tumor_client.sources.find import Found, How, sources
 from brain_tumor_client.sources.kinds import Kind, kind_of
+from brain_tumor_client.sources.stored import OnDisk, shown
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -48,7 +49,7 @@ def found_in(folder: Path, *names: str, found: Found | None = None, **how: objec
 def test_what_a_file_is(tmp_path: Path, name: str, content: bytes, kind: Kind) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert kind_of(path) is kind
+    assert kind_of(OnDisk(path)) is kind
 
 
 def test_a_folder_is_read_in_the_order_of_names_files_first(tmp_path: Path) -> None:
