@@ -27,7 +27,7 @@ REST_PORT :=
 # make images, make e2e-images: which container images to build (IMAGES), with which tool (BUILDER: docker, podman or buildah;
 # BUILD_OPTIONS), under which names (REGISTRY: a prefix that ends in /), and with which model (MODEL_FOLDER: the folder of its
 # version folders)
-IMAGES := gateway model-server model-server-portable
+IMAGES := gateway model-server model-server-portable client
 TAG := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' gateway/__init__.py)
 REGISTRY :=
 BUILDER :=
@@ -59,7 +59,7 @@ TESTS_OF_converter := model-server sources converter keras-2
 TESTS_OF_client := gateway model-server sources client
 TESTS_OF_training := gateway model-server sources converter training
 TESTS_OF_integration := gateway model-server sources converter keras-2 training
-TESTS_OF_kube_config := gateway model-server sources test-manifests
+TESTS_OF_kube_config := gateway model-server sources client test-manifests
 TESTS_OF_scripts := gateway
 TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
@@ -131,7 +131,7 @@ kind-down: ## Remove the kind cluster
 e2e-images: ## Build the container images that make e2e tests, and the one of its load generator (needs Go)
 	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
 	TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
-	  scripts/images gateway model-server-portable e2e
+	  scripts/images gateway model-server-portable client e2e
 
 e2e: $(call packages_of,tests/e2e) ## Test on the cluster that KUBECONFIG names, in its own namespaces; TESTS=path narrows
 	E2E=1 REGISTRY=$(REGISTRY) .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(if $(filter tests,$(TESTS)),tests/e2e,$(TESTS))

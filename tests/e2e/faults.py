@@ -62,6 +62,13 @@ class Faults:
         return float(self._on_node_of(pod, "python3", "-", container, signal, given=_SIGNAL))
 
     def _on_node_of(self, pod: dict[str, Any], *command: str, given: str | None = None) -> str:
-        node = pod["spec"]["nodeName"]
+        return self.on_node(pod["spec"]["nodeName"], *command, given=given)
+
+    def on_node(self, node: str, *command: str, given: str | None = None) -> str:
+        """Run a command in the privileged pod of a node; ``given`` is its standard input."""
         (name,) = self._kubectl("get", "pods", f"--field-selector=spec.nodeName={node}", "--output=name").split()
         return self._kubectl("exec", "--stdin", name, "--", *command, given=given)
+
+    def nodes(self) -> list[str]:
+        """The nodes that have such a pod, always in the same order."""
+        return sorted(pod["spec"]["nodeName"] for pod in self._kubectl.get("pods"))

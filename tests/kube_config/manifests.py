@@ -14,6 +14,7 @@ from tests.processes import ROOT
 
 KUBE_CONFIG = ROOT / "kube-config"
 OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomization.yaml"))
+JOBS = sorted(path.parent for path in KUBE_CONFIG.glob("jobs/*/job.yaml") if path.parent.name != "classify")
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")

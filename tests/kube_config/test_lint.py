@@ -5,7 +5,7 @@ import subprocess
 
 import yaml
 
-from tests.kube_config.manifests import OLDEST, OVERLAYS, build_text, require
+from tests.kube_config.manifests import JOBS, OLDEST, OVERLAYS, build_text, require
 from tests.processes import ROOT
 
 ALL_IS_WELL = 10  # kube-score's best grade
@@ -26,7 +26,7 @@ def findings(text: str) -> set[str]:
 
 
 def test_no_finding_without_a_reason(everything):
-    texts = [*(build_text(overlay) for overlay in OVERLAYS), yaml.safe_dump_all(everything)]
+    texts = [*(build_text(folder) for folder in (*OVERLAYS, *JOBS)), yaml.safe_dump_all(everything)]
     assert set().union(*(findings(text) for text in texts)) == ACCEPTED.keys()
 
 

@@ -31,16 +31,19 @@ def build(tmp_path: Path):
 
 
 def test_every_image(build):
-    done = build("gateway", "model-server", "model-server-portable", "e2e", REGISTRY="host/path/", MODEL="models/mine")
+    done = build(
+        "gateway", "model-server", "model-server-portable", "client", "e2e", REGISTRY="host/path/", MODEL="models/mine"
+    )
     assert done.returncode == 0, done.stderr
     calls = [line for line in done.stdout.splitlines() if line.startswith("docker build")]
     for call, name, file in zip(
         calls,
-        ("gateway", "model-server", "model-server-portable", "e2e"),
+        ("gateway", "model-server", "model-server-portable", "client", "e2e"),
         (
             "gateway/Dockerfile",
             "model-server/Dockerfile",
             "model-server/Dockerfile.portable",
+            "client/Dockerfile",
             "tests/e2e/image/Dockerfile",
         ),
         strict=True,
@@ -73,4 +76,4 @@ def test_without_a_builder(build, settings):
 def test_an_image_that_does_not_exist(build):
     done = build("gatewy")
     assert done.returncode == 2
-    assert "gateway, model-server and model-server-portable" in done.stderr
+    assert "gateway, model-server, model-server-portable and client" in done.stderr
