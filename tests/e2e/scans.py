@@ -5,13 +5,14 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tests.e2e.faults import Faults
 from tests.e2e.stage import Objects
 
 _FOLDER = "/proc/1/root/var/tmp/brain-tumor-e2e"  # the node's, as a pod that shares its processes sees it
 
-# Both run on the node. The images are noise of 32 x 32 pixels, each another one, and a hundred in a folder.
+# These run on the node. The images are noise of 32 x 32 pixels, each another one, and a hundred in a folder.
 _MAKE = """
 import os, pathlib, random, shutil, struct, sys, zlib
 top, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
@@ -35,6 +36,43 @@ for path in sorted(pathlib.Path(sys.argv[1], "results").glob("*/part-*")):
     counts[path.name] = path.read_bytes().count(b"\\n") - 1
 print(json.dumps(counts))
 """
+# Stops one of the clients when so many images are done, at once: its pod is then there to be ended.
+_HOLD = """
+import json, os, pathlib, random, re, signal, sys, time
+results, enough, chance = pathlib.Path(sys.argv[1], "results"), float(sys.argv[2]), random.Random(float(sys.argv[2]))
+def done():
+    return sum(path.read_bytes().count(b"\\n") - 1 for path in results.glob("*/part-*"))
+def clients():
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\\0")
+            inside = re.search(r"NSpid:.*\\s(\\d+)", (process / "status").read_text())
+            ids = re.findall("[0-9a-f]{64}", (process / "cgroup").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if b"brain_tumor_client" in words and inside and inside[1] == "1" and ids:
+            yield int(process.name), ids[-1]
+end = time.monotonic() + 200
+while time.monotonic() < end:
+    if done() >= enough and (found := sorted(clients())):
+        process, container = chance.choice(found)
+        try:
+            os.kill(process, signal.SIGSTOP)
+        except ProcessLookupError:
+            continue
+        print(json.dumps([process, container]))
+        sys.exit()
+    time.sleep(0.01)
+sys.exit("no client to stop")
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A client that is stopped: its process on the node, and its container's id."""
+
+    process: int
+    container: str
 
 
 class Scans:
@@ -42,6 +80,13 @@ class Scans:
 
     def __init__(self, faults: Faults, node: str) -> None:
         self._faults, self.node = faults, node
+
+    def hold(self, enough: float) -> Held:
+        """Stop one of the clients as soon as so many images are done."""
+        return Held(*json.loads(self._faults.on_node(self.node, "python3", "-", _FOLDER, str(enough), given=_HOLD)))
+
+    def signal(self, held: Held, name: str) -> None:
+        self._faults.on_node(self.node, "sh", "-c", f"kill -{name} {held.process}")
 
     def done(self) -> dict[str, int]:
         """How many images each file holds: the journals, and the tables of the parts that are complete."""

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from brain_tumor_client.sources.bucket import Prefix
+from brain_tumor_client.errors import ImageAway, ImageUnusable
+from brain_tumor_client.sources.bucket import Bucket, InBucket, Prefix
 from tests.client.command import Command
 from tests.client.scripted_service import ScriptedService
 from tests.client.sources.dicom_files import write_dicom
@@ -141,6 +142,22 @@ def test_a_public_object_needs_no_keys(put: Put, classify, command: Command, env
     private, public = command.rows("r.csv")
     assert private["error_detail"] == "S3 does not send the file. Check that its bucket lets you read it."
     assert public["class"]
+
+
+def test_what_passes_is_told_from_what_does_not(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("a.png", PNG)
+    (file,) = Prefix.of("s3://images").files()
+    assert file.content(len(PNG)) == PNG
+    with pytest.raises(ImageUnusable, match="more than 7 bytes"):
+        file.content(7)
+    gone = InBucket(file.bucket, "gone.png")
+    with pytest.raises(ImageUnusable, match="no such file"):
+        gone.content(100)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
+    away = InBucket(Bucket("images"), "a.png")
+    for read in (lambda: away.content(100), away.open, lambda: away.on_disk().__enter__()):
+        with pytest.raises(ImageAway):
+            read()
 
 
 @pytest.mark.parametrize(
