@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,8 +39,8 @@ print(json.dumps(counts))
 """
 # Stops one of the clients when so many images are done, at once: its pod is then there to be ended.
 _HOLD = """
-import json, os, pathlib, random, re, signal, sys, time
-results, enough, chance = pathlib.Path(sys.argv[1], "results"), float(sys.argv[2]), random.Random(float(sys.argv[2]))
+import json, os, pathlib, re, signal, sys, time
+results, enough, ended = pathlib.Path(sys.argv[1], "results"), float(sys.argv[2]), json.loads(sys.argv[3])
 def done():
     return sum(path.read_bytes().count(b"\\n") - 1 for path in results.glob("*/part-*"))
 def clients():
@@ -51,16 +52,17 @@ def clients():
         except (FileNotFoundError, ProcessLookupError):
             continue
         if b"brain_tumor_client" in words and inside and inside[1] == "1" and ids:
-            yield int(process.name), ids[-1]
+            (shard,) = [word.decode() for word in words if word.startswith(b"--shard=")]
+            yield ended.get(shard, 0), int(process.name), ids[-1], shard
 end = time.monotonic() + 200
 while time.monotonic() < end:
     if done() >= enough and (found := sorted(clients())):
-        process, container = chance.choice(found)
+        _, process, container, shard = found[0]
         try:
             os.kill(process, signal.SIGSTOP)
         except ProcessLookupError:
             continue
-        print(json.dumps([process, container]))
+        print(json.dumps([process, container, shard]))
         sys.exit()
     time.sleep(0.01)
 sys.exit("no client to stop")
@@ -69,10 +71,11 @@ sys.exit("no client to stop")
 
 @dataclass(frozen=True)
 class Held:
-    """A client that is stopped: its process on the node, and its container's id."""
+    """A client that is stopped: its process on the node, its container's id, and its option ``--shard``."""
 
     process: int
     container: str
+    shard: str
 
 
 class Scans:
@@ -80,10 +83,17 @@ class Scans:
 
     def __init__(self, faults: Faults, node: str) -> None:
         self._faults, self.node = faults, node
+        self._held: Counter[str] = Counter()
 
     def hold(self, enough: float) -> Held:
-        """Stop one of the clients as soon as so many images are done."""
-        return Held(*json.loads(self._faults.on_node(self.node, "python3", "-", _FOLDER, str(enough), given=_HOLD)))
+        """Stop a client as soon as so many images are done: one of the shard that was held least often.
+
+        The wait before a pod is replaced doubles each time.
+        """
+        arguments = _FOLDER, str(enough), json.dumps(self._held)
+        held = Held(*json.loads(self._faults.on_node(self.node, "python3", "-", *arguments, given=_HOLD)))
+        self._held[held.shard] += 1
+        return held
 
     def signal(self, held: Held, name: str) -> None:
         self._faults.on_node(self.node, "sh", "-c", f"kill -{name} {held.process}")
