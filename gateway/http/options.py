@@ -20,8 +20,9 @@ MEANINGS = {
     "frame": "The same as page: which frame of a DICOM file; without it, the middle one.",
     "view": "Also return the image as the model saw it.",
 }
-# In JSON, where clients also write 1, "true" or null.
-JsonPage: TypeAlias = _Page | Annotated[str, Meta(pattern=r"^\s*(0*[1-9][0-9]*)?\s*$")] | None
+# In JSON, where clients also write 1, "true" or null. No neighbours in the pattern take the same characters: that would
+# take the square of a text's length, and no other thread runs meanwhile.
+JsonPage: TypeAlias = _Page | Annotated[str, Meta(pattern=r"^\s*(0*[1-9][0-9]*\s*)?$")] | None
 _JSON_TYPES: Mapping[type, Any] = {
     bool: bool | Annotated[int, Meta(ge=0, le=1)] | Literal[(*_YES, *_NO)] | None,
     int: JsonPage,

@@ -24,10 +24,10 @@ def gateway(start) -> GatewayProcess:
     return start(GATEWAY_MAX_IN_FLIGHT="2", GATEWAY_DEADLINE_SECONDS="4", GATEWAY_MAX_BODY_BYTES="8000000")
 
 
-def inference(path: str = INFER, count: int = 1, space: str = "") -> bytes:
+def inference(path: str = INFER, count: int = 1, space: str = "", **more: object) -> bytes:
     shape = (count, SMALL.height, SMALL.width, 3)
     data = np.full(shape, 30, np.uint8).tolist()
-    sent = {"inputs": [{"name": "images", "shape": shape, "datatype": "UINT8", "data": data}]}
+    sent = {"inputs": [{"name": "images", "shape": shape, "datatype": "UINT8", "data": data}], **more}
     body = json.dumps(sent, separators=(f",{space}", ":")).encode()
     return head(path, f"Content-Length: {len(body)}") + body
 
@@ -93,6 +93,11 @@ def test_long_numbers_keep_nobody_else_waiting(gateway):
     assert metric(gateway, 'gateway_wait_seconds_count{slot="heavy"}') == heavy + 6
     assert send(gateway, inference()).status == 200
     assert metric(gateway, 'gateway_wait_seconds_count{slot="heavy"}') == heavy + 6
+
+
+@pytest.mark.parametrize("text", [" " * 10**6 + "x", "0" * 10**6 + "x", "1" * 10**6 + " " * 10**6 + "x"])
+def test_long_texts_keep_nobody_waiting(gateway, text):
+    check(send(gateway, inference(parameters={"frame": text})), 400)
 
 
 def test_who_leaves_gives_its_slot_back(gateway, model_server):
