@@ -1,5 +1,6 @@
 """How long those in the queue wait: for a slot, and where callers have shares of the slots, for one of theirs."""
 
+from bisect import bisect_left, insort
 from collections import Counter
 
 from gateway.keys import Caller
@@ -39,15 +40,19 @@ class Line:
         self._before: Counter[str] = Counter()
         self._all_before = 0
         self._shares: dict[str, int] = {}  # of those who are before
-        self._most_rounds = 0.0  # how often one of them gets its whole share until all of its requests have a slot
+        # By how often they get their whole shares until all of their requests have a slot; kept in order, for a look at
+        # hundreds who wait asks for it once for each of them.
+        self._in_order: list[tuple[float, str]] = []
 
     def go_past(self, caller: Caller | None, requests: int = 1) -> None:
         """So many requests of this caller stay where they are; what follows them is looked at."""
         name, share = name_of(caller), share_of(caller, self._slots)
+        if name in self._shares:
+            del self._in_order[bisect_left(self._in_order, self._rounds_of(name))]
         self._before[name] += requests
         self._all_before += requests
         self._shares[name] = share
-        self._most_rounds = max(self._most_rounds, self._before[name] / share)
+        insort(self._in_order, self._rounds_of(name))
 
     def to_enter(self, caller: Caller | None) -> float:
         """Seconds that a request of this caller may take that joins the queue here."""
@@ -71,7 +76,7 @@ class Line:
         before = self._before[name]
         own = (before + 1) / share if before + self._running[name] >= share else 0.0
         rounds = (self._all_before + 1) / self._slots  # if nobody is passed
-        if own < rounds < self._most_rounds:
+        if own < rounds and self._in_order and rounds < self._in_order[-1][0]:
             rounds = self._rounds_of_all(name)
         return max(own, rounds) * self._mean
 
@@ -84,10 +89,14 @@ class Line:
         always remain: with a share of all that are left, nobody needs more times than all together.
         """
         before, slots = self._all_before + 1, self._slots
-        others = ((self._before[other] / share, other) for other, share in self._shares.items() if other != name)
-        for rounds, other in sorted(others, reverse=True):
+        for rounds, other in reversed(self._in_order):
+            if other == name:
+                continue
             if rounds * slots <= before:
                 break
             before -= self._before[other]
             slots -= self._shares[other]
         return before / slots
+
+    def _rounds_of(self, name: str) -> tuple[float, str]:
+        return self._before[name] / self._shares[name], name
