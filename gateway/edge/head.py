@@ -33,10 +33,9 @@ def read_head(sent: h11.Request, root_path: str = "") -> Head:
         sent: Its target is a path with a query, or a whole URL (RFC 9112, 3.2).
         root_path: The path below which clients find the service; it is taken off, unless a proxy has done so.
     """
-    target = sent.target
-    if not target.startswith(b"/") and b"://" in target:
-        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
-    quoted, _, query = target.partition(b"?")
+    quoted, _, query = sent.target.partition(b"?")
+    if not quoted.startswith(b"/") and b"://" in quoted:
+        quoted = b"/" + quoted.partition(b"://")[2].partition(b"/")[2]
     path = _one_slash(unquote_to_bytes(quoted).decode("latin-1"))
     if path == root_path:
         path = ""

@@ -15,6 +15,8 @@ def read(target: bytes, root_path: str = "") -> Head:
         (b"/a%20b/%C3%A4?x=%20", "/a b/\u00c3\u00a4", "x=%20"),
         (b"http://somewhere/predict?a=http://b/c", "/predict", "a=http://b/c"),
         (b"http://somewhere", "/", ""),
+        (b"http://somewhere?a=/predict", "/", "a=/predict"),
+        (b"predict?a=http://b/c", "/predict", "a=http://b/c"),
         (b"/predict?url=http://a/b", "/predict", "url=http://a/b"),
         (b"*", "/*", ""),
         (b"//predict", "/predict", ""),
