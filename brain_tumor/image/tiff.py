@@ -7,6 +7,7 @@ import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from brain_tumor.image.errors import ImageError, broken, no_such_page, too_large, unsupported
 
@@ -75,11 +76,11 @@ def read_directory(data: bytes, page: int) -> Directory:
     raise no_such_page(page, number)
 
 
-def count_pages(data: bytes) -> int:
-    """How many directories a file has; of a damaged one, as many as can be found."""
+def count_pages(data: bytes, most: int = _MAX_PAGES) -> int:
+    """How many directories a file has, counted up to ``most``; of a damaged one, as many as can be found."""
     count = 0
     with contextlib.suppress(struct.error, ImageError):
-        for _ in _chain(data):
+        for _ in islice(_chain(data), most):
             count += 1
     return count
 

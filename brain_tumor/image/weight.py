@@ -12,6 +12,7 @@ HEAVY_PIXELS = 8_000_000
 _HEAVY = HEAVY_PIXELS + 1  # by itself
 _DICOM_WORK = 4  # a pixel of a DICOM file, compressed in any way, costs as much as so many of a JPEG
 _GIF_HEADER, _GIF_BLOCKS = 13, 5000  # bytes; blocks before the first frame, of which usual files have a dozen
+_TIFF_PAGES = 1000  # of a stack that takes a while to count; to find a page takes as long
 _GIF_EXTENSION, _GIF_FRAME = 0x21, 0x2C
 
 
@@ -19,9 +20,9 @@ def is_heavy(images: Sequence[bytes], page: int | None = None) -> bool:
     """Whether decoding files takes so long that other requests should not wait for it.
 
     They are heavy if they have more than ``HEAVY_PIXELS`` together, or if one is of a rare format, whose decoder is a
-    process of its own; not for that alone a small DICOM file, of which people send thousands. It takes some
-    microseconds a file, of a hostile one up to a twentieth of a second. What is no image, or has no whole header,
-    weighs nothing.
+    process of its own; not for that alone a small DICOM file, of which people send thousands. So is a TIFF with very
+    many pages. It takes some microseconds a file, of a hostile one up to a twentieth of a second. What is no image, or
+    has no whole header, weighs nothing.
 
     Args:
         images: The files.
@@ -45,6 +46,8 @@ def _pixels(data: bytes, page: int) -> int:
             case formats.BMP:
                 return _bmp(data[:26])
             case formats.TIFF:
+                if tiff.count_pages(data, _TIFF_PAGES) == _TIFF_PAGES:
+                    return _HEAVY
                 directory = tiff.read_directory(data, page)
                 width, height = directory.number(tiff.WIDTH), directory.number(tiff.HEIGHT)
                 return max(width * height, tiff.pixels_of_tiles(directory, width, height))

@@ -26,6 +26,18 @@ HEADERS = {  # of files that would have 4096x4096 pixels
 }
 
 
+def tiff_with_empty_pages(count: int) -> bytes:
+    """A TIFF whose first page is good, and whose further ones say nothing."""
+    data = bytearray(images.plain(kind="TIFF"))
+    data += bytes(len(data) % 2)
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * entries, len(data))
+    for _ in range(count - 2):
+        data += struct.pack("<HI", 0, len(data) + 6)
+    return bytes(data) + bytes(6)
+
+
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_small_file_of_a_large_image_is_heavy(name):
     assert is_heavy([HEADERS[name]])
@@ -50,6 +62,12 @@ def test_the_page_of_a_tiff_counts():
     tiff = images.encode(small, "TIFF", save_all=True, append_images=[large], compression="group4")
     assert not is_heavy([tiff])
     assert is_heavy([tiff], page=2)
+
+
+@pytest.mark.parametrize("page", [None, 1, 2000])
+def test_a_tiff_of_very_many_pages_is_heavy(page):
+    assert not is_heavy([tiff_with_empty_pages(999)], page)
+    assert is_heavy([tiff_with_empty_pages(1000)], page)
 
 
 @pytest.mark.parametrize("name", ["colour.jls", "12-bit.jpg", "colour.jxl", "16-bit.jp2"])
