@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
         """Take a part of a body; return whether more is wanted."""
         if problem := self._incoming.add(data):
             self.refuse(problem)
-        elif not self._incoming.dropped:
+        elif self._incoming.keeps_body:
             self._crowd.hold(self, len(data))
         return not self._closing
 

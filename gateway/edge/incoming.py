@@ -6,7 +6,7 @@ from http import HTTPStatus
 import h11
 
 from gateway.edge.head import Head, read_head
-from gateway.edge.lanes import Route
+from gateway.edge.lanes import Lane, Route
 from gateway.edge.messages import Problem, Request
 from gateway.keys import Caller
 
@@ -59,9 +59,14 @@ class Incoming:
         length = next((value for name, value in sent.headers if name == b"content-length"), b"0")
         return self._too_large() if int(length) > self._max_body else None
 
+    @property
+    def keeps_body(self) -> bool:
+        """Whether the body goes into memory: only that of work does, or whoever has no key could fill it."""
+        return not self.dropped and self.route is not None and self.route.lane is Lane.WORK
+
     def add(self, data: bytes) -> Problem | None:
         """Take a part of the body; return why the request is refused, if it is."""
-        if not self.dropped:
+        if self.keeps_body:
             self._parts.append(bytes(data))
         self._received += len(data)
         self._chunks += 1

@@ -107,6 +107,11 @@ def test_large_bodies_that_stall_make_room(small):
     wait_for(lambda: send(small, whole(images.GLIOMA + bytes(2_500_000))).status == 200)
 
 
+@pytest.mark.parametrize(("path", "status"), [("/livez", 405), ("/nothing", 404)])
+def test_a_body_that_nobody_reads_takes_no_memory(small, path, status):
+    check_refusal(send(small, head(path, "Content-Length: 4000000") + bytes(4_000_000)), status, close=False)
+
+
 def test_the_memory_of_bodies_is_counted_down_again(small):
     for _ in range(10):
         assert send(small, whole(images.GLIOMA + bytes(900_000))).status == 200
