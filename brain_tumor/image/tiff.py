@@ -98,6 +98,8 @@ def _chain(data: bytes) -> Iterator[tuple[int, int]]:
     count_form, entry_bytes, next_form = ("Q", 20, "Q") if big else ("H", 12, "I")
     while offset and offset not in seen and len(seen) < _MAX_PAGES:
         seen.add(offset)
+        if offset > len(data):  # which may be more than unpack_from takes
+            raise broken()
         (count,) = struct.unpack_from(order + count_form, data, offset)
         if count > _MAX_ENTRIES:
             raise broken()

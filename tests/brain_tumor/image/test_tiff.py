@@ -87,6 +87,8 @@ def test_a_damaged_page_is_no_reason_to_refuse_another():
     (second,) = struct.unpack_from("<I", data, len(tiff(GREY)) - 4)
     struct.pack_into("<H", data, second, 0xFFFF)  # its number of entries
     assert read_image(bytes(data)).facts.pages == 1
+    far = tiff(GREY, big=True)[:-8] + b"\xff" * 8  # further away than any file is long
+    assert read_image(far).facts.pages == 1
 
 
 def test_truncated_samples_are_damage():

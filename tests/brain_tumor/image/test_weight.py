@@ -75,7 +75,12 @@ def test_any_image_of_a_rare_format_is_heavy(name):
     assert is_heavy([(Path(__file__).with_name("files") / name).read_bytes()])
 
 
-@pytest.mark.parametrize("data", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + bytes(9), b"II*\0", b"BM"])
+FAR = b"II+\0\x08\0\0\0" + b"\xff" * 8  # a BigTIFF whose first page is further away than a file can be long
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n" + bytes(9), b"II*\0", FAR, b"BM"]
+)
 def test_what_is_no_whole_image_weighs_nothing(data):
     assert not is_heavy([data])
 
