@@ -66,6 +66,8 @@ class Prediction:
         probabilities: For each class, in the order of the model's outputs.
         warnings: Sentences for people, for example that a DICOM file shows no head.
         dicom: For DICOM files alone.
+        page: Which page of a TIFF this is.
+        pages: How many pages a TIFF has; 1 for all other files.
         explanation: If it was asked for.
         view: The image as the model saw it, as a PNG file, if it was asked for.
         document: The whole response without its images in base64.
@@ -80,6 +82,8 @@ class Prediction:
     request_id: str
     warnings: tuple[str, ...] = ()
     dicom: Dicom | None = None
+    page: int = 1
+    pages: int = 1
     explanation: Explanation | None = None
     view: bytes | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -135,6 +139,8 @@ def _prediction(document: Any) -> Prediction:
         request_id=str(document["request_id"]),
         warnings=tuple(map(str, document.get("warnings", ()))),
         dicom=_dicom(dicom) if dicom else None,
+        page=int(document.get("page", 1)),
+        pages=int(document.get("pages", 1)),
         explanation=Explanation(str(explanation["class"]), _png(explanation)) if explanation else None,
         view=_png(view) if view else None,
         document={

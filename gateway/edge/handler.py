@@ -146,4 +146,4 @@ class Handler:
 
 def _give_back(future: Future[Slot]) -> None:
     if not future.cancelled() and future.exception() is None:
-        future.result().release()
+        future.result().release(usual=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from brain_tumor_client import Client, ImageRefused, Model, Prediction
 from tests import processes
@@ -88,6 +89,16 @@ def test_the_command(at_gateway: Command, gateway: processes.Server) -> None:
     assert "/predict" in log
     assert "secret" not in log
     assert PATIENT not in log
+
+
+def test_a_tiff_with_several_pages(at_gateway: Command) -> None:
+    pages = [Image.new("L", (64, 64), level) for level in (10, 90, 200)]
+    pages[0].save(at_gateway.folder / "stack.tif", save_all=True, append_images=pages[1:])
+    assert at_gateway.run("classify", "stack.tif", "--out", "r.csv").returncode == 0
+    (row,) = at_gateway.rows("r.csv")
+    assert row["warnings"] == "This is page 1 of 3 of the file. --every-frame classifies all."
+    assert at_gateway.run("classify", "stack.tif", "--out", "all.csv", "--every-frame").returncode == 0
+    assert [(row["frame"], row["warnings"]) for row in at_gateway.rows("all.csv")] == [("1", ""), ("2", ""), ("3", "")]
 
 
 def test_a_gateway_that_asks_for_keys_below_a_path(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from tests.client.command import Command
@@ -378,6 +379,16 @@ def test_every_frame_of_a_file(command: Command, service: ScriptedService) -> No
     assert sorted(request.query["frame"] for request in service.predictions) == ["1", "2", "3", "4"]
     assert [row["frame"] for row in command.rows("r.csv")] == ["1", "2", "3", "4"]
     assert [row["images"] for row in command.rows("r.volumes.csv")] == ["4"]
+
+
+def test_every_page_of_a_tiff(command: Command, service: ScriptedService) -> None:
+    pages = [Image.new("L", (40, 32), level) for level in (10, 90, 200)]
+    pages[0].save(command.folder / "stack.tif", save_all=True, append_images=pages[1:])
+    (command.folder / "damaged.tif").write_bytes(b"II*\0\x08\0\0\0\x01")
+    done = command.run("classify", "stack.tif", "damaged.tif", "--out", "r.csv", "--every-frame")
+    assert done.returncode == 0, done.stderr
+    assert sorted(request.query.get("frame", "") for request in service.predictions) == ["", "1", "2", "3"]
+    assert [row["images"] for row in command.rows("r.volumes.csv")] == ["3"]
 
 
 def test_shards_together_have_each_image_once(command: Command) -> None:

@@ -132,7 +132,9 @@ def _add_classify_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="least area of head, as a share of that of the slice with most; 0 takes all slices (default: 0.25)",
     )
-    group.add_argument("--every-frame", action="store_true", help="classify each frame, and not only the middle one")
+    group.add_argument(
+        "--every-frame", action="store_true", help="classify each frame or page, and not only one of a file"
+    )
     group.add_argument(
         "--shard",
         type=_shard,

@@ -72,9 +72,15 @@ def classified(item: Item, prediction: Prediction, seconds: float) -> Row:
         ood_flag=prediction.out_of_distribution.flag,
         model_name=prediction.model_name,
         model_version=prediction.model_version,
-        warnings=item.warnings + prediction.warnings,
+        warnings=item.warnings + prediction.warnings + _other_pages(item, prediction),
         request_id=prediction.request_id,
     )
+
+
+def _other_pages(item: Item, prediction: Prediction) -> tuple[str, ...]:
+    if item.frame is not None or prediction.pages == 1:
+        return ()
+    return (f"This is page {prediction.page} of {prediction.pages} of the file. --every-frame classifies all.",)
 
 
 def failed(item: Item, error: ClientError, seconds: float) -> Row:

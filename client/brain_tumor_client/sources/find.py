@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +12,7 @@ from brain_tumor_client.errors import ImageUnusable
 from brain_tumor_client.sources.bucket import Prefix
 from brain_tumor_client.sources.item import Item, Source
 from brain_tumor_client.sources.kinds import Kind, kind_of
+from brain_tumor_client.sources.pages import count_pages
 from brain_tumor_client.sources.slices import Slices
 from brain_tumor_client.sources.stored import OnDisk, Stored, shown
 
@@ -25,7 +26,7 @@ class How:
 
     Attributes:
         slices: Which slices of a volume.
-        every_frame: Whether each frame of a multi-frame DICOM file is sent, and not only the middle one.
+        every_frame: Whether each frame of a multi-frame DICOM file and each page of a TIFF is sent, and not only one.
         max_bytes: Of a file that is sent.
         shard: (i, n): only files of the i-th of n parts, from 0. All parts together hold each file once.
     """
@@ -149,7 +150,7 @@ def _of_dicom(folder: str, files: list[Stored], how: How) -> Iterator[Source]:
 
 
 def _source(file: Stored, kind: Kind, how: How) -> Source:
-    return Source(file.shown, partial(_slices if kind is Kind.VOLUME else _one, file, how))
+    return Source(file.shown, partial(_slices if kind is Kind.VOLUME else _pages, file, how))
 
 
 def _slices(file: Stored, how: How) -> Iterator[Item]:
@@ -162,8 +163,14 @@ def _slices(file: Stored, how: How) -> Iterator[Item]:
         yield Item(file.shown, partial(_refuse, error), volume=file.shown)
 
 
-def _one(file: Stored, how: How) -> Iterator[Item]:
-    yield Item(file.shown, partial(file.content, how.max_bytes))
+def _pages(file: Stored, how: How) -> Iterator[Item]:
+    item = Item(file.shown, partial(file.content, how.max_bytes))
+    count = count_pages(file) if how.every_frame else 1
+    if count == 1:
+        yield item
+        return
+    for number in range(count):
+        yield replace(item, volume=item.path, frame=number + 1, ordinal=number, count=count)
 
 
 def _refuse(error: ImageUnusable) -> bytes:
