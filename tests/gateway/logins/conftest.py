@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from brain_tumor.processes import free_port
-from gateway.keys import new_key
+from gateway.keys import new_caller
 from tests import processes
 from tests.gateway.fake_model_server import FakeModelServer, fake_model_server, wait_for
 from tests.gateway.gateway_process import gateway_process
@@ -20,7 +20,7 @@ from tests.processes import ROOT
 
 COMPONENT = ROOT / "kube-config" / "components" / "oauth2-proxy"
 FOLDER = "/etc/oauth2-proxy"  # of the pod
-KEY, DIGEST = new_key()
+KEY, TABLE = new_caller("oauth2-proxy")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def model_server() -> Iterator[FakeModelServer]:
 def logins(in_front_of, model_server, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """oauth2-proxy in front of a gateway that knows it by its key."""
     folder = tmp_path_factory.mktemp("gateway")
-    (folder / "keys.toml").write_text(f'[oauth2-proxy]\nsha256 = ["{DIGEST}"]\n')
+    (folder / "keys.toml").write_text(TABLE)
     with gateway_process(folder / "log", model_server.port, GATEWAY_KEYS_FILE=str(folder / "keys.toml")) as gateway:
         wait_for(lambda: gateway.responds("/readyz"))
         with in_front_of(f"http://127.0.0.1:{gateway.port}") as running:
