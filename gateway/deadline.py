@@ -29,14 +29,16 @@ class Deadline:
 
     Args:
         seconds: Time limit, from now.
+        clock: Tells the time in seconds, from any moment on.
 
     Attributes:
         seconds: The same.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._clock = clock
+        self._end = clock() + seconds
         self._lock = threading.Lock()
         self._cancelled = False
         self._callbacks: list[Callable[[], object]] = []
@@ -49,7 +51,7 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds that are left; 0 or less when it has passed."""
-        return self._end - time.monotonic()
+        return self._end - self._clock()
 
     @property
     def cancelled(self) -> bool:

@@ -41,7 +41,7 @@ class Slot:
         self.caller = caller  # whose share it counts in
         self.held = held  # how many slots were taken with this one
         self.longest = longest  # seconds that it should be held at most
-        self.started = time.monotonic()
+        self.started = admission.clock()
 
     def __enter__(self) -> "Slot":
         return self
@@ -77,7 +77,9 @@ class Admission:
         waited: Callable[[float], object] = lambda seconds: None,
         began_waiting: Callable[[], object] = lambda: None,
         share: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.clock = clock
         self._most = slots
         self._limit = float(slots)  # how many are given now, between 1 and all
         self._share = share
@@ -128,7 +130,7 @@ class Admission:
                 line.go_past(waiting, requests)
             if refusal := _refusal(line.to_enter(caller), remaining):
                 raise refusal
-            self._queues.add(Waiter(deadline, caller, time.monotonic(), future))
+            self._queues.add(Waiter(deadline, caller, self.clock(), future))
         future.add_done_callback(partial(self._forget, caller))
         self._began_waiting()
         return future
@@ -170,7 +172,7 @@ class Admission:
         with self._lock:
             if slot not in self._running:
                 return
-            seconds, held = time.monotonic() - slot.started, max(slot.held, len(self._running))
+            seconds, held = self.clock() - slot.started, max(slot.held, len(self._running))
             if seconds > slot.longest:
                 # As many as would have been quick enough, if they share what they wait for.
                 self._limit = max(1.0, min(self._limit, held * slot.longest / seconds))
@@ -201,7 +203,7 @@ class Admission:
             if refusal := _refusal(self._line().at_once(), waiter.deadline.left):
                 given.append((waiter.future, refusal))
             else:
-                self._waited(time.monotonic() - waiter.since)
+                self._waited(self.clock() - waiter.since)
                 given.append((waiter.future, self._take(waiter.deadline, waiter.caller)))
         return given
 
@@ -213,7 +215,7 @@ class Admission:
     def _line(self) -> Line:
         # Work that hangs has taught nothing yet: how long the present work has run already counts too.
         running = len(self._running)
-        age = time.monotonic() - sum([slot.started for slot in self._running]) / running if running else 0.0
+        age = self.clock() - sum([slot.started for slot in self._running]) / running if running else 0.0
         mean = max(self._times.mean(max(1, running)), age)
         return Line(mean, self._times.deviation, int(self._limit), self._running_by)
 

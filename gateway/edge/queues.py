@@ -23,7 +23,7 @@ class Waiter:
     Attributes:
         deadline: Of its response.
         caller: Who sent it.
-        since: When it came, in monotonic seconds.
+        since: When it came, in seconds by the admission's clock.
         future: Takes the slot.
     """
 

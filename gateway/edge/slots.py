@@ -14,12 +14,12 @@ from gateway.edge.messages import SLOT
 from gateway.keys import Caller
 from gateway.metrics import Metrics
 
-_REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
+REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
 # How many requests may be away from their usual slot, at work or waiting, for each at work: each keeps a thread.
 # Callers have their shares of these too.
 _AWAY_PER_FETCH = 4
 _AWAY_PER_HEAVY = 16
-_SHARE_OF_WORK = 1 / 3  # of the time of a response; the rest is for the wait
+SHARE_OF_WORK = 1 / 3  # of the time of a response; the rest is for the wait
 _HEAVY = 1  # heavy images at a time, so that they never have all decoders
 _RETRY_AFTER_CROWD = 5  # seconds
 
@@ -68,7 +68,7 @@ class Slots:
     """
 
     def __init__(self, in_flight: int, fetches: int, metrics: Metrics) -> None:
-        self.work = Admission(in_flight, metrics.waited("work"), self._began_waiting, _SHARE_OF_WORK)
+        self.work = Admission(in_flight, metrics.waited("work"), self._began_waiting, SHARE_OF_WORK)
         self._fetches = _Kind(fetches, _AWAY_PER_FETCH, metrics.waited("fetch"), self._began_waiting)
         self._heavy = _Kind(_HEAVY, _AWAY_PER_HEAVY, metrics.waited("heavy"), self._began_waiting)
         self.threads = in_flight + self._fetches.threads + self._heavy.threads
@@ -106,7 +106,7 @@ class Slots:
     def _review_later(self) -> None:
         if not self._reviewing:
             self._reviewing = True
-            self._loop.call_later(_REVIEW_SECONDS, self._review)
+            self._loop.call_later(REVIEW_SECONDS, self._review)
 
     def _review(self) -> None:
         self._reviewing = False
