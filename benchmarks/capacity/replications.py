@@ -1,0 +1,42 @@
+"""The mean of a figure over replications, with its interval."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scipy.special import stdtrit
+
+_CONFIDENCE = 0.95
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and half the width of its 95 % interval (Student's t); infinite for a single value."""
+
+    mean: float
+    half: float
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of values that are independent of each other; those that are NaN do not count."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return Estimate(known[0] if known else math.nan, math.inf)
+    quantile = float(stdtrit(len(known) - 1, (1 + _CONFIDENCE) / 2))
+    return Estimate(statistics.fmean(known), quantile * statistics.stdev(known) / math.sqrt(len(known)))
+
+
+def over(results: Iterable[Result], figure: Callable[[Result], float]) -> Estimate:
+    """The estimate of a figure of each result."""
+    return estimate([figure(result) for result in results])
