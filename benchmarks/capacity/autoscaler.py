@@ -38,7 +38,7 @@ def wanted(pods: Sequence[PodMetric], current: int, target: int) -> int:
         return current
     ratio = _ratio(known, target)
     if missing == 0 and not (unready and ratio > 1):
-        return current if abs(1 - ratio) <= TOLERANCE else math.ceil(ratio * len(known))
+        return current if _tolerated(ratio) else math.ceil(ratio * len(known))
     # Cautious: those of whom nothing is known need nothing when it is about more pods, and all when about fewer.
     known += [1.0 if ratio < 1 else 0.0] * missing
     known += [0.0] * (unready if ratio > 1 else 0)
@@ -46,7 +46,11 @@ def wanted(pods: Sequence[PodMetric], current: int, target: int) -> int:
     replicas = math.ceil(cautious * len(known))
     turned = (ratio < 1) != (cautious < 1)
     against = replicas > current if cautious < 1 else replicas < current
-    return current if abs(1 - cautious) <= TOLERANCE or turned or against else replicas
+    return current if _tolerated(cautious) or turned or against else replicas
+
+
+def _tolerated(ratio: float) -> bool:
+    return 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
 
 
 def _ratio(usages: Sequence[float], target: int) -> float:

@@ -19,7 +19,7 @@ _LOAD_BALANCER_TARGETS = 1_000
 # Bytes of a gateway under load with OpenCV, and of a decoded pixel: kube-config/base/gateway/deployment.yaml.
 _GATEWAY_MEMORY, _PIXEL = 180e6, 18
 # Bounds of our own.
-_RECONNECTING = 0.05  # the share of calls that may need a new connection
+_CONNECTING = 0.05  # of a gateway's CPU may be for new connections
 _NOTICED = 60.0  # seconds, after which the liveness probe ends a model server that hangs
 _SHRINKING = 3600.0  # seconds until half of the pods are gone, when half of the load is
 FAILED = 0.01  # the share of requests that may be refused or late
@@ -33,7 +33,7 @@ class Limit:
         what: What is limited.
         value: What is needed of it.
         limit: What there is of it.
-        grows: Whether ``value`` grows in proportion to the rate.
+        grows: Whether ``used`` grows in proportion to the rate.
         then: What happens above it.
         change: What to change.
     """
@@ -51,7 +51,7 @@ class Limit:
         return self.value / self.limit if self.limit > 0 else math.inf
 
     def breaks_at(self, rate: float) -> float | None:
-        """The rate at which it is reached, if it is where this much is used at ``rate``; None if no rate matters."""
+        """The rate at which all is used, if ``used`` is so much of it at ``rate``; None if no rate matters."""
         return rate / self.used if self.grows and self.used else None
 
 
@@ -107,16 +107,20 @@ def _removed(tier: Tier, pods: float) -> float:
 
 
 def _connections(size: Size, times: Times, tiers: tuple[Tier, Tier], age: float) -> Iterator[Limit]:
-    subset = max(2, int(_RECONNECTING * size.rate * age / size.gateways))
     settings = Settings()
+    # How many may be closed when a call comes, until the gateways' CPU grows by more than the bound.
+    share = min(1.0, _CONNECTING * times.gateway_cpu / times.connection_cpu) if times.connection_cpu else 1.0
+    in_use = share * size.rate * age
     yield Limit(
-        "share of calls that connect first",
-        size.connections / (size.rate * age),
-        _RECONNECTING,
+        "gRPC connections",
+        size.connections,
+        in_use,
         True,
-        f"each of the {size.connections:,} connections is used every {size.connections / size.rate:.3g} s, and ended "
-        f"after {age:g} s: such a call takes {times.connection_cpu:g} ms of CPU more, and waits for another round trip",
-        f"subsetting: let each gateway use {subset} of the model servers (SRE book, chapter 20; gRFC A68)",
+        f"each is used every {size.connections / size.rate:.3g} s and ended after {age:g} s, so "
+        f"{100 * size.reconnecting:.3g} % of the calls open a new one, which takes {times.connection_cpu:g} ms of CPU "
+        "and another round trip",
+        f"subsetting: let each gateway use {max(2, int(in_use / size.gateways))} of the model servers (SRE book, "
+        "chapter 20; gRFC A68)",
     )
     decoders = settings.decoders * _PIXEL * settings.max_pixels
     yield Limit(

@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,16 @@ from typing import Any
 class Loop:
     """Calls what is due, in the order of time; at the same time, in the order in which it was asked for.
 
+    Args:
+        repeats: The moment after which nothing is repeated any more, so that the loop can end.
+
     Attributes:
         now: Seconds since the beginning.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, repeats: float = math.inf) -> None:
         self.now = 0.0
+        self._repeats = repeats
         self._due: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._numbers = itertools.count()
 
@@ -40,4 +45,5 @@ class Loop:
 
     def _again(self, interval: float, call: Callable[[], object]) -> None:
         call()
-        self.at(self.now + interval, self._again, interval, call)
+        if self.now + interval <= self._repeats:
+            self.at(self.now + interval, self._again, interval, call)

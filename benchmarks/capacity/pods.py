@@ -112,7 +112,8 @@ class Gateway(Pod):
         deadline: float,
         model_servers: Callable[[], Sequence[Pod]],
         draws: Draws,
-        turn: int,
+        generator: np.random.Generator,
+        turns: int,
         ready: float = 0.0,
     ) -> None:
         super().__init__(min(cores, 1.0), loop.now, ready)  # Python runs in one thread at a time
@@ -121,7 +122,9 @@ class Gateway(Pod):
         self._deadline = deadline
         self._model_servers = model_servers
         self._draws = draws
-        self._turn = turn
+        self._generator = generator
+        # Gateways must not all begin with the same model server.
+        self._turns = generator.integers(1 << 16, size=turns).tolist()
         self._reviewing = False
         self.admission = Admission(slots, began_waiting=self._review_later, share=SHARE_OF_WORK, clock=loop.clock)
 
@@ -152,15 +155,19 @@ class Gateway(Pod):
         except DeadlineExceeded:
             left = 0.0
         else:
-            servers = self._model_servers()
-            self._turn += 1
-            server = servers[self._turn % len(servers)]
+            server = self._next_server()
             # A call that nobody waits for any more is computed nevertheless.
             response = server.cores.take(now + network / 2, self._draws.next()) + network / 2
             if response <= now + left:
                 self._loop.at(response, self._respond, request, slot, SERVED)
                 return
         self._loop.at(now + left, self._respond, request, slot, LATE)
+
+    def _next_server(self) -> Pod:
+        servers, turns = self._model_servers(), self._turns
+        chosen = int(self._generator.random() * len(turns)) if len(turns) > 1 else 0
+        turns[chosen] += 1
+        return servers[turns[chosen] % len(servers)]
 
     def _respond(self, request: Request, slot: Slot, status: int) -> None:
         slot.release(usual=status == SERVED)

@@ -17,7 +17,7 @@ def text(forecast: Forecast, times: Times) -> str:
     """Everything about one load."""
     size, steady, doubling = forecast.size, forecast.steady, forecast.doubling
     lines = [
-        f"{size.rate:,.0f} images/s, CPU ms a request: gateway {times.gateway_cpu:g}, model server {times.model_cpu:g}",
+        f"{size.rate:,g} images/s, CPU ms a request: gateway {times.gateway_cpu:g}, model server {times.model_cpu:g}",
         "",
         f"  gateways         {size.gateways:,}",
         f"  model servers    {size.model_servers:,}",
@@ -67,7 +67,7 @@ def table(forecasts: Sequence[Forecast]) -> str:
         ("load doubles: HPAs", lambda one: _lag(one.doubling.lag)),
         ("breaks first", lambda one: one.first.what if one.first else "nothing"),
     ]
-    lines = [f"| images a second | {' | '.join(f'{one.size.rate:,.0f}' for one in forecasts)} |"]
+    lines = [f"| images a second | {' | '.join(f'{one.size.rate:,g}' for one in forecasts)} |"]
     lines.append("| --- " * (len(forecasts) + 1) + "|")
     lines += [f"| {name} | {' | '.join(cell(one) for one in forecasts)} |" for name, cell in rows]
     return "\n".join(lines)

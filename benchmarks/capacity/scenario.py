@@ -47,6 +47,8 @@ class Scenario:
         deadline: Seconds for a response, from the moment its request was received.
         slots: Requests that a gateway works on at a time.
         seconds: How long requests come.
+        turns: How many turns through the model servers each gateway goes. In a part of a service it stands for so many
+            gateways: the more of them, the less even a model server's calls are.
         warm_up: Seconds at the beginning that are not counted.
         tiers: The gateway and the model server, where HPAs follow the load; they keep their pods otherwise.
         delays: Of these HPAs.
@@ -62,14 +64,15 @@ class Scenario:
     slots: int
     seconds: float
     warm_up: float = 0.0
+    turns: int = 1
     tiers: tuple[Tier, Tier] | None = None
     delays: Delays | None = None
 
     def slice(self, most_requests: float) -> tuple["Scenario", float]:
         """A part of a large service that is small enough to simulate, and how many such parts the whole has.
 
-        Gateways and model servers are alike among themselves, so a part with as many of each for its load waits as
-        long as the whole.
+        Gateways and model servers are alike among themselves, so requests wait as long in a part with its share of
+        both.
         """
         peak = max(self.load.rate, self.load.to or 0.0)
         servers = round(self.model_servers * most_requests / max(most_requests, peak * self.seconds))
@@ -78,7 +81,9 @@ class Scenario:
         load = replace(self.load, rate=self.load.rate / parts, to=self.load.to and self.load.to / parts)
         tiers = self.tiers and tuple(_part(tier, parts) for tier in self.tiers)
         gateways = max(1, round(self.gateways / parts))
-        return replace(self, load=load, gateways=gateways, model_servers=servers, tiers=tiers), parts
+        turns = max(1, round(self.gateways / gateways))
+        part = replace(self, load=load, gateways=gateways, model_servers=servers, turns=turns, tiers=tiers)
+        return part, parts
 
 
 def _part(tier: Tier, parts: float) -> Tier:

@@ -56,7 +56,7 @@ class Outcome:
 def simulate(scenario: Scenario, seed: int) -> Outcome:
     """Simulate once; the same seed gives the same outcome."""
     generator = np.random.default_rng(seed)
-    loop = Loop()
+    loop = Loop(repeats=scenario.seconds)
     costs = scenario.costs
     draws = Draws(generator, costs.model, costs.variation)
     found = scenario.delays.found if scenario.delays else 0.0
@@ -73,7 +73,8 @@ def simulate(scenario: Scenario, seed: int) -> Outcome:
             scenario.deadline,
             lambda: servers.serving,
             draws,
-            int(generator.integers(1 << 16)),
+            generator,
+            scenario.turns,
             ready,
         ),
         scenario.gateways,

@@ -1,0 +1,105 @@
+"""Both tiers in simulated time: slots, deadlines, parts of a large service."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.capacity.manifests import Autoscaling, Tier
+from benchmarks.capacity.pods import LATE, REFUSED, SERVED, Costs
+from benchmarks.capacity.replications import estimate, over
+from benchmarks.capacity.scenario import Load, Scenario
+from benchmarks.capacity.service import simulate
+
+CALL = 0.1  # seconds
+SERVICE = Scenario(
+    load=Load(20.0),
+    gateways=2,
+    model_servers=3,
+    gateway_cores=1.0,
+    model_cores=1.0,
+    costs=Costs(receiving=0.001, working=0.003, model=CALL, variation=0.0, network=0.002),
+    deadline=5.0,
+    slots=16,
+    seconds=60.0,
+    warm_up=5.0,
+)
+
+
+def test_a_lone_request_takes_the_sum_of_its_parts():
+    outcome = simulate(replace(SERVICE, load=Load(0.5)), 1)
+    assert np.median(outcome.seconds) == pytest.approx(0.001 + 0.003 + CALL + 0.002)
+    assert set(outcome.status) == {SERVED}
+
+
+def test_a_seed_decides_everything():
+    once, again, other = (simulate(SERVICE, seed) for seed in (1, 1, 2))
+    assert np.array_equal(once.seconds, again.seconds)
+    assert not np.array_equal(once.seconds[:100], other.seconds[:100])
+
+
+def test_more_than_the_model_servers_can_is_refused_and_the_rest_in_time():
+    outcome = simulate(replace(SERVICE, load=Load(60.0)), 1)
+    possible = 3 / CALL
+    assert np.sum(outcome.status == SERVED) / 55 == pytest.approx(possible, rel=0.1)
+    assert outcome.refused == pytest.approx(0.5, abs=0.05)
+    assert outcome.seconds[outcome.status == SERVED].max() <= SERVICE.deadline + 0.1  # beside its reception
+    assert max(outcome.waiting) > 10
+
+
+def test_a_gateway_works_on_no_more_than_its_slots():
+    few = simulate(replace(SERVICE, gateways=1, slots=1), 1)
+    assert np.sum(few.status == SERVED) / 55 == pytest.approx(1 / (CALL + 0.005), rel=0.1)
+
+
+def test_a_call_that_takes_too_long_is_late():
+    outcome = simulate(replace(SERVICE, load=Load(0.5), deadline=0.05), 1)
+    assert set(outcome.status) <= {LATE, REFUSED}
+    assert outcome.seconds[outcome.status == LATE] == pytest.approx(0.051)
+
+
+def test_a_gateway_has_one_core_at_most():
+    busy = replace(SERVICE, gateways=1, gateway_cores=4.0, costs=replace(SERVICE.costs, working=0.1, model=0.001))
+    assert np.sum(simulate(busy, 1).status == SERVED) / 55 == pytest.approx(1 / 0.101, rel=0.1)
+
+
+def test_a_part_of_a_service_waits_as_long_as_the_whole():
+    whole = replace(SERVICE, load=Load(560.0), gateways=8, model_servers=80, seconds=20.0)
+    part, parts = whole.slice(3220)
+    assert (part.model_servers, part.gateways, part.load.rate) == (23, 2, pytest.approx(161.0))
+    assert parts == pytest.approx(80 / 23)
+    assert part.turns == 4
+
+    def p99(scenario: Scenario, seeds: int) -> float:
+        return over([simulate(scenario, seed) for seed in range(seeds)], lambda outcome: outcome.percentile(99)).mean
+
+    expected = p99(whole, 3)
+    assert p99(part, 6) == pytest.approx(expected, rel=0.25)
+    # Two gateways alone would give each model server calls at even intervals.
+    assert p99(replace(part, turns=1), 2) < 0.6 * expected
+
+
+def test_a_small_service_is_simulated_as_a_whole():
+    part, parts = SERVICE.slice(10)
+    assert (part, parts) == (SERVICE, 1.0)
+
+
+def test_the_hpas_of_a_part_have_their_part_of_the_replicas():
+    tier = Tier("x", 1, 1, 1, 1, Autoscaling(2, 600, 70))
+    part, _ = replace(SERVICE, load=Load(6000.0), model_servers=600, tiers=(tier, tier)).slice(1)
+    assert part.model_servers == 20
+    assert part.tiers[1].autoscaling.most == 20
+
+
+def test_a_load_grows_evenly():
+    load = Load(10.0, 30.0, begins=5.0, within=10.0)
+    assert [load.at(moment) for moment in (0.0, 5.0, 10.0, 15.0, 99.0)] == [10.0, 10.0, 20.0, 30.0, 30.0]
+    outcome = simulate(replace(SERVICE, load=Load(10.0, 40.0, 30.0, 0.0), deadline=99.0, warm_up=0.0), 3)
+    counts = [np.sum((outcome.arrived < 30) == first) for first in (True, False)]
+    assert counts == [pytest.approx(300, rel=0.15), pytest.approx(1200, rel=0.1)]
+
+
+def test_an_interval_is_students():
+    found = estimate([1.0, 2.0, 3.0, float("nan")])
+    assert (found.mean, found.half) == (2.0, pytest.approx(4.3027 / 3**0.5, rel=1e-4))
+    assert estimate([1.0]).half == float("inf")
