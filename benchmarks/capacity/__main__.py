@@ -18,7 +18,7 @@ def main() -> None:
         if arguments.cluster:
             from benchmarks.capacity.cluster import validate_on_cluster
 
-            validate_on_cluster(options.effort(arguments))
+            validate_on_cluster(arguments.rate[0], options.delays(arguments), options.effort(arguments).seeds)
             return
         times = options.service_times(arguments, measured)
         tiers, node = options.tiers(arguments), options.node(arguments)
