@@ -47,6 +47,12 @@ def test_more_than_the_model_servers_can_is_refused_and_the_rest_in_time():
     assert max(outcome.waiting) > 10
 
 
+def test_slots_are_fewer_where_work_takes_most_of_a_short_deadline():
+    outcome = simulate(replace(SERVICE, load=Load(60.0), deadline=0.5), 1)
+    # With all 16 at the model servers none would be in time.
+    assert np.sum(outcome.status == SERVED) / 55 > 0.8 * 3 / CALL
+
+
 def test_a_gateway_works_on_no_more_than_its_slots():
     few = simulate(replace(SERVICE, gateways=1, slots=1), 1)
     assert np.sum(few.status == SERVED) / 55 == pytest.approx(1 / (CALL + 0.005), rel=0.1)
