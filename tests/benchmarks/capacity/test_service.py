@@ -64,6 +64,17 @@ def test_a_call_that_takes_too_long_is_late():
     assert outcome.seconds[outcome.status == LATE] == pytest.approx(0.051)
 
 
+def test_who_waits_behind_a_call_that_hangs_is_refused_before_the_deadline():
+    hanging = replace(SERVICE.costs, model=99.0)
+    burst = replace(
+        SERVICE, load=Load(40.0), gateways=1, slots=1, costs=hanging, deadline=2.0, seconds=0.3, warm_up=0.0
+    )
+    outcome = simulate(burst, 1)
+    refused = outcome.seconds[outcome.status == REFUSED]
+    assert len(refused) > 3
+    assert refused.max() < 1.5
+
+
 def test_a_gateway_has_one_core_at_most():
     busy = replace(SERVICE, gateways=1, gateway_cores=4.0, costs=replace(SERVICE.costs, working=0.1, model=0.001))
     assert np.sum(simulate(busy, 1).status == SERVED) / 55 == pytest.approx(1 / 0.101, rel=0.1)
