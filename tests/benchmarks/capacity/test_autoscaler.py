@@ -44,6 +44,7 @@ def test_a_utilization_is_cut_to_whole_percent():
 def test_pods_that_are_not_ready_count_as_idle_when_it_is_about_more():
     assert wanted([*pods(1.0, 1.0), UNREADY], 3, 50) == 4  # 67 % of 3 pods, not 100 % of 2
     assert wanted([*pods(1.0, 1.0), UNREADY, UNREADY], 4, 50) == 4  # 50 %: nothing to do
+    assert wanted([*pods(*[1.08] * 10), *[UNREADY] * 10], 20, 50) == 20  # 54 % is within the tolerance
     assert wanted([*pods(0.6, 0.6), UNREADY, UNREADY], 4, 50) == 4  # 30 % would turn the direction
     assert wanted([*pods(1.0), PodMetric(1.0, ready=False), PodMetric(1.0, ready=False)], 3, 50) == 3
 
