@@ -110,6 +110,19 @@ def test_a_reading_counts_once_it_can_be_seen():
     assert grown(Delays(start=7.0, metrics=10.0, age=6.0, found=0.0))[1] == (30.0, 2, 1)
 
 
+def test_a_reading_from_before_a_pod_was_ready_does_not_count():
+    loop = Loop()
+    group = Group(loop, lambda ready: Pod(1.0, loop.now, ready), 1)
+    rules = Autoscaling(1, 2, 50, down=Rules(0.0, (Policy("Pods", 1, 15.0),)))
+    delays = Delays(start=7.0, metrics=10.0, age=0.0, found=0.0)
+    group.follow(Tier("x", 1.0, 1.0, 1.0, 1.0, rules), Autoscaler(rules), delays, (0.0, 0.1))
+    oldest = group.pods[0].cores
+    oldest.take(0.0, 20.0)
+    loop.at(20.0, lambda: oldest.take(20.0, 4.8))  # from now on what one pod is to do
+    loop.run(32.0)
+    assert group.history == [(0.0, 1, 1), (16.5, 2, 1), (23.5, 2, 2)]
+
+
 def test_pods_beyond_what_is_needed_get_no_more_and_go():
     loop = Loop()
     group = Group(loop, lambda ready: Pod(1.0, loop.now, ready), 3)

@@ -32,6 +32,7 @@ def test_a_load_on_given_service_times(monkeypatch, capsys):
         "DNS response     45,788 bytes, over TCP",
         "price            13.82 a million images",
         "maxReplicas of the model-server's HPA: 2,858 of 10, exceeded (reached at 7 images/s)",
+        "bytes of the DNS response (RFC 1035, 4.2.2): 4.579e+04 of 6.554e+04, near",
     ):
         assert line in out
     steady = re.search(r"p50 (\d+)(?: ± \d+)? ms, p99 (\d+)", out)

@@ -72,6 +72,7 @@ def test_without_a_node_or_a_price_there_is_none():
         ([Pods(3, 10.0, 1.0), Pods(18, 1.0, 1.0)], 3),  # the small ones beside the large ones
         ([Pods(160, 0.1, 1.0)], 2),  # 16 of a tenth, whatever binary fractions say: 110 pods, then 50
         ([Pods(30, 0.1, 1.0), Pods(13, 1.0, 1.0)], 1),
+        ([Pods(100, 0.02, 1.0), Pods(100, 0.01, 1.0)], 2),  # 110 pods of both kinds
         ([Pods(0, 99.0, 1.0)], 0),
     ],
 )

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.capacity.doubling import double
 from benchmarks.capacity.manifests import Autoscaling, Tier
 from benchmarks.capacity.pods import LATE, REFUSED, SERVED, Costs
 from benchmarks.capacity.replications import estimate, over
+from benchmarks.capacity.scaling import Delays
 from benchmarks.capacity.scenario import Load, Scenario
 from benchmarks.capacity.service import simulate
 
@@ -114,6 +116,21 @@ def test_a_load_grows_evenly():
     outcome = simulate(replace(SERVICE, load=Load(10.0, 40.0, 30.0, 0.0), deadline=99.0, warm_up=0.0), 3)
     counts = [np.sum((outcome.arrived < 30) == first) for first in (True, False)]
     assert counts == [pytest.approx(300, rel=0.15), pytest.approx(1200, rel=0.1)]
+
+
+def test_hpas_follow_a_load_that_doubles():
+    hpa = Autoscaling(2, 10, 70)
+    tiers = (Tier("gateway", 1.0, 1.0, 1, 1, hpa), Tier("model-server", 1.0, 1.0, 1, 1, hpa))
+    costs = Costs(receiving=0.1, working=0.1, model=1.0, variation=0.1, network=0.0)
+    steady = replace(SERVICE, load=Load(7.0), model_servers=10, costs=costs, deadline=60.0)
+    found = double(steady, tiers, Delays(5.0, 15.0, 0.0, 5.0), range(2), 1e9)
+    assert found.model_servers.mean == pytest.approx(20, abs=4)
+    assert found.gateways.mean == pytest.approx(4, abs=1)
+    assert found.lag.mean == found.refused.mean == 0
+    # New pods come too late for most of what comes within a minute.
+    hasty = double(replace(steady, deadline=6.0), tiers, Delays(60.0, 15.0, 0.0, 5.0), range(2), 1e9)
+    assert hasty.lag.mean > 60
+    assert hasty.failed.mean > 0.02
 
 
 def test_an_interval_is_students():
