@@ -54,7 +54,8 @@ def main() -> None:
             parser.error(str(error))
         print(report.text(forecasts[-1], times), end="\n\n", flush=True)
     if len(forecasts) > 1:
-        print(report.table(forecasts))
+        print(report.table(forecasts), end="\n\n")
+        print(report.breaking(max(forecasts, key=lambda one: one.size.rate)))
 
 
 if __name__ == "__main__":

@@ -37,11 +37,6 @@ class Forecast:
     doubling: Doubling
     limits: list[Limit]
 
-    @property
-    def first(self) -> Limit | None:
-        """The limit that is exceeded most; None if none is."""
-        return self.limits[0] if self.limits[0].used > 1 else None
-
 
 def forecast(
     rate: float,

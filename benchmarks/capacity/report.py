@@ -57,7 +57,7 @@ def table(forecasts: Sequence[Forecast]) -> str:
         *([("nodes", lambda one: f"{one.size.nodes:,}")] if placed else []),
         ("between the tiers", lambda one: f"{_bytes(one.size.traffic)}/s"),
         ("gRPC connections", lambda one: f"{one.size.connections:,}"),
-        ("calls that connect first", lambda one: f"{100 * one.size.reconnecting:.2g} %"),
+        ("calls that connect first", lambda one: f"{_number(100 * one.size.reconnecting)} %"),
         ("DNS response", lambda one: f"{_bytes(one.size.dns_answer)}"),
         *([("price of a million images", lambda one: f"{one.size.price:,.2f}")] if priced else []),
         ("p50", lambda one: _ms(one.steady.p50)),
@@ -65,7 +65,6 @@ def table(forecasts: Sequence[Forecast]) -> str:
         ("fail", lambda one: percent(one.steady.failed)),
         ("load doubles: fail", lambda one: percent(one.doubling.failed)),
         ("load doubles: HPAs", lambda one: _lag(one.doubling.lag)),
-        ("breaks first", lambda one: one.first.what if one.first else "nothing"),
     ]
     lines = [f"| images a second | {' | '.join(f'{one.size.rate:,g}' for one in forecasts)} |"]
     lines.append("| --- " * (len(forecasts) + 1) + "|")
@@ -73,9 +72,20 @@ def table(forecasts: Sequence[Forecast]) -> str:
     return "\n".join(lines)
 
 
+def breaking(forecast: Forecast) -> str:
+    """The limits of a load in the order of the rates at which they are reached, in Markdown."""
+    rate = forecast.size.rate
+    reached = [(at, limit) for limit in forecast.limits if (at := limit.breaks_at(rate))]
+    rows = [
+        f"| {_rounded(at):,.0f} | {limit.what} | {limit.then} | {limit.change} |"
+        for at, limit in sorted(reached, key=lambda entry: entry[0])
+    ]
+    return "\n".join([f"| reached at images/s | limit | then | change (for {rate:,g}/s) |", "| --- " * 4 + "|", *rows])
+
+
 def percent(value: Estimate) -> str:
     """A share, in percent, with its interval."""
-    return f"{100 * value.mean:.2g}{_interval(100 * value.half, '.1g')} %"
+    return f"{_number(100 * value.mean)}{_interval(100 * value.half)} %"
 
 
 def _limit(limit: Limit, rate: float) -> list[str]:
@@ -90,11 +100,19 @@ def _limit(limit: Limit, rate: float) -> list[str]:
 
 
 def _ms(value: Estimate) -> str:
-    return f"{1e3 * value.mean:.0f}{_interval(1e3 * value.half, '.0f')} ms" if math.isfinite(value.mean) else "none"
+    return f"{1e3 * value.mean:.0f}{_interval(1e3 * value.half)} ms" if math.isfinite(value.mean) else "none"
 
 
-def _interval(half: float, form: str) -> str:
-    return f" ± {half:{form}}" if math.isfinite(half) else ""
+def _interval(half: float) -> str:
+    return f" ± {_number(half)}" if math.isfinite(half) else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.2g}")
 
 
 def _lag(value: Estimate) -> str:

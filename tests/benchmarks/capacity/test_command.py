@@ -40,14 +40,21 @@ def test_a_load_on_given_service_times(monkeypatch, capsys):
 
 
 def test_several_loads_make_a_table(monkeypatch, capsys):
-    out = run(monkeypatch, capsys, "--rate", "0.5", "1", *GIVEN, "--cores=limit")
-    table = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
-    assert {len(row) for row in table} == {3}
-    rows = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in table}
-    assert rows["images a second"] == ["0.5", "1"]
-    assert rows["model servers"] == ["2", "2"]
-    assert rows["breaks first"] == ["nothing", "nothing"]
-    assert not {"nodes", "price of a million images"} & rows.keys()
+    out = run(monkeypatch, capsys, "--rate", "2000", "0.5", *GIVEN)
+    table, breaking = out.split("\n\n| ")[-2:]
+    assert rows(table)["images a second"] == ["2,000", "0.5"]
+    assert rows(table)["model servers"] == ["2,858", "2"]
+    assert not {"nodes", "price of a million images"} & rows(table).keys()
+    reached = [float(rate.replace(",", "")) for rate in list(rows(breaking))[2:]]
+    assert reached == sorted(reached)
+    assert rows(breaking)["7"][0] == "maxReplicas of the model-server's HPA"
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """The cells of a table in Markdown, by the first of each row."""
+    lines = [line.strip("| ").split(" | ") for line in table.strip().splitlines()]
+    assert len({len(line) for line in lines}) == 1
+    return {first.strip(): [cell.strip() for cell in cells] for first, *cells in lines}
 
 
 def test_the_pods_cpu_decides_how_long_requests_wait(monkeypatch, capsys):
