@@ -52,7 +52,7 @@ def validate_on_cluster(rate: float, delays: Delays, seeds: range) -> None:
     """Print how replicas follow a load that doubles, and what became of the requests.
 
     Args:
-        rate: Requests a second before.
+        rate: Requests a second before, a whole number.
         delays: What keeps the HPAs back; how long a pod starts is measured.
         seeds: One for each replication of the prediction.
     """
@@ -73,7 +73,7 @@ def validate_on_cluster(rate: float, delays: Delays, seeds: range) -> None:
         kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=60s")
         start = statistics.fmean(_start_seconds(pod) for tier in TIERS for pod in kubectl.pods(tier))
         load = Load(kubectl)
-        calm = load.start("gateway", rate=f"{rate:g}", seconds=_CALM)
+        calm = load.start("gateway", rate=f"{rate:.0f}", seconds=_CALM)
         wait_until(calm.sent, "the calm load", timeout=2 * _CALM)
         lone = statistics.median(request.seconds for request in calm.outcome().succeeded)
         measured, watch = _double(kubectl, load, rate)
@@ -95,12 +95,12 @@ def _double(kubectl: Kubectl, load: Load, rate: float) -> tuple[Outcome, _Watch]
     """Let the load double in steps; the requests and what was seen of the pods."""
     with _watching(kubectl) as watch:
         began = time.time()
-        attacks = [load.start("gateway", rate=f"{rate:g}", seconds=BEFORE + WITHIN + AFTER)]
+        attacks = [load.start("gateway", rate=f"{rate:.0f}", seconds=BEFORE + WITHIN + AFTER)]
         for step in range(_STEPS):
             begins = BEFORE + WITHIN * step / _STEPS
             time.sleep(max(0.0, began + begins - time.time()))
             seconds = BEFORE + WITHIN + AFTER - begins
-            attacks.append(load.start("gateway", rate=f"{rate / _STEPS:g}", seconds=seconds))
+            attacks.append(load.start("gateway", rate=f"{rate:.0f}/{_STEPS}s", seconds=seconds))
         requests = [request for attack in attacks for request in attack.outcome()]
     watch.samples = [(moment - began, *ready) for moment, *ready in watch.samples]
     arrived = np.array([request.started - began for request in requests])

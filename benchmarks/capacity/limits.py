@@ -136,7 +136,7 @@ def _connections(size: Size, times: Times, tiers: tuple[Tier, Tier], age: float)
         size.dns_answer,
         _DNS_TCP,
         True,
-        "the response is truncated, and some model servers get no calls",
+        "it cannot hold all addresses: some model servers get no calls",
         "several Services, each with its own Deployment, and gateways that use one each",
     )
 
