@@ -19,7 +19,7 @@ from benchmarks.capacity import manifests
 from benchmarks.capacity.doubling import AFTER, BEFORE, WITHIN
 from benchmarks.capacity.manifests import TIERS, Tier, quantity
 from benchmarks.capacity.pods import SERVED, Costs
-from benchmarks.capacity.replications import Estimate, over
+from benchmarks.capacity.replications import milliseconds, over
 from benchmarks.capacity.scaling import Delays
 from benchmarks.capacity.scenario import Load as Rate
 from benchmarks.capacity.scenario import Scenario
@@ -174,8 +174,8 @@ def _print(predicted: list[Outcome], measured: Outcome, samples: list[Sample]) -
         servers = _range([_serving(outcome.model_servers, moment) for outcome in predicted])
         print(f"| {moment:.0f} | {gateways} | {seen[1]} | {servers} | {seen[2]} |")
     print(
-        f"predicted: p50 {_ms(over(predicted, lambda one: one.percentile(50)))}, "
-        f"p99 {_ms(over(predicted, lambda one: one.percentile(99)))}, "
+        f"predicted: p50 {milliseconds(over(predicted, lambda one: one.percentile(50)))}, "
+        f"p99 {milliseconds(over(predicted, lambda one: one.percentile(99)))}, "
         f"{100 * over(predicted, lambda one: one.failed).mean:.2f} % failed"
     )
     print(
@@ -190,7 +190,3 @@ def _serving(history: list[Sample], moment: float) -> int:
 
 def _range(values: list[int]) -> str:
     return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
-
-
-def _ms(value: Estimate) -> str:
-    return f"{1e3 * value.mean:.0f} ms"

@@ -1,4 +1,4 @@
-"""The mean of a figure over replications, with its interval."""
+"""The mean of a figure over replications, with its interval, and how it is written."""
 
 import math
 import statistics
@@ -40,3 +40,22 @@ def estimate(values: Sequence[float]) -> Estimate:
 def over(results: Iterable[Result], figure: Callable[[Result], float]) -> Estimate:
     """The estimate of a figure of each result."""
     return estimate([figure(result) for result in results])
+
+
+def milliseconds(value: Estimate) -> str:
+    """Seconds as text, with their interval: ``104 ± 3 ms``."""
+    return f"{short(1e3 * value.mean)}{_interval(1e3 * value.half)} ms" if math.isfinite(value.mean) else "none"
+
+
+def percent(value: Estimate) -> str:
+    """A share as text, with its interval: ``2.4 ± 0.4 %``."""
+    return f"{short(100 * value.mean)}{_interval(100 * value.half)} %"
+
+
+def short(value: float) -> str:
+    """A number with as many digits as say something."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _interval(half: float) -> str:
+    return f" ± {short(half)}" if math.isfinite(half) else ""

@@ -7,7 +7,7 @@ from benchmarks.capacity.doubling import AFTER, WITHIN
 from benchmarks.capacity.forecast import Forecast
 from benchmarks.capacity.limits import Limit
 from benchmarks.capacity.plan import DNS_OVER_UDP
-from benchmarks.capacity.replications import Estimate
+from benchmarks.capacity.replications import Estimate, milliseconds, percent, short
 from benchmarks.capacity.times import Times
 
 _SHOWN = 0.5  # limits that are used less are left out
@@ -31,7 +31,8 @@ def text(forecast: Forecast, times: Times) -> str:
         lines.append(f"  price            {size.price:,.2f} a million images, for the nodes alone")
     lines += [
         "",
-        f"  steady           p50 {_ms(steady.p50)}, p99 {_ms(steady.p99)}, {percent(steady.failed)} fail",
+        f"  steady           p50 {milliseconds(steady.p50)}, p99 {milliseconds(steady.p99)}, "
+        f"{percent(steady.failed)} fail",
         f"  load doubles     within {WITHIN:.0f} s: {percent(doubling.failed)} of the requests fail "
         f"({doubling.refused.mean:,.0f}), {doubling.waiting.mean:,.0f} wait at most; {_lag(doubling.lag)};",
         f"{'':19}then {doubling.gateways.mean:,.0f} gateways, {doubling.model_servers.mean:,.0f} model servers",
@@ -57,11 +58,11 @@ def table(forecasts: Sequence[Forecast]) -> str:
         *([("nodes", lambda one: f"{one.size.nodes:,}")] if placed else []),
         ("between the tiers", lambda one: f"{_bytes(one.size.traffic)}/s"),
         ("gRPC connections", lambda one: f"{one.size.connections:,}"),
-        ("calls that connect first", lambda one: f"{_number(100 * one.size.reconnecting)} %"),
+        ("calls that connect first", lambda one: f"{short(100 * one.size.reconnecting)} %"),
         ("DNS response", lambda one: f"{_bytes(one.size.dns_answer)}"),
         *([("price of a million images", lambda one: f"{one.size.price:,.2f}")] if priced else []),
-        ("p50", lambda one: _ms(one.steady.p50)),
-        ("p99", lambda one: _ms(one.steady.p99)),
+        ("p50", lambda one: milliseconds(one.steady.p50)),
+        ("p99", lambda one: milliseconds(one.steady.p99)),
         ("fail", lambda one: percent(one.steady.failed)),
         ("load doubles: fail", lambda one: percent(one.doubling.failed)),
         ("load doubles: HPAs", lambda one: _lag(one.doubling.lag)),
@@ -83,11 +84,6 @@ def breaking(forecast: Forecast) -> str:
     return "\n".join([f"| reached at images/s | limit | then | change (for {rate:,g}/s) |", "| --- " * 4 + "|", *rows])
 
 
-def percent(value: Estimate) -> str:
-    """A share, in percent, with its interval."""
-    return f"{_number(100 * value.mean)}{_interval(100 * value.half)} %"
-
-
 def _limit(limit: Limit, rate: float) -> list[str]:
     state = "exceeded" if limit.used > 1 else "near"
     at = limit.breaks_at(rate)
@@ -97,18 +93,6 @@ def _limit(limit: Limit, rate: float) -> list[str]:
         f"  then: {limit.then}",
         f"  change: {limit.change}",
     ]
-
-
-def _ms(value: Estimate) -> str:
-    return f"{1e3 * value.mean:.0f}{_interval(1e3 * value.half)} ms" if math.isfinite(value.mean) else "none"
-
-
-def _interval(half: float) -> str:
-    return f" ± {_number(half)}" if math.isfinite(half) else ""
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _rounded(rate: float) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.capacity.replications import Estimate, over
+from benchmarks.capacity.replications import Estimate, milliseconds, over, percent
 from benchmarks.capacity.scenario import Load, Scenario
 from benchmarks.capacity.service import Outcome, simulate
 from benchmarks.capacity.times import Times
@@ -65,9 +65,10 @@ def validate(times: Times, deadline: float, seconds: float, replications: int, l
         predicted = _run([simulate(scenario, seed) for seed in range(replications)])
         measured = _run([_measure(scenario, seed, log) for seed in range(replications)])
         print(
-            f"| {100 * share:.0f} % | {scenario.load.rate:.0f} | {_ms(predicted.p50)} | {_ms(measured.p50)} "
-            f"| {_ms(predicted.p99)} | {_ms(measured.p99)} "
-            f"| {_percent(predicted.failed)} | {_percent(measured.failed)} |",
+            f"| {100 * share:.0f} % | {scenario.load.rate:.0f} "
+            f"| {milliseconds(predicted.p50)} | {milliseconds(measured.p50)} "
+            f"| {milliseconds(predicted.p99)} | {milliseconds(measured.p99)} "
+            f"| {percent(predicted.failed)} | {percent(measured.failed)} |",
             flush=True,
         )
 
@@ -110,11 +111,3 @@ async def _ask(scenario: Scenario, servers: list[Server], generator: np.random.G
     await asyncio.gather(*tasks)
     counted = np.array([entry for entry in found if entry[0] >= scenario.warm_up])
     return Outcome(counted[:, 0], counted[:, 1], counted[:, 2], [], [], [])
-
-
-def _ms(value: Estimate) -> str:
-    return f"{1e3 * value.mean:.0f} ± {1e3 * value.half:.0f} ms"
-
-
-def _percent(value: Estimate) -> str:
-    return f"{100 * value.mean:.1f} ± {100 * value.half:.1f} %"
