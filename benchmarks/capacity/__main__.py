@@ -22,7 +22,7 @@ def main() -> None:
             return
         times = options.service_times(arguments, measured)
         tiers, node = options.tiers(arguments), options.node(arguments)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     if arguments.save:
         times.write(arguments.save)

@@ -1,5 +1,6 @@
 """The sizes of both tiers' pods and the rules of their HPAs, as kube-config and the Dockerfiles have them."""
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -82,8 +83,15 @@ def base() -> list[dict[str, Any]]:
 
 
 def tiers(objects: Iterable[dict[str, Any]]) -> tuple[Tier, Tier]:
-    """The gateway and the model server among Kubernetes' objects."""
+    """The gateway and the model server among Kubernetes' objects.
+
+    Raises:
+        ValueError: A Deployment or an HPA is missing.
+    """
     by_name = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    for kind, name in itertools.product(("Deployment", "HorizontalPodAutoscaler"), TIERS):
+        if (kind, name) not in by_name:
+            raise ValueError(f"there is no {kind} {name}: give what kubectl kustomize prints for an overlay")
     found = [
         _tier(name, by_name["Deployment", name], by_name["HorizontalPodAutoscaler", name]["spec"]) for name in TIERS
     ]
@@ -110,9 +118,15 @@ def connection_age() -> float:
 
 
 def quantity(text: object) -> float:
-    """A quantity of Kubernetes such as ``250m`` or ``1Gi``, as a number."""
-    number, unit = re.fullmatch(r"([\d.]+)([A-Za-z]*)", str(text)).groups()
-    return float(number) * _UNITS[unit]
+    """A quantity of Kubernetes such as ``250m`` or ``1Gi``, as a number.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = re.fullmatch(r"([\d.]+)([A-Za-z]*)", str(text))
+    if match is None or match[2] not in _UNITS:
+        raise ValueError(f"{text} is no quantity such as 250m or 1Gi")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def _tier(name: str, deployment: dict[str, Any], hpa: dict[str, Any]) -> Tier:

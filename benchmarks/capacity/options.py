@@ -117,9 +117,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def tiers(arguments: argparse.Namespace) -> tuple[Tier, Tier]:
-    """The sizes of pods and the HPAs."""
+    """The sizes of pods and the HPAs.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It does not say what both tiers are.
+    """
     if arguments.manifests:
-        return manifests.tiers(filter(None, yaml.safe_load_all(arguments.manifests.read_text())))
+        try:
+            objects = [one for one in yaml.safe_load_all(arguments.manifests.read_text()) if isinstance(one, dict)]
+        except yaml.YAMLError:
+            raise ValueError(f"{arguments.manifests} is no YAML") from None
+        return manifests.tiers(objects)
     return manifests.tiers(manifests.base())
 
 
@@ -142,6 +151,7 @@ def service_times(arguments: argparse.Namespace, measured: Times | None) -> Time
     """What is given, then what the file has, then what was measured.
 
     Raises:
+        OSError: The file cannot be read.
         ValueError: The times of a tier are unknown, or a number is wrong.
     """
     known: dict[str, Any] = vars(measured).copy() if measured else {}

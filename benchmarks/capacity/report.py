@@ -100,6 +100,8 @@ def _rounded(rate: float) -> float:
 
 
 def _lag(value: Estimate) -> str:
+    if value.mean == 0:
+        return "follow in time"
     return f"follow in {value.mean:.0f} s" if math.isfinite(value.mean) else f"do not follow in {WITHIN + AFTER:.0f} s"
 
 

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.capacity import __main__ as command
 from benchmarks.capacity.doubling import BEFORE, lag
 from benchmarks.capacity.service import Outcome
+from brain_tumor.processes import ROOT
 
 # As slow as to be simulated quickly.
 GIVEN = ["--gateway-cpu=40", "--model-cpu=1000", "--requests=1500", "--replications=2", "--seconds=20"]
@@ -73,10 +74,15 @@ def test_the_pods_cpu_decides_how_long_requests_wait(monkeypatch, capsys):
         ([*GIVEN, "--node-cpus=4"], "--node-cpus needs --node-memory"),
         ([*GIVEN, "--node-price=1"], "--node-price needs --node-cpus"),
         ([*GIVEN, "--node-cpus=0.5", "--node-memory=1Gi"], "room for the largest pod"),
+        ([*GIVEN, "--node-memory=big"], "--node-memory"),
+        ([*GIVEN, "--times=/nowhere/times.json"], "/nowhere/times.json"),
+        ([*GIVEN, "--manifests=kube-config/base/gateway/service-account.yaml"], "kubectl kustomize"),
+        ([*GIVEN, "--manifests=README.md"], "README.md is no YAML"),
         ([*GIVEN, "--refusal-cpu=99"], "gateway_cpu must be above refusal_cpu"),
     ],
 )
 def test_what_cannot_be_used_is_named(monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit):
         run(monkeypatch, capsys, *arguments)
     assert message in capsys.readouterr().err
