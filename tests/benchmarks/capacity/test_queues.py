@@ -16,7 +16,7 @@ FAR = 1e6  # seconds
 REPLICATIONS = 8
 
 
-def waits(servers: int, cores: int, busy: float, variation: float, requests: int = 4000) -> list[Outcome]:
+def waits(servers: int, cores: int, busy: float, variation: float, requests: int = 2500) -> list[Outcome]:
     """Runs of model servers of so many cores that are busy for this share, behind a gateway that costs nothing."""
     rate = RATE * servers
     mean = busy * cores / RATE
@@ -79,7 +79,7 @@ def test_two_model_servers_in_turn_wait_less_than_by_chance():
     for _ in range(200):
         share = (2 * RATE / (2 * RATE + service * (1 - share))) ** 2
     expected = 1 / (service * (1 - share))
-    found = mean_seconds(waits(2, 1, busy, variation=1, requests=10_000))
+    found = mean_seconds(waits(2, 1, busy, variation=1, requests=6000))
     assert found.low < expected < found.high
     assert found.high < 1 / (service - RATE)  # by chance each would be M/M/1
 
