@@ -1,5 +1,6 @@
 """Images from an S3 bucket, by boto3, from moto's server on loopback."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,10 +25,14 @@ Put = Callable[..., None]
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    logger = logging.getLogger("werkzeug")  # to which its server gives a level and a handler, once and for all
+    level, handlers = logger.level, logger.handlers[:]
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture
