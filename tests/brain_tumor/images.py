@@ -16,6 +16,12 @@ def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def stack(*levels: int) -> bytes:
+    """A TIFF with a page of each grey level."""
+    first, *others = (Image.new("L", (64, 64), level) for level in levels)
+    return encode(first, "TIFF", save_all=True, append_images=others)
+
+
 def plain(
     red: int = 200, green: int = 30, blue: int = 30, size: tuple[int, int] = (64, 48), kind: str = "PNG"
 ) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from brain_tumor_client import Client, ImageRefused, Model, Prediction
 from tests import processes
@@ -92,8 +91,7 @@ def test_the_command(at_gateway: Command, gateway: processes.Server) -> None:
 
 
 def test_a_tiff_with_several_pages(at_gateway: Command) -> None:
-    pages = [Image.new("L", (64, 64), level) for level in (10, 90, 200)]
-    pages[0].save(at_gateway.folder / "stack.tif", save_all=True, append_images=pages[1:])
+    (at_gateway.folder / "stack.tif").write_bytes(images.stack(10, 90, 200))
     assert at_gateway.run("classify", "stack.tif", "--out", "r.csv").returncode == 0
     (row,) = at_gateway.rows("r.csv")
     assert row["warnings"] == "This is page 1 of 3 of the file. --every-frame classifies all."

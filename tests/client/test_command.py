@@ -12,9 +12,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from PIL import Image
 from pyarrow import parquet
 
+from tests.brain_tumor import images
 from tests.client.command import Command
 from tests.client.scripted_service import PNG, ScriptedService, cut, prediction, refuse, respond
 from tests.client.sources.dicom_files import PATIENT, write_dicom
@@ -382,8 +382,7 @@ def test_every_frame_of_a_file(command: Command, service: ScriptedService) -> No
 
 
 def test_every_page_of_a_tiff(command: Command, service: ScriptedService) -> None:
-    pages = [Image.new("L", (40, 32), level) for level in (10, 90, 200)]
-    pages[0].save(command.folder / "stack.tif", save_all=True, append_images=pages[1:])
+    (command.folder / "stack.tif").write_bytes(images.stack(10, 90, 200))
     (command.folder / "damaged.tif").write_bytes(b"II*\0\x08\0\0\0\x01")
     done = command.run("classify", "stack.tif", "damaged.tif", "--out", "r.csv", "--every-frame")
     assert done.returncode == 0, done.stderr

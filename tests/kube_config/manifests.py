@@ -77,3 +77,14 @@ def pod_of(objects: list[Object], tier: str) -> Object:
 def container_of(objects: list[Object], tier: str) -> Object:
     (container,) = pod_of(objects, tier)["containers"]
     return container
+
+
+def assert_restricted(pod: Object, container: Object) -> None:
+    """A pod and its container have no more rights than the restricted Pod Security Standard, and write nowhere."""
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }

@@ -11,7 +11,17 @@ from kubernetes_validate import latest_version, validate
 from brain_tumor_client.command.arguments import parse
 from brain_tumor_client.command.exit_code import ExitCode
 from gateway import VERSION
-from tests.kube_config.manifests import JOBS, KUBE_CONFIG, OLDEST, Object, build, build_with, of_kind, one
+from tests.kube_config.manifests import (
+    JOBS,
+    KUBE_CONFIG,
+    OLDEST,
+    Object,
+    assert_restricted,
+    build,
+    build_with,
+    of_kind,
+    one,
+)
 from tests.kube_config.network_policy import Endpoint, Outside, Pod, allows
 from tests.processes import ROOT
 
@@ -73,13 +83,7 @@ def test_every_object_is_valid(objects, version):
 
 def test_the_pods_are_restricted(objects):
     pod, container = job_of(objects)["spec"]["template"]["spec"], container_of(objects)
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    assert_restricted(pod, container)
     assert pod["automountServiceAccountToken"] is False
     assert pod["serviceAccountName"] == one(objects, "ServiceAccount", "classify")["metadata"]["name"]
     assert {"cpu", "memory", "ephemeral-storage"} == set(container["resources"]["limits"])

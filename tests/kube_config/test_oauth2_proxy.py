@@ -12,7 +12,16 @@ from brain_tumor.contract import MODEL_NAME
 from gateway.app import create_app
 from gateway.model.client import ModelClient
 from gateway.settings import Settings
-from tests.kube_config.manifests import KUBE_CONFIG, Object, build, build_with, container_of, one, pod_of
+from tests.kube_config.manifests import (
+    KUBE_CONFIG,
+    Object,
+    assert_restricted,
+    build,
+    build_with,
+    container_of,
+    one,
+    pod_of,
+)
 from tests.processes import ROOT
 
 NAME = "oauth2-proxy"
@@ -72,13 +81,7 @@ def test_disruptions_leave_a_replica(everything):
 
 def test_restricted_and_without_a_token(everything):
     pod, container = pod_of(everything, NAME), container_of(everything, NAME)
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    assert_restricted(pod, container)
     assert pod["serviceAccountName"] == NAME
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.kube_config.manifests import TIERS, container_of, of_kind, one, pod_of
+from tests.kube_config.manifests import TIERS, assert_restricted, container_of, of_kind, one, pod_of
 
 
 @pytest.fixture(params=TIERS)
@@ -51,13 +51,7 @@ def test_resources(objects, tier):
 
 def test_restricted(objects, tier):
     pod, container = pod_of(objects, tier), container_of(objects, tier)
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    assert_restricted(pod, container)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     assert [volume for volume in pod["volumes"] if not {"emptyDir", "secret"} & volume.keys()] == []
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)

@@ -14,7 +14,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import Tag
 
 from brain_tumor_client.errors import ImageAway, ImageUnusable
-from brain_tumor_client.sources.item import Item
+from brain_tumor_client.sources.item import MAX_FRAMES, Item
 from brain_tumor_client.sources.stored import Stored
 
 _NAMES = ("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "NumberOfFrames")
@@ -24,7 +24,6 @@ _HEAD = 2048  # bytes that hold the file meta information
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax whose header might inflate without end
 _ALONE = "The header is not readable here, so the file stands outside its series."
 _DEFER = 4096  # bytes; longer values are left on the disk
-_MAX_FRAMES = 4096
 _PLANES = ("sagittal", "coronal", "axial")  # by the axis that is normal to them: x, y, z
 _SAME_DIRECTION = 0.99  # cosine; a localizer's slices have several directions, and no order by position
 _OBLIQUE = 0.8  # cosine; farther from every axis there is no plane to name
@@ -84,11 +83,10 @@ def dicom_items(file: DicomFile, every_frame: bool, max_bytes: int) -> Iterator[
     item = Item(path, load, volume=file.series, plane=file.plane, warnings=file.warnings)
     if not every_frame or file.frames == 1:
         yield item
-    elif not 1 < file.frames <= _MAX_FRAMES:
+    elif not 1 < file.frames <= MAX_FRAMES:
         yield replace(item, load=partial(_refuse, f"The file says it has {file.frames} frames. It may be damaged."))
     else:
-        for number in range(file.frames):
-            yield replace(item, volume=file.series or path, frame=number + 1, ordinal=number, count=file.frames)
+        yield from item.frames(file.frames)
 
 
 def _refuse(detail: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -166,11 +166,7 @@ def _slices(file: Stored, how: How) -> Iterator[Item]:
 def _pages(file: Stored, how: How) -> Iterator[Item]:
     item = Item(file.shown, partial(file.content, how.max_bytes))
     count = count_pages(file) if how.every_frame else 1
-    if count == 1:
-        yield item
-        return
-    for number in range(count):
-        yield replace(item, volume=item.path, frame=number + 1, ordinal=number, count=count)
+    yield from item.frames(count) if count > 1 else [item]
 
 
 def _refuse(error: ImageUnusable) -> bytes:

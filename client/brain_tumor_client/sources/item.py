@@ -1,8 +1,9 @@
 """What is sent and becomes one row of the results."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+MAX_FRAMES = 4096  # of one file
 Key = str  # identifies a row: the path, and which plane, slice or frame of that file
 
 
@@ -43,6 +44,12 @@ class Item:
     def key(self) -> Key:
         """What identifies the row of this image."""
         return key_of(self.path, self.plane, self.slice, self.frame)
+
+    def frames(self, count: int) -> Iterator["Item"]:
+        """One for each frame or page of the file, which is a volume of its own if it is no part of one."""
+        for number in range(count):
+            volume = self.volume or self.path
+            yield replace(self, volume=volume, frame=number + 1, ordinal=number, count=count)
 
 
 @dataclass(frozen=True)

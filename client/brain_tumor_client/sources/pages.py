@@ -5,10 +5,10 @@ from pathlib import PurePath
 from PIL import Image
 
 from brain_tumor_client.errors import ImageUnusable
+from brain_tumor_client.sources.item import MAX_FRAMES
 from brain_tumor_client.sources.stored import Stored
 
 _SUFFIXES = {".tif", ".tiff"}
-_MAX_PAGES = 4096
 
 
 def count_pages(file: Stored) -> int:
@@ -24,4 +24,4 @@ def count_pages(file: Stored) -> int:
             pages = int(getattr(image, "n_frames", 1))
     except (ImageUnusable, OSError, SyntaxError, ValueError, TypeError, EOFError, Image.DecompressionBombError):
         return 1
-    return pages if pages <= _MAX_PAGES else 1
+    return pages if pages <= MAX_FRAMES else 1

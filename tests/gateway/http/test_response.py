@@ -46,10 +46,8 @@ def test_a_classic_model_with_metadata_written_by_hand(client, model_server):
 
 
 def test_a_page_of_several(client):
-    pages = [Image.new("L", (32, 32), level) for level in (10, 200, 90)]
-    stack = io.BytesIO()
-    pages[0].save(stack, "TIFF", save_all=True, append_images=pages[1:])
-    document = client.post("/predict?page=2", data=stack.getvalue(), headers={"Content-Type": "image/tiff"}).get_json()
+    stack = images.stack(10, 200, 90)
+    document = client.post("/predict?page=2", data=stack, headers={"Content-Type": "image/tiff"}).get_json()
     assert (document["page"], document["pages"]) == (2, 3)
 
 

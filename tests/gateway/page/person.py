@@ -5,7 +5,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -35,14 +34,6 @@ def dicom_file(frames: int) -> bytes:
     file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     buffer = io.BytesIO()
     file.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def tiff_file(*levels: int) -> bytes:
-    """A TIFF with a page of each grey level."""
-    first, *others = (Image.new("L", (40, 32), level) for level in levels)
-    buffer = io.BytesIO()
-    first.save(buffer, "TIFF", save_all=True, append_images=others)
     return buffer.getvalue()
 
 

@@ -7,6 +7,7 @@ import time
 import grpc
 from playwright.sync_api import expect
 
+from tests.brain_tumor import images
 from tests.gateway.fake_model_server import abort_with, hold_until
 from tests.gateway.page.person import (
     BROKEN,
@@ -18,7 +19,6 @@ from tests.gateway.page.person import (
     download,
     expect_progress,
     many,
-    tiff_file,
 )
 
 PREDICT = "**/predict?*"
@@ -169,7 +169,7 @@ def test_another_frame_of_a_dicom_file(open_page, served):
 
 def test_another_page_of_a_tiff(open_page, served):
     with open_page() as page:
-        choose(page, {"name": "stack.tif", "mimeType": "image/tiff", "buffer": tiff_file(40, 160)})
+        choose(page, {"name": "stack.tif", "mimeType": "image/tiff", "buffer": images.stack(40, 160)})
         shown = details(page)
         expect(shown).to_contain_text("1 of 2", timeout=20_000)
         assert grey(page) == 40
