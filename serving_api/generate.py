@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 from serving_api import DESCRIPTORS_PATH
 from serving_api.stubs import stub_files
@@ -26,7 +26,7 @@ _OFFICIAL = {
 
 
 def official_descriptors() -> FileDescriptorSet:
-    """The official .proto files, all files that they import, and monitoring_config.proto; dependencies first.
+    """The official .proto files, all files that they import, and two that no package ships; dependencies first.
 
     Raises:
         ModuleNotFoundError: The development packages are not installed.
@@ -38,7 +38,7 @@ def official_descriptors() -> FileDescriptorSet:
         with contextlib.suppress(AttributeError):
             importlib.import_module(module)
         _collect(descriptor_pool.Default().FindFileByName(proto), files)
-    return FileDescriptorSet(file=[*files.values(), _monitoring_config()])
+    return FileDescriptorSet(file=[*files.values(), _monitoring_config(), _batching_parameters()])
 
 
 def _collect(file: FileDescriptor, files: dict[str, FileDescriptorProto]) -> None:
@@ -61,17 +61,51 @@ def _monitoring_config() -> FileDescriptorProto:
     )
     prometheus = file.message_type.add(name="PrometheusConfig")
     monitoring = file.message_type.add(name="MonitoringConfig")
-    optional = FieldDescriptorProto.LABEL_OPTIONAL
-    prometheus.field.add(name="enable", number=1, type=FieldDescriptorProto.TYPE_BOOL, label=optional)
-    prometheus.field.add(name="path", number=2, type=FieldDescriptorProto.TYPE_STRING, label=optional)
-    monitoring.field.add(
-        name="prometheus_config",
-        number=1,
-        type=FieldDescriptorProto.TYPE_MESSAGE,
-        type_name=".tensorflow.serving.PrometheusConfig",
-        label=optional,
-    )
+    _add(prometheus, "enable", 1, FieldDescriptorProto.TYPE_BOOL)
+    _add(prometheus, "path", 2, FieldDescriptorProto.TYPE_STRING)
+    _add(monitoring, "prometheus_config", 1, ".tensorflow.serving.PrometheusConfig")
     return file
+
+
+def _batching_parameters() -> FileDescriptorProto:
+    """BatchingParameters, of a file that tensorflow-serving-api does not ship; the rest of it is used nowhere here.
+
+    Source: tensorflow_serving/servables/tensorflow/session_bundle_config.proto of tensorflow/serving 2.20.0.
+    """
+    file = FileDescriptorProto(
+        name="tensorflow_serving/servables/tensorflow/session_bundle_config.proto",
+        package="tensorflow.serving",
+        dependency=["google/protobuf/wrappers.proto"],
+        syntax="proto3",
+    )
+    parameters = file.message_type.add(name="BatchingParameters")
+    _add(parameters, "max_batch_size", 1, ".google.protobuf.Int64Value")
+    _add(parameters, "batch_timeout_micros", 2, ".google.protobuf.Int64Value")
+    _add(parameters, "max_enqueued_batches", 3, ".google.protobuf.Int64Value")
+    _add(parameters, "num_batch_threads", 4, ".google.protobuf.Int64Value")
+    _add(parameters, "thread_pool_name", 5, ".google.protobuf.StringValue")
+    _add(parameters, "enable_large_batch_splitting", 8, ".google.protobuf.BoolValue")
+    _add(parameters, "max_execution_batch_size", 9, ".google.protobuf.Int64Value")
+    _add(parameters, "allowed_batch_sizes", 6, FieldDescriptorProto.TYPE_INT64, repeated=True)
+    _add(parameters, "pad_variable_length_inputs", 7, FieldDescriptorProto.TYPE_BOOL)
+    return file
+
+
+def _add(
+    message: DescriptorProto,
+    name: str,
+    number: int,
+    field_type: FieldDescriptorProto.Type.ValueType | str,
+    repeated: bool = False,
+) -> None:
+    """Add a field, of a scalar type or of a message's full name."""
+    field = message.field.add(name=name, number=number)
+    field.label = FieldDescriptorProto.LABEL_REPEATED if repeated else FieldDescriptorProto.LABEL_OPTIONAL
+    if isinstance(field_type, str):
+        field.type = FieldDescriptorProto.TYPE_MESSAGE
+        field.type_name = field_type
+    else:
+        field.type = field_type
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from serving_api.protos.tensorflow_pb2 import TensorInfo as TensorInfo
 from serving_api.protos.tensorflow_pb2 import TensorProto as TensorProto
 from serving_api.protos.tensorflow_pb2 import TensorShapeProto as TensorShapeProto
 from serving_api.protos.tensorflow_error_pb2 import Code as Code
+from serving_api.protos.tensorflow_serving_pb2 import BatchingParameters as BatchingParameters
 from serving_api.protos.tensorflow_serving_pb2 import FileSystemStoragePathSourceConfig as FileSystemStoragePathSourceConfig
 from serving_api.protos.tensorflow_serving_pb2 import GetModelMetadataRequest as GetModelMetadataRequest
 from serving_api.protos.tensorflow_serving_pb2 import GetModelMetadataResponse as GetModelMetadataResponse

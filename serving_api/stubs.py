@@ -1,7 +1,7 @@
 """Type stubs for the messages, made from their descriptors: what mypy and editors read in place of messages.py.
 
 The official .proto files are merged into one for each proto package, and pruned to what the messages that messages.py
-names are made of: 163 messages and enums in 57 files become 66 in three.
+names are made of: 164 messages and enums in 59 files become 67 in three.
 """
 
 import copy

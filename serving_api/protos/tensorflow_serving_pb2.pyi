@@ -51,6 +51,55 @@ TENSORFLOW: ModelType.ValueType  # 1
 OTHER: ModelType.ValueType  # 2
 
 @typing.final
+class BatchingParameters(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    MAX_BATCH_SIZE_FIELD_NUMBER: builtins.int
+    BATCH_TIMEOUT_MICROS_FIELD_NUMBER: builtins.int
+    MAX_ENQUEUED_BATCHES_FIELD_NUMBER: builtins.int
+    NUM_BATCH_THREADS_FIELD_NUMBER: builtins.int
+    THREAD_POOL_NAME_FIELD_NUMBER: builtins.int
+    ENABLE_LARGE_BATCH_SPLITTING_FIELD_NUMBER: builtins.int
+    MAX_EXECUTION_BATCH_SIZE_FIELD_NUMBER: builtins.int
+    ALLOWED_BATCH_SIZES_FIELD_NUMBER: builtins.int
+    PAD_VARIABLE_LENGTH_INPUTS_FIELD_NUMBER: builtins.int
+    pad_variable_length_inputs: builtins.bool
+    @builtins.property
+    def max_batch_size(self) -> wrappers_pb2.Int64Value: ...
+    @builtins.property
+    def batch_timeout_micros(self) -> wrappers_pb2.Int64Value: ...
+    @builtins.property
+    def max_enqueued_batches(self) -> wrappers_pb2.Int64Value: ...
+    @builtins.property
+    def num_batch_threads(self) -> wrappers_pb2.Int64Value: ...
+    @builtins.property
+    def thread_pool_name(self) -> wrappers_pb2.StringValue: ...
+    @builtins.property
+    def enable_large_batch_splitting(self) -> wrappers_pb2.BoolValue: ...
+    @builtins.property
+    def max_execution_batch_size(self) -> wrappers_pb2.Int64Value: ...
+    @builtins.property
+    def allowed_batch_sizes(self) -> containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        max_batch_size: wrappers_pb2.Int64Value | None = ...,
+        batch_timeout_micros: wrappers_pb2.Int64Value | None = ...,
+        max_enqueued_batches: wrappers_pb2.Int64Value | None = ...,
+        num_batch_threads: wrappers_pb2.Int64Value | None = ...,
+        thread_pool_name: wrappers_pb2.StringValue | None = ...,
+        enable_large_batch_splitting: wrappers_pb2.BoolValue | None = ...,
+        max_execution_batch_size: wrappers_pb2.Int64Value | None = ...,
+        allowed_batch_sizes: abc.Iterable[builtins.int] | None = ...,
+        pad_variable_length_inputs: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["batch_timeout_micros", b"batch_timeout_micros", "enable_large_batch_splitting", b"enable_large_batch_splitting", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "max_execution_batch_size", b"max_execution_batch_size", "num_batch_threads", b"num_batch_threads", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["allowed_batch_sizes", b"allowed_batch_sizes", "batch_timeout_micros", b"batch_timeout_micros", "enable_large_batch_splitting", b"enable_large_batch_splitting", "max_batch_size", b"max_batch_size", "max_enqueued_batches", b"max_enqueued_batches", "max_execution_batch_size", b"max_execution_batch_size", "num_batch_threads", b"num_batch_threads", "pad_variable_length_inputs", b"pad_variable_length_inputs", "thread_pool_name", b"thread_pool_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class FileSystemStoragePathSourceConfig(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

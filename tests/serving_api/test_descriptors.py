@@ -1,4 +1,5 @@
 import pytest
+from google.protobuf import text_format
 
 import serving_api
 from serving_api import messages
@@ -59,3 +60,35 @@ def test_unknown_message_and_service():
         serving_api.message("tensorflow.serving.Nothing")
     with pytest.raises(KeyError):
         serving_api.service("tensorflow.serving.NoService")
+
+
+def test_batching_parameters_read_a_file_as_tensorflow_serving_does():
+    parameters = text_format.Parse(
+        """
+        max_batch_size { value: 32 }
+        batch_timeout_micros { value: 0 }
+        max_enqueued_batches { value: 8 }
+        num_batch_threads { value: 4 }
+        thread_pool_name { value: "batches" }
+        enable_large_batch_splitting { value: true }
+        max_execution_batch_size { value: 16 }
+        allowed_batch_sizes: 8
+        allowed_batch_sizes: 16
+        pad_variable_length_inputs: true
+        """,
+        messages.BatchingParameters(),
+    )
+    assert parameters.HasField("batch_timeout_micros")
+    assert not messages.BatchingParameters().HasField("batch_timeout_micros")
+    # The wire's form, by the field numbers of the official file; lists of integers are packed.
+    assert parameters.SerializeToString(deterministic=True) == (
+        b"\x0a\x02\x08\x20"
+        b"\x12\x00"
+        b"\x1a\x02\x08\x08"
+        b"\x22\x02\x08\x04"
+        b"\x2a\x09\x0a\x07batches"
+        b"\x32\x02\x08\x10"
+        b"\x38\x01"
+        b"\x42\x02\x08\x01"
+        b"\x4a\x02\x08\x10"
+    )
