@@ -9,9 +9,7 @@ ENGINES = ("", "openvino", "tensorflow")
 
 # Flags of tensorflow_model_server 2.20 that change only speed or memory: the server accepts them and logs a warning.
 WITHOUT_EFFECT = {
-    "enable_batching": "requests are not batched",
-    "batching_parameters_file": "requests are not batched",
-    "enable_per_model_batching_parameters": "requests are not batched",
+    "enable_per_model_batching_parameters": "all models have the same batching parameters",
     "num_load_threads": "each model loads in a thread of its own",
     "num_unload_threads": "each model unloads in a thread of its own",
     "flush_filesystem_caches": "file system caches are left alone",
@@ -46,8 +44,9 @@ class MalformedFlag(ValueError):
     """The value of a flag cannot be read; the message names the flag."""
 
 
-def _flag(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _flag(default: Any, text: str, kind: type | None = None) -> Any:
+    """A flag; None as its default, for "not given", needs the kind of its values."""
+    return field(default=default, metadata={"help": text, "kind": kind or type(default)})
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ class Flags:
     tensorflow_inter_op_parallelism: int = _flag(0, "predictions side by side; 0 follows the CPU limit")
     grpc_channel_arguments: str = _flag("", "gRPC server options, e.g. grpc.max_connection_age_ms=10000,...")
     grpc_max_threads: int = _flag(0, "gRPC calls at once, further ones are refused; 0 for 4 x the CPU limit")
+    enable_batching: bool | None = _flag(None, "waiting calls share predictions; unset does so where it pays", bool)
+    batching_parameters_file: str = _flag("", "text BatchingParameters, with --enable_batching")
     enable_grpc_healthcheck_service: bool = _flag(False, "serve grpc.health.v1.Health")
     enable_serialization_as_tensor_content: bool = _flag(False, "respond with tensor_content, not with typed fields")
     monitoring_config_file: str = _flag("", "text MonitoringConfig: Prometheus metrics on the REST port")
@@ -95,6 +96,8 @@ class Flags:
         for name in ("grpc_max_threads", "rest_api_num_threads", "max_num_load_retries", "shutdown_grace_seconds"):
             if getattr(self, name) < 0:
                 raise MalformedFlag(f"--{name} must not be negative")
+        if self.batching_parameters_file and not self.enable_batching:
+            raise MalformedFlag("--batching_parameters_file is set without setting --enable_batching to true")
         if self.max_message_bytes <= 0:
             raise MalformedFlag("--max_message_bytes must be above 0")
         if self.engine not in ENGINES:
@@ -140,7 +143,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     Raises:
         MalformedFlag: A value is of the wrong kind.
     """
-    kinds = {item.name: type(item.default) for item in fields(Flags)}
+    kinds: dict[str, type] = {item.name: item.metadata["kind"] for item in fields(Flags)}
     values: dict[str, Any] = {}
     unknown: list[str] = []
     without_effect: list[str] = []
@@ -157,8 +160,6 @@ def parse(arguments: Sequence[str]) -> CommandLine:
                 (refused if name in REFUSED else without_effect).append(name)
         else:
             unknown.append(argument)
-    if "batching_parameters_file" in without_effect and "enable_batching" not in without_effect:
-        raise MalformedFlag("--batching_parameters_file is set without setting --enable_batching to true")
     return CommandLine(Flags(**values), unknown, without_effect, refused)
 
 
@@ -167,7 +168,8 @@ def usage() -> str:
     lines = ["usage: python -m portable_model_server --flag=value ..."]
     for item in fields(Flags):
         default = str(item.default).lower() if isinstance(item.default, bool) else repr(item.default)
-        lines.append(f"  --{item.name}={default}\n      {item.metadata['help']}")
+        value = "(unset)" if item.default is None else f"={default}"
+        lines.append(f"  --{item.name}{value}\n      {item.metadata['help']}")
     lines.append("also taken, without effect here: " + ", ".join(f"--{name}" for name in WITHOUT_EFFECT))
     return "\n".join(lines) + "\n"
 

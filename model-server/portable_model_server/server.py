@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 
@@ -12,12 +13,13 @@ from portable_model_server.api.grpc import ModelServicer, PredictionServicer
 from portable_model_server.api.listeners import GrpcListener, RestListener, check_address
 from portable_model_server.api.metrics import Metrics
 from portable_model_server.api.rest import RestLimits, create_app
-from portable_model_server.engines.base import EngineError, Threads
+from portable_model_server.engines.base import EngineError, LoadedModel, Threads
 from portable_model_server.engines.choice import create_engine
 from portable_model_server.engines.cpu import cpu_limit
 from portable_model_server.errors import ServingError, invalid
 from portable_model_server.flags import Flags
 from portable_model_server.serving import config
+from portable_model_server.serving.batching import batched, batched_where_it_pays
 from portable_model_server.serving.lifecycle import Retries
 from portable_model_server.serving.loading import VersionLoader
 from portable_model_server.serving.manager import ModelManager
@@ -56,6 +58,7 @@ class ModelServer:
             if flags.monitoring_config_file
             else None
         )
+        self._arrange = _arrangement(flags)
         self._rest_port = flags.rest_api_port
         if not flags.port and not flags.grpc_socket_path:
             raise invalid("At least one of --port or --grpc_socket_path must be set.")
@@ -105,7 +108,7 @@ class ModelServer:
             predictor = Predictor(typed_fields=False, observe_engine=lambda *_: None)
             warmup = Warmup(predictor, max(flags.num_request_iterations_for_warmup, 1))
         return ModelManager(
-            VersionLoader(engine, warmup),
+            VersionLoader(engine, self._arrange, warmup),
             Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6),
             poll_wait_s=flags.file_system_poll_wait_seconds,
             labels_may_precede=flags.allow_version_labels_for_unavailable_models,
@@ -199,6 +202,17 @@ class ModelServer:
                 _LOGGER.error("the configuration stays as it was: %s", warning)
             return warning
         return None
+
+
+def _arrangement(flags: Flags) -> Callable[[LoadedModel], LoadedModel]:
+    """What makes the model that serves of one that the engine loaded."""
+    if flags.enable_batching is None:
+        return batched_where_it_pays
+    if not flags.enable_batching:
+        return lambda model: model
+    path = flags.batching_parameters_file
+    parameters = config.batching_parameters(config.read_text(path) if path else "")
+    return lambda model: batched(model, parameters)
 
 
 def _models(flags: Flags) -> list[config.ModelConfig]:

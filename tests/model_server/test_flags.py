@@ -55,6 +55,13 @@ def test_malformed_values(argument: str) -> None:
         parse([argument])
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"), [("--enable_batching", True), ("--enable_batching=false", False), ("--port=1", None)]
+)
+def test_batching_may_be_left_to_the_server(argument: str, value: bool | None) -> None:
+    assert parse([argument]).flags.enable_batching is value
+
+
 def test_flags_without_effect_are_not_unknown() -> None:
     line = parse([f"--{name}=1" for name in WITHOUT_EFFECT])
     assert line.without_effect == list(WITHOUT_EFFECT)

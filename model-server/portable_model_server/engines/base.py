@@ -21,6 +21,10 @@ class InvalidInputError(EngineError):
     """The model refuses these inputs; the message gives the reason to the caller."""
 
 
+class BusyError(EngineError):
+    """Too many calls wait for the model; the caller may try again later."""
+
+
 @dataclass(frozen=True)
 class Threads:
     """How many threads an engine may use; 0 leaves it to the CPU limit.
@@ -28,8 +32,8 @@ class Threads:
     Attributes:
         cpus: The CPU limit that the process really has (``cpu.cpu_limit``), at least 1.
         intra_op: Threads for one operation, ``--tensorflow_intra_op_parallelism``.
-        inter_op: Operations (TensorFlow) or predictions (OpenVINO) that run at the same time,
-            ``--tensorflow_inter_op_parallelism``.
+        inter_op: Operations (TensorFlow) or predictions (OpenVINO, as many as the limit's threads allow) that run at
+            the same time, ``--tensorflow_inter_op_parallelism``.
     """
 
     cpus: int
@@ -47,6 +51,14 @@ class LoadedModel(Protocol):
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """Every signature that can be called, by name."""
+
+    @property
+    def streams(self) -> int:
+        """Predictions that it computes side by side, at least 1; further ones wait."""
+
+    @property
+    def paying_rows(self) -> int:
+        """Rows of a batch up to which one prediction costs less than several; 1 where batches do not pay."""
 
     def predict(
         self, signature: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]

@@ -5,8 +5,10 @@ batch (it may return the outputs of the batch before), numbers of 64 bits (it co
 than the default one.
 """
 
+import logging
 import queue
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from portable_model_server.engines.base import (
     check_inputs,
     shapes_text,
 )
-from portable_model_server.engines.memory import trim_heap
+from portable_model_server.engines.memory import drop_mapped_pages, trim_heap
 from portable_model_server.engines.saved_model import (
     Signature,
     TensorInfo,
@@ -44,6 +46,7 @@ import openvino  # noqa: E402 - after its telemetry is shut off
 # ever, with the interpreter's lock held, so the importing thread makes that array.
 _ = openvino.Tensor(np.zeros(1, np.float32)).data
 
+_LOGGER = logging.getLogger(__name__)
 # The CPU plugin converts these to 32 bits and lets numbers overflow.
 _TOO_WIDE = {2: "float64", 9: "int64", 23: "uint64"}
 # OpenVINO keeps the working memory of the largest batch so far. It may keep that of batches up to this many rows.
@@ -51,19 +54,25 @@ _KEPT_BATCH = 4
 
 
 class OpenVINOEngine:
-    """Loads models into OpenVINO's CPU plugin: streams of one thread each, up to the CPU limit."""
+    """Loads models into OpenVINO's CPU plugin: one prediction at a time, on as many threads as the CPU limit allows.
+
+    A lone caller gets every core in this way. Many callers get them too, once those who wait share a prediction
+    (``serving.batching``): on two threads, a batch of two keeps both as busy as a stream for each caller would.
+    """
 
     name = OPENVINO
 
     def __init__(self, threads: Threads) -> None:
-        width = threads.intra_op or 1
+        width = threads.intra_op or max(1, threads.cpus // (threads.inter_op or 1))
         streams = threads.inter_op or max(1, threads.cpus // width)
+        self._width = width
         self._core = openvino.Core()
         self._properties = {
             "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it: 1e-2 off
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": streams * width,
             "ENABLE_CPU_PINNING": False,  # else two servers on one machine pin themselves to the same CPUs
+            "TBB_PARTITIONER": "AUTO",  # a thread whose CPU is taken does not keep the others waiting
         }
 
     def load(self, path: Path) -> "OpenVINOModel":
@@ -89,17 +98,37 @@ class OpenVINOEngine:
             }
             graph = self._compile(path, default, outputs)
         trim_heap()
-        return OpenVINOModel(declared, constants, graph)
+        return OpenVINOModel(declared, constants, graph, self._width)
 
     def _compile(self, path: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> "_Graph":
         for alias, info in signature.inputs.items():
             if info.dtype in _TOO_WIDE:
                 raise EngineError(f'OpenVINO cuts the {_TOO_WIDE[info.dtype]} input "{alias}" to 32 bits')
         try:
-            compiled = self._core.compile_model(self._core.read_model(path), "CPU", self._properties)
+            compiled, folder = self._compiled(path)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot compile the model: {' '.join(str(error).split())}") from error
-        return _Graph(compiled, _ports(compiled.inputs, signature.inputs), _ports(compiled.outputs, outputs))
+        return _Graph(compiled, _ports(compiled.inputs, signature.inputs), _ports(compiled.outputs, outputs), folder)
+
+    def _compiled(self, path: Path) -> tuple[Any, Path | None]:
+        """A compiled model, and the folder from which it maps its constants, deleted already; None if in memory.
+
+        OpenVINO packs the weights for its kernels, and keeps the constants that they come from as well. A model from
+        OpenVINO's own cache has those in a mapped file, whose pages can go: a quarter of an Xception's memory.
+
+        Raises:
+            RuntimeError: OpenVINO cannot compile it.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="openvino-") as name:
+                folder = Path(name).resolve()
+                properties = self._properties | {"CACHE_DIR": str(folder)}
+                for _ in range(2):  # the first one writes the cache, the second one reads it
+                    compiled = self._core.compile_model(path, "CPU", properties)
+                return compiled, folder
+        except (OSError, RuntimeError) as error:  # no place for temporary files, or for that many bytes
+            _LOGGER.info("the model in %s is compiled without a cache: %s", path, " ".join(str(error).split()))
+        return self._core.compile_model(path, "CPU", self._properties), None
 
 
 class OpenVINOModel:
@@ -112,10 +141,14 @@ class OpenVINOModel:
         declared: Mapping[str, Signature],
         constants: Mapping[str, Mapping[str, NDArray[Any]]],
         graph: "_Graph | None",
+        width: int,
     ) -> None:
         self.signatures = declared
         self._constants = constants
         self._graph = graph
+        self.streams = graph.streams if graph else 1
+        # Each thread gets a row. Even one thread computes two rows of a small network faster together.
+        self.paying_rows = max(2, width)
 
     def predict(
         self, signature: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
@@ -138,13 +171,16 @@ class OpenVINOModel:
 class _Graph:
     """A compiled model with one inference request for each of its streams; further callers wait for one."""
 
-    def __init__(self, compiled: Any, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+    def __init__(
+        self, compiled: Any, inputs: Mapping[str, int], outputs: Mapping[str, int], folder: Path | None
+    ) -> None:
         self._compiled = compiled
         self._inputs = inputs
         self._outputs = outputs
-        self._streams: int = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._mapped_from = folder
+        self.streams: int = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(self._streams):
+        for _ in range(self.streams):
             self._idle.put(compiled.create_infer_request())
         self._oversized = False
         self._releasing = threading.Lock()
@@ -153,6 +189,9 @@ class _Graph:
         request = self._idle.get()
         try:
             results = request.infer({self._inputs[alias]: array for alias, array in inputs.items()}, share_outputs=True)
+            if self._mapped_from:  # the first prediction packs the weights
+                drop_mapped_pages(self._mapped_from)
+                self._mapped_from = None
             return {alias: results[self._outputs[alias]].copy() for alias in outputs}
         except RuntimeError as error:
             if "shape" in str(error).lower():  # OpenVINO has one exception for every failure
@@ -170,7 +209,7 @@ class _Graph:
         with self._releasing:
             requests: list[Any] = []
             try:
-                while len(requests) < self._streams:
+                while len(requests) < self.streams:
                     requests.append(self._idle.get_nowait())
                 self._compiled.release_memory()
                 self._oversized = False

@@ -1,4 +1,4 @@
-"""Which models to serve: one that the flags name, or those that a text ModelServerConfig lists."""
+"""TensorFlow Serving's configuration files, as text: the models to serve, the metrics page, the batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,18 @@ from typing import TypeVar
 from google.protobuf import text_format
 
 from portable_model_server.errors import invalid
+from portable_model_server.serving.batching import BatchingParameters
 from portable_model_server.serving.version_policy import Latest, VersionPolicy, policy_from_proto
+from serving_api.messages import BatchingParameters as BatchingParametersProto
 from serving_api.messages import ModelConfig as ModelConfigProto
 from serving_api.messages import ModelServerConfig, MonitoringConfig
 
-_Config = TypeVar("_Config", ModelServerConfig, MonitoringConfig)
+_Config = TypeVar("_Config", ModelServerConfig, MonitoringConfig, BatchingParametersProto)
 
 TENSORFLOW_PLATFORM = "tensorflow"
 # Source: PrometheusExporter::kPrometheusPath in tensorflow_serving/util/prometheus_exporter.cc.
+# Source: BasicBatchScheduler::Options in tensorflow/core/kernels/batching_util/basic_batch_scheduler.h.
+_MAX_BATCH_SIZE, _MAX_ENQUEUED_BATCHES = 1000, 10
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
 
@@ -70,6 +74,37 @@ def metrics_path(text: str) -> str | None:
     """
     config = _parse(text, MonitoringConfig).prometheus_config
     return (config.path or DEFAULT_METRICS_PATH) if config.enable else None
+
+
+def batching_parameters(text: str) -> BatchingParameters:
+    """Return what a text BatchingParameters sets, with TensorFlow Serving's defaults for the rest.
+
+    ``batch_timeout_micros`` and ``thread_pool_name`` have no effect: no call waits for others to come.
+
+    Raises:
+        ServingError: The text cannot be parsed, or asks for something that this server does not do.
+    """
+    proto = _parse(text, BatchingParametersProto)
+    if proto.pad_variable_length_inputs:
+        raise invalid("pad_variable_length_inputs is not supported: inputs of different sizes never share a batch")
+
+    def above_zero(name: str, default: int) -> int:
+        value: int = getattr(proto, name).value if proto.HasField(name) else default  # type: ignore[arg-type]
+        if value < 1:
+            raise invalid(f"{name} must be positive; was {value}")
+        return value
+
+    size = above_zero("max_batch_size", _MAX_BATCH_SIZE)
+    allowed = tuple(proto.allowed_batch_sizes)
+    if allowed and (list(allowed) != sorted(set(allowed)) or allowed[0] < 1 or allowed[-1] != size):
+        raise invalid(f"allowed_batch_sizes must be positive, ascend, and end with max_batch_size ({size})")
+    return BatchingParameters(
+        max_batch_size=size,
+        max_enqueued_batches=above_zero("max_enqueued_batches", _MAX_ENQUEUED_BATCHES),
+        num_batch_threads=above_zero("num_batch_threads", 1) if proto.HasField("num_batch_threads") else None,
+        allowed_batch_sizes=allowed,
+        enable_large_batch_splitting=proto.enable_large_batch_splitting.value,
+    )
 
 
 def read_text(path: str) -> str:

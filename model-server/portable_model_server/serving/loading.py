@@ -1,5 +1,6 @@
 """Makes a version ready to serve: the engine loads it, and its warmup requests run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +18,12 @@ class VersionLoader:
 
     Attributes:
         engine: The engine that runs the model.
+        arrange: Takes the model as the engine loaded it and returns the one that serves (``batching``).
         warmup: What runs the version's warmup requests; None does not warm up.
     """
 
     engine: Engine
+    arrange: Callable[[LoadedModel], LoadedModel]
     warmup: Warmup | None
 
     def __call__(self, path: Path) -> LoadedModel:
@@ -30,7 +33,7 @@ class VersionLoader:
             ServingError: There is no SavedModel, the engine cannot run it, or a warmup record failed.
         """
         try:
-            model = self.engine.load(path)
+            model = self.arrange(self.engine.load(path))
         except SavedModelError as error:
             raise not_found(str(error)) from error
         except EngineError as error:

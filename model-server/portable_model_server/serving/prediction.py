@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from portable_model_server.engines.base import EngineError, InvalidInputError
+from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError
 from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import ServingError, failed_precondition, invalid
 from portable_model_server.serving.lifecycle import Servable
@@ -75,6 +75,8 @@ class Predictor:
             arrays = servable.model.predict(signature, inputs, outputs)
         except InvalidInputError as error:
             raise invalid(str(error)) from error
+        except BusyError as error:
+            raise ServingError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         except EngineError as error:
             raise ServingError(grpc.StatusCode.INTERNAL, str(error)) from error
         self.observe_engine(servable.name, servable.model.engine, time.perf_counter() - started)

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, half_plus: Callable[..., Pa
         "--max_message_bytes=100000",
         "--grpc_channel_arguments=grpc.max_connection_age_ms=600000,grpc.lb_policy_name=grpclb",
         f"--grpc_socket_path={folder / 'socket'}",
-        "--enable_batching=true",
+        "--enable_profiler=true",
         "--not_a_flag=1",
     )
     with ServerProcess(folder / "log", *flags) as server:
@@ -114,7 +114,7 @@ def test_messages_are_bounded(server: ServerProcess) -> None:
 
 def test_flags_without_effect_are_logged(server: ServerProcess) -> None:
     assert "unknown argument: --not_a_flag=1" in server.log
-    assert "--enable_batching has no effect here" in server.log
+    assert "--enable_profiler has no effect here" in server.log
 
 
 def test_tensor_content_on_request(odd_server: ServerProcess) -> None:

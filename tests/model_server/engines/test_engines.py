@@ -4,7 +4,9 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -440,3 +442,51 @@ def test_openvino_reports_to_nobody(tmp_path, image_path):
 
 def test_openvino_by_itself_would_report(tmp_path):
     assert "os.fork" in run_python(WATCH + "import openvino", home=tmp_path)
+
+
+def _large_constants():
+    x = v1.placeholder(tf.float32, [None, 1000], name="x")
+    weights = np.random.default_rng(0).uniform(-1, 1, (1000, 1000)).astype(np.float32)
+    return {"serving_default": signature({"x": x}, {"y": tf.identity(x @ tf.constant(weights))})}
+
+
+def test_constants_that_openvino_has_packed_take_no_memory(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    model = create_engine("openvino", THREADS).load(save(tmp_path / "1", _large_constants))
+    assert not list(scratch.iterdir()), "the file is gone once it is mapped"
+    x = np.ones((1, 1000), np.float32)
+    first = model.predict("serving_default", {"x": x}, ["y"])["y"]
+    maps = Path("/proc/self/smaps").read_text().partition(f"{scratch}/")[2].splitlines()
+    assert maps, "the constants are mapped"
+    assert next(line for line in maps if line.startswith("Rss:")).split()[1] == "0"
+    np.testing.assert_array_equal(model.predict("serving_default", {"x": x}, ["y"])["y"], first)
+    model.close()
+
+
+def test_without_a_place_for_files_openvino_keeps_constants_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    model = create_engine("openvino", THREADS).load(save(tmp_path / "1", _large_constants))
+    assert model.predict("serving_default", {"x": np.ones((2, 1000), np.float32)}, ["y"])["y"].shape == (2, 1000)
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("threads", "streams", "paying_rows"),
+    [(Threads(1), 1, 2), (Threads(2), 1, 2), (Threads(2, intra_op=1), 2, 2), (Threads(2, inter_op=2), 2, 2)],
+    ids=["one CPU", "two CPUs", "one thread each", "two side by side"],
+)
+def test_openvino_gives_a_prediction_all_threads_unless_told(image_path, threads, streams, paying_rows):
+    model = create_engine("openvino", threads).load(image_path)
+    assert (model.streams, model.paying_rows) == (streams, paying_rows)
+    model.close()
+
+
+def test_a_batch_on_openvino_is_bit_for_bit_what_its_images_are(models):
+    images = random_images(4)
+    together = classify(models["openvino"], images)
+    for index in range(4):
+        alone = classify(models["openvino"], images[index : index + 1])
+        for alias in OUTPUTS:
+            np.testing.assert_array_equal(alone[alias][0], together[alias][index])

@@ -1,0 +1,277 @@
+"""Batches: calls that wait for the same model are computed together.
+
+No call waits for others to come. It runs at once while the model is free, and otherwise waits for its turn. Those that
+wait when a turn comes share it, as far as they ask for the same thing.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel
+from portable_model_server.engines.saved_model import Signature
+from serving_api.tensors import DTYPE_STRING, DTYPES
+
+_LOGGER = logging.getLogger(__name__)
+_SEED = 0
+# Rounding differs by far less between batches of different sizes, a batch's own mean and variance by far more.
+_TOLERANCE = 1e-3
+_Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class BatchingParameters:
+    """How calls share predictions; TensorFlow Serving's parameters under its names.
+
+    Attributes:
+        max_batch_size: Rows of a prediction that calls share, at most.
+        max_enqueued_batches: Predictions of that size that may wait; None for any number.
+        num_batch_threads: Predictions side by side, if the engine allows as many; None leaves it to the engine.
+        allowed_batch_sizes: Sizes, ascending, to which a batch is padded; empty for no padding.
+        enable_large_batch_splitting: Whether a call of more rows is computed in parts; otherwise it is refused. None
+            computes it as it is, alone.
+    """
+
+    max_batch_size: int
+    max_enqueued_batches: int | None = None
+    num_batch_threads: int | None = None
+    allowed_batch_sizes: tuple[int, ...] = ()
+    enable_large_batch_splitting: bool | None = None
+
+
+def batched(model: LoadedModel, parameters: BatchingParameters) -> LoadedModel:
+    """Return a model whose waiting calls share predictions, for each signature whose tensors all have rows."""
+    return _batched(model, parameters, {name for name, signature in model.signatures.items() if _has_rows(signature)})
+
+
+def batched_where_it_pays(model: LoadedModel) -> LoadedModel:
+    """Return a model whose waiting calls share predictions as large as pays on its engine.
+
+    That is for signatures whose rows do not depend on each other, which is tried out.
+    """
+    if model.paying_rows <= 1:
+        return model
+    names = {
+        name
+        for name, signature in model.signatures.items()
+        if _has_rows(signature) and _rows_are_independent(model, name)
+    }
+    return _batched(model, BatchingParameters(model.paying_rows), names)
+
+
+def _batched(model: LoadedModel, parameters: BatchingParameters, names: set[str]) -> LoadedModel:
+    if not names:
+        return model
+    _LOGGER.info("up to %d rows of waiting calls are computed together", parameters.max_batch_size)
+    return _BatchedModel(model, parameters, names)
+
+
+class _BatchedModel:
+    """A model whose waiting calls share predictions; see ``base.LoadedModel``."""
+
+    def __init__(self, model: LoadedModel, parameters: BatchingParameters, names: set[str]) -> None:
+        self.engine, self.signatures = model.engine, model.signatures
+        self.streams, self.paying_rows = model.streams, parameters.max_batch_size
+        self._model = model
+        self._parameters = parameters
+        self._names = names
+        self._turns = _Turns(model, parameters)
+
+    def predict(self, signature: str, inputs: _Arrays, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """See ``base.LoadedModel.predict``.
+
+        Raises:
+            InvalidInputError: Also for more rows than a batch may have, if calls may not be computed in parts.
+            BusyError: Too many calls wait already.
+        """
+        counts = {len(array) if array.ndim else 0 for array in inputs.values()}
+        if signature not in self._names or len(counts) != 1 or 0 in counts:
+            return self._model.predict(signature, inputs, outputs)
+        (rows,), most = counts, self._parameters.max_batch_size
+        if rows <= most or self._parameters.enable_large_batch_splitting is None:
+            return self._turns.compute(_Call(signature, inputs, tuple(outputs), rows))
+        if not self._parameters.enable_large_batch_splitting:
+            raise InvalidInputError(f"Task size {rows} is larger than maximum input batch size {most}")
+        parts = []
+        for start in range(0, rows, most):
+            part = {alias: array[start : start + most] for alias, array in inputs.items()}
+            parts.append(self._turns.compute(_Call(signature, part, tuple(outputs), min(most, rows - start))))
+        return {alias: np.concatenate([part[alias] for part in parts]) for alias in outputs}
+
+    def close(self) -> None:
+        """See ``base.LoadedModel.close``."""
+        self._model.close()
+
+
+@dataclass(eq=False)
+class _Call:
+    """A call, and once it is done, its outputs or its error.
+
+    Attributes:
+        rows: The first dimension of each input.
+        batch: The calls that it computes, itself included, once it is its turn to compute a batch.
+        ready: Set when the call is done or has a batch to compute; only for a call that waits.
+    """
+
+    signature: str
+    inputs: _Arrays
+    names: tuple[str, ...]
+    rows: int
+    batch: "list[_Call]" = field(default_factory=list)
+    ready: threading.Event | None = None
+    outputs: dict[str, NDArray[Any]] | None = None
+    error: Exception | None = None
+
+    def fits(self, other: "_Call") -> bool:
+        """Whether the two can be rows of one prediction."""
+        return (
+            self.signature == other.signature
+            and self.names == other.names
+            and all(
+                alias in other.inputs
+                and array.shape[1:] == other.inputs[alias].shape[1:]
+                and array.dtype == other.inputs[alias].dtype
+                for alias, array in self.inputs.items()
+            )
+        )
+
+
+class _Turns:
+    """Lets as many predictions run as the engine computes side by side, and hands each free place to a batch."""
+
+    def __init__(self, model: LoadedModel, parameters: BatchingParameters) -> None:
+        self._model = model
+        self._parameters = parameters
+        self._most_waiting = (
+            None
+            if parameters.max_enqueued_batches is None
+            else parameters.max_enqueued_batches * parameters.max_batch_size
+        )
+        self._lock = threading.Lock()
+        self._free = max(1, min(model.streams, parameters.num_batch_threads or model.streams))
+        self._waiting: deque[_Call] = deque()
+
+    def compute(self, call: _Call) -> dict[str, NDArray[Any]]:
+        """Compute a call in its turn, alone or with others.
+
+        Raises:
+            InvalidInputError, EngineError: As ``base.LoadedModel.predict``.
+            BusyError: Too many calls wait already.
+        """
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                call.batch = [call]
+            else:
+                self._enqueue(call)
+        if call.ready:
+            call.ready.wait()
+        if call.batch:
+            try:
+                self._predict(call.batch)
+            finally:
+                self._pass_on()
+                for other in call.batch:
+                    if other is not call and other.ready:
+                        other.ready.set()
+        if call.error:
+            raise call.error
+        if call.outputs is None:
+            raise EngineError("the batch that held this call broke")
+        return call.outputs
+
+    def _enqueue(self, call: _Call) -> None:
+        waiting = sum(other.rows for other in self._waiting) if self._most_waiting is not None else 0
+        if self._most_waiting is not None and waiting + call.rows > self._most_waiting:
+            raise BusyError("The batch scheduling queue to which this task was submitted is full")
+        call.ready = threading.Event()
+        self._waiting.append(call)
+
+    def _pass_on(self) -> None:
+        """Hand the place to the call that has waited longest, with those of the others that fit; else free it."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            first = self._waiting.popleft()
+            first.batch, room = [first], self._parameters.max_batch_size - first.rows
+            later: deque[_Call] = deque()
+            while room > 0 and self._waiting:
+                other = self._waiting.popleft()
+                if other.rows <= room and first.fits(other):
+                    first.batch.append(other)
+                    room -= other.rows
+                else:
+                    later.append(other)
+            self._waiting.extendleft(reversed(later))
+        if first.ready:
+            first.ready.set()
+
+    def _predict(self, batch: list[_Call]) -> None:
+        """Compute a batch; one that fails is computed call by call, so that no call has another one's error."""
+        try:
+            self._predict_together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            for call in batch:
+                self._predict([call])
+
+    def _predict_together(self, batch: list[_Call]) -> None:
+        first, rows = batch[0], sum(call.rows for call in batch)
+        size = next((size for size in self._parameters.allowed_batch_sizes if size >= rows), rows)
+        if size == first.rows:
+            first.outputs = self._model.predict(first.signature, first.inputs, first.names)
+            return
+        inputs = {
+            alias: np.concatenate(
+                [call.inputs[alias] for call in batch] + [first.inputs[alias][:1]] * (size - rows)  # padding
+            )
+            for alias in first.inputs
+        }
+        outputs = self._model.predict(first.signature, inputs, first.names)
+        if any(not array.ndim or len(array) != size for array in outputs.values()):
+            raise EngineError("an output does not have a row for each row of the inputs, so calls cannot share batches")
+        start = 0
+        for call in batch:
+            call.outputs = {alias: array[start : start + call.rows] for alias, array in outputs.items()}
+            start += call.rows
+
+
+def _has_rows(signature: Signature) -> bool:
+    """Whether every input and output of a signature has a free first dimension."""
+    tensors = [*signature.inputs.values(), *signature.outputs.values()]
+    return bool(signature.inputs) and all(info.shape and info.shape[0] == -1 for info in tensors)
+
+
+def _rows_are_independent(model: LoadedModel, name: str) -> bool:
+    """Whether two rows of noise come out of a batch as they do alone; this also prepares the engine for batches."""
+    generator = np.random.default_rng(_SEED)
+    inputs = {}
+    for alias, info in model.signatures[name].inputs.items():
+        size = (info.shape or ())[1:]
+        if info.dtype == DTYPE_STRING or -1 in size:
+            return False  # no input can be made up
+        inputs[alias] = generator.integers(0, 256, (2, *size)).astype(DTYPES[info.dtype][0])
+    names = tuple(model.signatures[name].outputs)
+    try:
+        alone = [
+            model.predict(name, {alias: array[row : row + 1] for alias, array in inputs.items()}, names)
+            for row in range(2)
+        ]
+        together = model.predict(name, inputs, names)
+    except EngineError:
+        return False
+    return all(_alike(np.concatenate([row[alias] for row in alone]), together[alias]) for alias in names)
+
+
+def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    scale = max(1.0, float(np.abs(one, where=np.isfinite(one), out=np.zeros(one.shape)).max(initial=0)))
+    return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
