@@ -336,3 +336,19 @@ def test_version(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "log", "--version", ports=False) as server:
         assert server.exit_code() == 0
         assert "TensorFlow ModelServer: 2.20.0" in server.log
+
+
+def test_batching_parameters(tmp_path: Path, half_plus: HalfPlus) -> None:
+    half_plus(tmp_path / "m" / "1", 1.0)
+    (tmp_path / "batching").write_text("max_batch_size { value: 4 }")
+    flags = one_model(tmp_path / "m", "--enable_batching", f"--batching_parameters_file={tmp_path / 'batching'}")
+    with ServerProcess(tmp_path / "log", *flags) as server:
+        assert len(server.ready().predict("m", x=np.ones(4, np.float32)).outputs["y"].float_val) == 4
+        with pytest.raises(grpc.RpcError) as caught:
+            server.predict("m", x=np.ones(5, np.float32))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details() == "Task size 5 is larger than maximum input batch size 4"
+    (tmp_path / "batching").write_text("max_batch_size: 4")
+    with ServerProcess(tmp_path / "log", *flags) as server:
+        assert server.exit_code() == 255
+        assert "Error parsing text-format tensorflow.serving.BatchingParameters" in server.log

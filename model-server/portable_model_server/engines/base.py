@@ -32,8 +32,7 @@ class Threads:
     Attributes:
         cpus: The CPU limit that the process really has (``cpu.cpu_limit``), at least 1.
         intra_op: Threads for one operation, ``--tensorflow_intra_op_parallelism``.
-        inter_op: Operations (TensorFlow) or predictions (OpenVINO, as many as the limit's threads allow) that run at
-            the same time, ``--tensorflow_inter_op_parallelism``.
+        inter_op: Operations that run at the same time, ``--tensorflow_inter_op_parallelism``.
     """
 
     cpus: int

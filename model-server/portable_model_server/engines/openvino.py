@@ -54,23 +54,22 @@ _KEPT_BATCH = 4
 
 
 class OpenVINOEngine:
-    """Loads models into OpenVINO's CPU plugin: one prediction at a time, on as many threads as the CPU limit allows.
+    """Loads models into OpenVINO's CPU plugin: one prediction at a time, on every thread.
 
-    A lone caller gets every core in this way. Many callers get them too, once those who wait share a prediction
-    (``serving.batching``): on two threads, a batch of two keeps both as busy as a stream for each caller would.
+    A lone caller gets every core in this way. Many callers do too, once those who wait share a prediction
+    (``serving.batching``): on two threads, a batch of two keeps both as busy as a stream of one thread for each caller.
+    A model that takes no batches gets such streams.
     """
 
     name = OPENVINO
 
     def __init__(self, threads: Threads) -> None:
-        width = threads.intra_op or max(1, threads.cpus // (threads.inter_op or 1))
-        streams = threads.inter_op or max(1, threads.cpus // width)
-        self._width = width
+        # OpenVINO divides the threads by itself, so the flags of TensorFlow's two pools are one limit here.
+        self._threads = max(threads.intra_op or threads.cpus, threads.inter_op or threads.cpus)
         self._core = openvino.Core()
         self._properties = {
             "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it: 1e-2 off
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": streams * width,
+            "INFERENCE_NUM_THREADS": self._threads,
             "ENABLE_CPU_PINNING": False,  # else two servers on one machine pin themselves to the same CPUs
             "TBB_PARTITIONER": "AUTO",  # a thread whose CPU is taken does not keep the others waiting
         }
@@ -98,19 +97,19 @@ class OpenVINOEngine:
             }
             graph = self._compile(path, default, outputs)
         trim_heap()
-        return OpenVINOModel(declared, constants, graph, self._width)
+        return OpenVINOModel(declared, constants, graph, self._threads)
 
     def _compile(self, path: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> "_Graph":
         for alias, info in signature.inputs.items():
             if info.dtype in _TOO_WIDE:
                 raise EngineError(f'OpenVINO cuts the {_TOO_WIDE[info.dtype]} input "{alias}" to 32 bits')
         try:
-            compiled, folder = self._compiled(path)
+            compiled, folder = self._compiled(path, 1 if signature.has_rows else self._threads)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot compile the model: {' '.join(str(error).split())}") from error
         return _Graph(compiled, _ports(compiled.inputs, signature.inputs), _ports(compiled.outputs, outputs), folder)
 
-    def _compiled(self, path: Path) -> tuple[Any, Path | None]:
+    def _compiled(self, path: Path, streams: int) -> tuple[Any, Path | None]:
         """A compiled model, and the folder from which it maps its constants, deleted already; None if in memory.
 
         OpenVINO packs the weights for its kernels, and keeps the constants that they come from as well. A model from
@@ -119,16 +118,16 @@ class OpenVINOEngine:
         Raises:
             RuntimeError: OpenVINO cannot compile it.
         """
+        properties = self._properties | {"NUM_STREAMS": streams}
         try:
             with tempfile.TemporaryDirectory(prefix="openvino-") as name:
                 folder = Path(name).resolve()
-                properties = self._properties | {"CACHE_DIR": str(folder)}
                 for _ in range(2):  # the first one writes the cache, the second one reads it
-                    compiled = self._core.compile_model(path, "CPU", properties)
+                    compiled = self._core.compile_model(path, "CPU", properties | {"CACHE_DIR": str(folder)})
                 return compiled, folder
         except (OSError, RuntimeError) as error:  # no place for temporary files, or for that many bytes
             _LOGGER.info("the model in %s is compiled without a cache: %s", path, " ".join(str(error).split()))
-        return self._core.compile_model(path, "CPU", self._properties), None
+        return self._core.compile_model(path, "CPU", properties), None
 
 
 class OpenVINOModel:
@@ -141,14 +140,14 @@ class OpenVINOModel:
         declared: Mapping[str, Signature],
         constants: Mapping[str, Mapping[str, NDArray[Any]]],
         graph: "_Graph | None",
-        width: int,
+        threads: int,
     ) -> None:
         self.signatures = declared
         self._constants = constants
         self._graph = graph
         self.streams = graph.streams if graph else 1
         # Each thread gets a row. Even one thread computes two rows of a small network faster together.
-        self.paying_rows = max(2, width)
+        self.paying_rows = max(2, threads)
 
     def predict(
         self, signature: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]

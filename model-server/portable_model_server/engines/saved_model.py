@@ -56,6 +56,12 @@ class Signature:
     method_name: str
     proto: SignatureDef
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether every input and output has a free first dimension, so that calls can share a batch."""
+        tensors = [*self.inputs.values(), *self.outputs.values()]
+        return bool(self.inputs) and all(info.shape and info.shape[0] == -1 for info in tensors)
+
 
 def read_saved_model(path: Path) -> MetaGraphDef:
     """Read the MetaGraphDef for serving from the SavedModel in a folder.

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel
-from portable_model_server.engines.saved_model import Signature
 from serving_api.tensors import DTYPE_STRING, DTYPES
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class BatchingParameters:
 
 def batched(model: LoadedModel, parameters: BatchingParameters) -> LoadedModel:
     """Return a model whose waiting calls share predictions, for each signature whose tensors all have rows."""
-    return _batched(model, parameters, {name for name, signature in model.signatures.items() if _has_rows(signature)})
+    return _batched(model, parameters, {name for name, signature in model.signatures.items() if signature.has_rows})
 
 
 def batched_where_it_pays(model: LoadedModel) -> LoadedModel:
@@ -60,7 +59,7 @@ def batched_where_it_pays(model: LoadedModel) -> LoadedModel:
     names = {
         name
         for name, signature in model.signatures.items()
-        if _has_rows(signature) and _rows_are_independent(model, name)
+        if signature.has_rows and _rows_are_independent(model, name)
     }
     return _batched(model, BatchingParameters(model.paying_rows), names)
 
@@ -243,12 +242,6 @@ class _Turns:
         for call in batch:
             call.outputs = {alias: array[start : start + call.rows] for alias, array in outputs.items()}
             start += call.rows
-
-
-def _has_rows(signature: Signature) -> bool:
-    """Whether every input and output of a signature has a free first dimension."""
-    tensors = [*signature.inputs.values(), *signature.outputs.values()]
-    return bool(signature.inputs) and all(info.shape and info.shape[0] == -1 for info in tensors)
 
 
 def _rows_are_independent(model: LoadedModel, name: str) -> bool:

@@ -472,15 +472,23 @@ def test_without_a_place_for_files_openvino_keeps_constants_in_memory(tmp_path, 
     model.close()
 
 
+def _one_row():
+    x = v1.placeholder(tf.float32, [1, 2], name="x")
+    return {"serving_default": signature({"x": x}, {"y": x + 1})}
+
+
 @pytest.mark.parametrize(
-    ("threads", "streams", "paying_rows"),
-    [(Threads(1), 1, 2), (Threads(2), 1, 2), (Threads(2, intra_op=1), 2, 2), (Threads(2, inter_op=2), 2, 2)],
-    ids=["one CPU", "two CPUs", "one thread each", "two side by side"],
+    ("threads", "number"),
+    [(Threads(1), 1), (Threads(2), 2), (Threads(2, intra_op=1, inter_op=2), 2), (Threads(2, 1, 1), 1)],
+    ids=["one CPU", "two CPUs", "the Deployment's flags", "one thread"],
 )
-def test_openvino_gives_a_prediction_all_threads_unless_told(image_path, threads, streams, paying_rows):
-    model = create_engine("openvino", threads).load(image_path)
-    assert (model.streams, model.paying_rows) == (streams, paying_rows)
-    model.close()
+def test_openvino_gives_a_prediction_all_threads(tmp_path, image_path, threads, number):
+    """Unless the model takes no batches, in which many callers could share the threads."""
+    for path, streams in ((image_path, 1), (save(tmp_path / "1", _one_row), number)):
+        model = create_engine("openvino", threads).load(path)
+        assert (model.streams, model.paying_rows) == (streams, max(2, number))
+        assert model._graph._compiled.get_property("INFERENCE_NUM_THREADS") == number
+        model.close()
 
 
 def test_a_batch_on_openvino_is_bit_for_bit_what_its_images_are(models):
