@@ -14,9 +14,11 @@ PROBABILITIES = "probabilities"  # float32 (batch, class)
 OUT_OF_DISTRIBUTION = "out_of_distribution"  # float32 (batch,), the OOD score: higher is less like the training images
 ACTIVATION_MAPS = "activation_maps"  # float32 (batch, map height, map width, class); only if the metadata says so
 
-# describe: takes no image and gives the model's metadata.
+# describe: takes no image and gives the model's metadata, once for each query. Only a signature with an input can be
+# batched and called over REST. Who calls it without one gets the SavedModel's default, a single query.
 DESCRIBE_SIGNATURE = "describe"
-METADATA = "card"  # string (), brain_tumor.metadata's JSON
+QUERIES = "queries"  # string (batch,); their content is ignored
+METADATA = "card"  # string (batch,), brain_tumor.metadata's JSON
 METADATA_ASSET = "assets.extra/metadata.json"  # the same text, for readers without a graph runtime
 
 RESEARCH_NOTICE = "For research only. Not a medical device; do not use for diagnosis."

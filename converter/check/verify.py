@@ -112,7 +112,8 @@ def verify(folder: Path, expected: Expected, head: Head, metadata: ModelMetadata
         ConversionError: An output differs by more than its tolerance, or predicts another class.
     """
     saved = tf.saved_model.load(str(folder))
-    if saved.signatures[contract.DESCRIBE_SIGNATURE]()[contract.METADATA].numpy().decode() != metadata.to_json():
+    described = saved.signatures[contract.DESCRIBE_SIGNATURE](**{contract.QUERIES: tf.constant(["", ""])})
+    if [text.decode() for text in described[contract.METADATA].numpy()] != [metadata.to_json()] * 2:
         raise ConversionError("the SavedModel does not describe itself by its metadata")
     predict = saved.signatures[contract.PREDICT_SIGNATURE]
     batches = [predict(images=batch) for batch in _batches(images)]

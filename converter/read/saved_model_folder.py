@@ -110,7 +110,7 @@ def _serving_graph(folder: Path) -> Any:
         raise ConversionError(f"holds no graph for serving, which has the tag serve (tags here: {', '.join(tags)})")
     meta_graph = min(graphs, key=lambda graph: len(graph.meta_info_def.tags))  # the others are for other devices
     describe = meta_graph.signature_def.get(contract.DESCRIBE_SIGNATURE)
-    if describe is not None and contract.METADATA in describe.outputs and not describe.inputs:
+    if describe is not None and contract.METADATA in describe.outputs and describe.inputs.keys() <= {contract.QUERIES}:
         raise ConversionError("is a converted model already; serve it as it is")
     return meta_graph
 

@@ -52,10 +52,9 @@ def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep
         else:
             tensors = [tf.constant(array, name=name) for name, array in arrays]
         outputs = _imported(traced, [_guarded(images), *tensors])
-        describe = {contract.METADATA: tf.constant(metadata.to_json(), name=contract.METADATA)}
         signatures = {
             contract.PREDICT_SIGNATURE: _signature({contract.IMAGES: images}, outputs),
-            contract.DESCRIBE_SIGNATURE: _signature({}, describe),
+            contract.DESCRIBE_SIGNATURE: _describe(metadata),
         }
         meta_graph = _V1.train.export_meta_graph(
             graph=graph,
@@ -147,6 +146,19 @@ def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         name="",
     )
     return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, imported, strict=True)}
+
+
+def _describe(metadata: ModelMetadata) -> Any:
+    """The signature that repeats the metadata, a constant of the default graph, for each query.
+
+    The portable server finds this very form in the graph, because OpenVINO computes no strings.
+    """
+    queries = _V1.placeholder(tf.string, (None,), name=contract.QUERIES)
+    with tf.name_scope(contract.DESCRIBE_SIGNATURE):
+        text, shape = tf.constant(metadata.to_json(), name="metadata"), tf.shape(queries)
+    signature = _signature({contract.QUERIES: queries}, {contract.METADATA: tf.fill(shape, text, contract.METADATA)})
+    signature.defaults[contract.QUERIES].CopyFrom(tf.make_tensor_proto([""]))
+    return signature
 
 
 def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Any:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from brain_tumor import contract
@@ -20,7 +21,7 @@ def write_warmup(path: Path, metadata: ModelMetadata) -> None:
     images = {contract.IMAGES: _black_image(metadata.image.height, metadata.image.width)}
     requests = (
         predict_request(metadata.name, contract.PREDICT_SIGNATURE, images),
-        predict_request(metadata.name, contract.DESCRIBE_SIGNATURE, {}),
+        predict_request(metadata.name, contract.DESCRIBE_SIGNATURE, {contract.QUERIES: np.array([b""], object)}),
     )
     with tf.io.TFRecordWriter(str(path)) as file:
         for request in requests:

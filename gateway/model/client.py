@@ -215,5 +215,6 @@ class ModelClient:
 
 
 def _describe_request(model_name: str, version: int | None = None) -> bytes:
+    # Without queries: the SavedModel's default is one, and models that were converted before they existed take none.
     request = predict_request(model_name, contract.DESCRIBE_SIGNATURE, {}, [contract.METADATA], version)
     return request.SerializeToString()

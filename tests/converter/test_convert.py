@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers
 from PIL import Image
 
-from brain_tumor.contract import METADATA
+from brain_tumor.contract import METADATA, QUERIES
 from brain_tumor.metadata import ModelMetadata
 from converter.convert import Job, convert
 from tests.converter import compare
@@ -82,8 +82,8 @@ def test_the_metadata_is_completed_and_stands_in_the_graph_and_beside_it(tmp_pat
     assert metadata.versions["training"] == {"keras": "3"}
     assert metadata.documentation == {"intended_use": "research", "tripod_ai": {"1 Title": "a title"}}
     assert metadata.versions["converter"]["keras"] == keras.__version__
-    described = tf.saved_model.load(str(folder)).signatures["describe"]()
-    assert described[METADATA].numpy().decode() == text
+    described = tf.saved_model.load(str(folder)).signatures["describe"](**{QUERIES: tf.constant([""])})
+    assert described[METADATA].numpy().item().decode() == text
 
 
 def nested(dtype=None):

@@ -94,6 +94,7 @@ class FakeModelServer:
         response.model_spec.signature_name = signature
         response.model_spec.version.value = model.version
         if signature == contract.DESCRIBE_SIGNATURE:
+            assert not request.inputs, "models of older converters take none"
             outputs = {contract.METADATA: np.array(_text(model).encode(), dtype=object)}
             if self.after_describe:
                 self.after_describe()

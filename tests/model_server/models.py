@@ -13,13 +13,17 @@ from tests.model_server.savedmodels import save, signature, v1
 
 
 def save_half_plus(folder: Path, number: float) -> None:
-    """x float (-1,) to y = x / 2 + number; describe: no input to a text."""
+    """x float (-1,) to y = x / 2 + number; describe: no input to a text; describe_rows: x to this text for each row."""
 
     def build() -> Mapping[str, Any]:
         x = v1.placeholder(tf.float32, [None], name="x")
         y = tf.add(x * 0.5, tf.constant(number), name="y")
-        card = tf.identity(tf.constant(f"adds {number}"))
-        return {"serving_default": signature({"x": x}, {"y": y}), "describe": signature({}, {"card": card})}
+        card = tf.constant(f"adds {number}")
+        return {
+            "serving_default": signature({"x": x}, {"y": y}),
+            "describe": signature({}, {"card": tf.identity(card)}),
+            "describe_rows": signature({"x": x}, {"card": tf.fill(tf.shape(x), card)}),
+        }
 
     save(folder, build)
 

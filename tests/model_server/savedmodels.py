@@ -38,7 +38,8 @@ def image_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, card:
     """A small network of the converter's form, with fixed random weights.
 
     serving_default: ``images`` uint8 (batch, size, size, 3), guarded, to ``probabilities`` (batch, classes),
-    ``out_of_distribution`` (batch,) and ``activation_maps`` (batch, size / 2, size / 2, classes); describe: ``card``.
+    ``out_of_distribution`` (batch,) and ``activation_maps`` (batch, size / 2, size / 2, classes); describe: ``queries``
+    (batch,), by default one, to ``card`` (batch,).
     """
     generator = np.random.default_rng(seed)
 
@@ -68,10 +69,10 @@ def image_model(folder: Path, *, size: int = SIZE, classes: int = CLASSES, card:
             "out_of_distribution": tf.negative(tf.reduce_logsumexp(logits, axis=1)),
             "activation_maps": tf.einsum("bhwc,ck->bhwk", features, dense),
         }
-        return {
-            "serving_default": signature({"images": images}, outputs),
-            "describe": signature({}, {"card": tf.identity(tf.constant(card))}),
-        }
+        queries = v1.placeholder(tf.string, [None], name="queries")
+        describe = signature({"queries": queries}, {"card": tf.fill(tf.shape(queries), tf.constant(card))})
+        describe.defaults["queries"].CopyFrom(tf.make_tensor_proto([""]))
+        return {"serving_default": signature({"images": images}, outputs), "describe": describe}
 
     return save(folder, build)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from brain_tumor.contract import METADATA, METADATA_ASSET, MODEL_NAME
+from brain_tumor.contract import METADATA, METADATA_ASSET, MODEL_NAME, QUERIES
 from brain_tumor.metadata import ModelMetadata
 from training import serving
 from training.train import run
@@ -15,7 +15,8 @@ def test_the_converted_model_has_the_runs_whole_metadata(converted: Path, docume
     """They are in the SavedModel's assets, and ``describe`` returns them."""
     expected = run.read_metadata(documented_run)
     asset = ModelMetadata.from_json((converted / METADATA_ASSET).read_text())
-    described = tf.saved_model.load(str(converted)).signatures["describe"]()[METADATA].numpy().decode()
+    describe = tf.saved_model.load(str(converted)).signatures["describe"]
+    described = describe(**{QUERIES: tf.constant([""])})[METADATA].numpy().item().decode()
     assert expected.documentation["intended_use"]
     for metadata in (asset, ModelMetadata.from_json(described)):
         assert metadata.documentation == expected.documentation

@@ -25,11 +25,11 @@ from portable_model_server.engines.base import (
     check_inputs,
     shapes_text,
 )
+from portable_model_server.engines.constants import ConstantOutput, constant_outputs
 from portable_model_server.engines.memory import drop_mapped_pages, trim_heap
 from portable_model_server.engines.saved_model import (
     Signature,
     TensorInfo,
-    constant_outputs,
     read_saved_model,
     signatures,
 )
@@ -138,7 +138,7 @@ class OpenVINOModel:
     def __init__(
         self,
         declared: Mapping[str, Signature],
-        constants: Mapping[str, Mapping[str, NDArray[Any]]],
+        constants: Mapping[str, Mapping[str, ConstantOutput]],
         graph: "_Graph | None",
         threads: int,
     ) -> None:
@@ -153,11 +153,11 @@ class OpenVINOModel:
         self, signature: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
     ) -> dict[str, NDArray[Any]]:
         """See ``base.LoadedModel.predict``."""
-        check_inputs(self.signatures[signature], inputs)
         constants = self._constants[signature]
-        arrays = {alias: constants[alias].copy() for alias in outputs if alias in constants}
+        arrays = {alias: constants[alias].array(inputs) for alias in outputs if alias in constants}
         computed = [alias for alias in outputs if alias not in constants]
         if computed and self._graph:
+            check_inputs(self.signatures[signature], inputs)
             arrays |= self._graph.compute(inputs, computed)
         return arrays
 

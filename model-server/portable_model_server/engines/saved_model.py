@@ -1,24 +1,19 @@
-"""Reads a SavedModel without a graph runtime: its signatures, and which of their outputs are constants."""
+"""Reads a SavedModel without a graph runtime: its signatures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 
-from serving_api.messages import FunctionDef, MetaGraphDef, NodeDef, SavedModel, SignatureDef
+from serving_api.messages import MetaGraphDef, SavedModel, SignatureDef
 from serving_api.messages import TensorInfo as TensorInfoProto
-from serving_api.tensors import TensorError, to_array
 
 FILE_NAME = "saved_model.pb"
 SERVE_TAG = "serve"
 # The initialiser of a TF2 SavedModel's tables is listed among the signatures under this name; nobody calls it.
 # Source: tensorflow/python/saved_model/constants.py, INIT_OP_SIGNATURE_KEY.
 _INIT_OP_SIGNATURE = "__saved_model_init_op"
-_FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-_MAX_STEPS = 100  # from an output to its constant; a damaged graph may contain a circle
 
 
 class SavedModelError(ValueError):
@@ -99,38 +94,6 @@ def signatures(meta_graph: MetaGraphDef) -> dict[str, Signature]:
         for name, proto in meta_graph.signature_def.items()
         if name != _INIT_OP_SIGNATURE
     }
-
-
-def constant_outputs(meta_graph: MetaGraphDef, signature: Signature) -> dict[str, NDArray[Any]]:
-    """Return the outputs of a signature, by alias, that are constants of the graph and ignore the inputs."""
-    functions = {function.signature.name: function for function in meta_graph.graph_def.library.function}
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    constants = {alias: _constant(info.name, nodes, functions) for alias, info in signature.outputs.items()}
-    return {alias: array for alias, array in constants.items() if array is not None}
-
-
-def _constant(tensor: str, nodes: Mapping[str, NodeDef], functions: Mapping[str, FunctionDef]) -> NDArray[Any] | None:
-    """Follow a tensor through identities and function calls to a constant; None if anything is computed."""
-    for _ in range(_MAX_STEPS):
-        # "node", "node:1", or "node:output:1" in a function
-        name, *_rest, index = tensor.split(":") if ":" in tensor else (tensor, "0")
-        node = nodes.get(name)
-        if node is None:
-            return None
-        if node.op == "Const":
-            try:
-                return to_array(node.attr["value"].tensor)
-            except TensorError:
-                return None
-        if node.op == "Identity" and node.input:
-            tensor = node.input[0]
-        elif node.op in _FUNCTION_CALLS and node.attr["f"].func.name in functions:
-            function = functions[node.attr["f"].func.name]
-            nodes = {inner.name: inner for inner in function.node_def}
-            tensor = function.ret[function.signature.output_arg[int(index)].name]
-        else:
-            return None
-    return None
 
 
 def _tensor_info(info: TensorInfoProto) -> TensorInfo:

@@ -329,6 +329,11 @@ def unknown_operation(meta_graph):
                 node.op = "MyMean"
 
 
+def without_queries(meta_graph):
+    """Older versions of the converter wrote so."""
+    meta_graph.signature_def["describe"].inputs.clear()
+
+
 def for_training(meta_graph):
     meta_graph.meta_info_def.tags[:] = ["train"]
 
@@ -337,6 +342,7 @@ def for_training(meta_graph):
     "make, message",
     [
         (lambda folder: publish(folder), "is a converted model already; serve it"),
+        (lambda folder: change(publish(folder), without_queries), "is a converted model already; serve it"),
         (lookup_table, r"runs HashTableV2 .*no random numbers, tables"),
         (encoded, "takes strings, such as encoded images"),
         (

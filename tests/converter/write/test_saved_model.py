@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from brain_tumor.contract import ACTIVATION_MAPS, IMAGES, METADATA, OUT_OF_DISTRIBUTION, PROBABILITIES
+from brain_tumor.contract import ACTIVATION_MAPS, IMAGES, METADATA, OUT_OF_DISTRIBUTION, PROBABILITIES, QUERIES
+from converter.check.verify import synthetic_images
 from converter.convert import Job, convert
+from portable_model_server.engines.constants import constant_outputs
+from portable_model_server.engines.saved_model import signatures
+from serving_api import tensors
 from serving_api.messages import SavedModel
 from tests.converter.small_models import SIZE, publish, write
 
@@ -72,16 +76,58 @@ def test_both_signatures_share_one_plain_graph(frozen):
         name: f"{name}:0" for name in (PROBABILITIES, OUT_OF_DISTRIBUTION, ACTIVATION_MAPS)
     }
     assert [dim.size for dim in predict.inputs[IMAGES].tensor_shape.dim] == [-1, HEIGHT, WIDTH, 3]
-    assert not describe.inputs
+    assert {tensor.name for tensor in describe.inputs.values()} == {"queries:0"}
+    assert {name: tensor.name for name, tensor in describe.outputs.items()} == {METADATA: f"{METADATA}:0"}
     assert predict.method_name == describe.method_name == "tensorflow/serving/predict"
 
 
-def test_the_metadata_is_a_constant(frozen):
-    (metadata,) = [node for node in meta_graph(frozen).graph_def.node if node.name == METADATA]
-    assert metadata.op == "Const"
-    assert (
-        metadata.attr["value"].tensor.string_val[0].decode() == (frozen / "assets.extra" / "metadata.json").read_text()
-    )
+@pytest.mark.parametrize("form", ["frozen", "with_variables"])
+def test_every_signature_can_be_batched(request, form):
+    """TensorFlow Serving joins the inputs of several calls, and gives each call its rows of the outputs."""
+    folder = request.getfixturevalue(form)
+    parts = {
+        IMAGES: [synthetic_images(HEIGHT, WIDTH)[:rows] for rows in (1, 2)],
+        QUERIES: [np.full(rows, b"", object) for rows in (1, 2)],
+    }
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        for signature in meta_graph(folder).signature_def.values():
+            assert signature.inputs and signature.outputs
+            for tensor in (*signature.inputs.values(), *signature.outputs.values()):
+                assert tensor.tensor_shape.dim[0].size == -1, tensor.name
+            fetches = {alias: tensor.name for alias, tensor in signature.outputs.items()}
+            calls = [{info.name: parts[alias][call] for alias, info in signature.inputs.items()} for call in (0, 1)]
+            alone = [session.run(fetches, feeds) for feeds in calls]
+            joined = session.run(fetches, {name: np.concatenate([feeds[name] for feeds in calls]) for name in calls[0]})
+            for alias, rows in joined.items():
+                expected = np.concatenate([outputs[alias] for outputs in alone])
+                assert len(rows) == 3
+                if rows.dtype == object:
+                    assert rows.tolist() == expected.tolist()
+                else:
+                    np.testing.assert_allclose(rows, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["frozen", "with_variables"])
+def test_each_query_gets_the_metadata(request, form):
+    """By TensorFlow's session, and by what finds it in the graph for OpenVINO."""
+    folder = request.getfixturevalue(form)
+    text = (folder / "assets.extra" / "metadata.json").read_bytes()
+    graph = meta_graph(folder)
+    found = constant_outputs(graph, signatures(graph)["describe"])
+    assert found[METADATA].shape_of == QUERIES
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        for count in (0, 1, 3):
+            queries = np.full(count, b"who?", object)
+            assert session.run(f"{METADATA}:0", {f"{QUERIES}:0": queries}).tolist() == [text] * count
+            assert found[METADATA].array({QUERIES: queries}).tolist() == [text] * count
+
+
+def test_a_call_without_queries_gets_the_metadata_once(frozen):
+    """TensorFlow Serving takes a signature's default for an input that a request lacks."""
+    default = meta_graph(frozen).signature_def["describe"].defaults[QUERIES]
+    assert tensors.to_array(default).tolist() == [b""]
 
 
 def test_every_node_is_needed_and_none_trains(frozen):

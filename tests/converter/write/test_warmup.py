@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from brain_tumor.contract import DESCRIBE_SIGNATURE, IMAGES, PREDICT_SIGNATURE
+from brain_tumor.contract import DESCRIBE_SIGNATURE, IMAGES, PREDICT_SIGNATURE, QUERIES
 from serving_api import tensors
 from serving_api.messages import PredictionLog
 from tests.converter.small_models import SIZE, publish
@@ -19,7 +19,7 @@ def test_the_published_model_runs_its_warmup(tmp_path):
         PREDICT_SIGNATURE,
         DESCRIBE_SIGNATURE,
     )
-    assert not describe.inputs
+    assert tensors.to_array(describe.inputs[QUERIES]).tolist() == [b""]
     assert not predict.output_filter  # so that every output is computed
     images = tensors.to_array(predict.inputs[IMAGES])
     assert images.shape == (1, *SIZE, 3)

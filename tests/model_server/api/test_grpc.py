@@ -61,7 +61,13 @@ def test_a_signature_without_inputs(server: ServerProcess) -> None:
     assert to_array(response.outputs["card"]).item() == b"adds 2.0"
 
 
+def test_a_text_for_each_row(server: ServerProcess) -> None:
+    response = server.predict("half", signature="describe_rows", x=X)
+    assert to_array(response.outputs["card"]).tolist() == [b"adds 2.0"] * 2
+
+
 def test_an_empty_batch(server: ServerProcess) -> None:
+    assert to_array(server.predict("half", signature="describe_rows", x=X[:0]).outputs["card"]).shape == (0,)
     assert to_array(server.predict("half", x=X[:0]).outputs["y"]).shape == (0,)
 
 
@@ -75,7 +81,7 @@ def test_metadata(server: ServerProcess) -> None:
     assert (response.model_spec.name, response.model_spec.version.value) == ("half", 123)
     signatures = SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
-    assert set(signatures.signature_def) == {"serving_default", "describe"}
+    assert set(signatures.signature_def) == {"serving_default", "describe", "describe_rows"}
     default = signatures.signature_def["serving_default"]
     assert (default.inputs["x"].name, default.inputs["x"].dtype) == ("x:0", 1)
     assert [dim.size for dim in default.inputs["x"].tensor_shape.dim] == [-1]

@@ -44,6 +44,13 @@ def test_rows_and_columns(server: ServerProcess) -> None:
     assert good(server.post("half", {"inputs": []})) == {"outputs": []}
 
 
+def test_a_text_for_each_row(server: ServerProcess) -> None:
+    rows = {"signature_name": "describe_rows"}
+    assert good(server.post("half", {**rows, "instances": [1, 2]})) == {"predictions": ["adds 2.0"] * 2}
+    assert good(server.post("half", {**rows, "inputs": {"x": [1]}})) == {"outputs": ["adds 2.0"]}
+    assert good(server.post("half", {**rows, "inputs": []})) == {"outputs": []}
+
+
 def test_numbers(server: ServerProcess) -> None:
     response = server.post("half", b'{"instances": [0.2, NaN, Infinity, -Infinity]}')
     assert response.body == b'{"predictions": [2.1, NaN, Infinity, -Infinity]}'

@@ -1,15 +1,12 @@
-import numpy as np
 import pytest
 
 from portable_model_server.engines.saved_model import (
     SavedModelError,
     TensorInfo,
-    constant_outputs,
     read_saved_model,
     signatures,
 )
 from serving_api.messages import SavedModel
-from serving_api.tensors import from_array
 
 FLOAT, UINT8, STRING = 1, 4, 7
 
@@ -30,18 +27,6 @@ def graph(saved_model):
 def write(folder, message):
     (folder / "saved_model.pb").write_bytes(message.SerializeToString())
     return folder
-
-
-def add_output(graph, tensor, alias="y", name="describe"):
-    graph.signature_def[name].outputs[alias].name = tensor
-
-
-def add_constant(nodes, name, array):
-    nodes.add(name=name, op="Const").attr["value"].tensor.CopyFrom(from_array(array))
-
-
-def constants(graph, name="describe"):
-    return constant_outputs(graph, signatures(graph)[name])
 
 
 def test_reads_the_graph_for_serving(tmp_path, saved_model):
@@ -104,54 +89,3 @@ def test_signatures(graph):
     assert signature.proto == definition
     definition.method_name = "changed"
     assert signature.proto.method_name == "tensorflow/serving/predict", "a view of the graph would keep it in memory"
-
-
-def test_constants_through_identities(graph):
-    nodes = graph.graph_def.node
-    add_constant(nodes, "card", np.array(b"text", dtype=object))
-    nodes.add(name="first", op="Identity", input=["card"])
-    nodes.add(name="second", op="Identity", input=["first:0", "^first"])
-    add_constant(nodes, "sizes", np.array([2, 3], np.int32))
-    add_output(graph, "second:0", "card")
-    add_output(graph, "sizes:0", "sizes")
-
-    arrays = constants(graph)
-
-    assert arrays["card"].shape == () and arrays["card"].item() == b"text"
-    assert arrays["sizes"].tolist() == [2, 3]
-
-
-def test_constants_through_function_calls(graph):
-    """As tf.saved_model.save writes a tf.function that returns constants: a call, and maybe a call in it."""
-    outer, inner = graph.graph_def.library.function.add(), graph.graph_def.library.function.add()
-    outer.signature.name, inner.signature.name = "outer", "inner"
-    for name in ("one", "two"):
-        outer.signature.output_arg.add(name=name)
-    inner.signature.output_arg.add(name="only")
-    add_constant(outer.node_def, "number", np.array(1, np.float32))
-    call = outer.node_def.add(name="call", op="StatefulPartitionedCall")
-    call.attr["f"].func.name = "inner"
-    outer.node_def.add(name="last", op="Identity", input=["call:output:0"])
-    outer.ret["one"], outer.ret["two"] = "number:output:0", "last:output:0"
-    add_constant(inner.node_def, "text", np.array(b"inside", dtype=object))
-    inner.ret["only"] = "text:output:0"
-    graph.graph_def.node.add(name="top", op="PartitionedCall").attr["f"].func.name = "outer"
-    add_output(graph, "top:0", "number")
-    add_output(graph, "top:1", "text")
-
-    arrays = constants(graph)
-
-    assert arrays["number"].item() == 1
-    assert arrays["text"].item() == b"inside"
-
-
-def test_what_is_computed_is_no_constant(graph):
-    nodes = graph.graph_def.node
-    add_constant(nodes, "one", np.array(1, np.float32))
-    nodes.add(name="sum", op="Add", input=["one", "one"])
-    nodes.add(name="call", op="PartitionedCall").attr["f"].func.name = "nowhere"
-    nodes.add(name="circle", op="Identity", input=["circle"])
-    nodes.add(name="broken", op="Const").attr["value"].tensor.dtype = 99
-    for name in ("sum", "call", "circle", "broken", "missing"):
-        add_output(graph, f"{name}:0", name)
-    assert constants(graph) == {}
