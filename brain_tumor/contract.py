@@ -4,6 +4,9 @@ Both sides take these names from here. Class names and image size come from the 
 """
 
 from serving_api.names import DEFAULT_SIGNATURE
+from serving_api.names import INT8_METADATA as INT8_METADATA
+from serving_api.names import INT8_MODEL as INT8_MODEL
+from serving_api.names import METADATA_ASSET as METADATA_ASSET
 
 MODEL_NAME = "brain-tumor"
 
@@ -19,7 +22,6 @@ ACTIVATION_MAPS = "activation_maps"  # float32 (batch, map height, map width, cl
 DESCRIBE_SIGNATURE = "describe"
 QUERIES = "queries"  # string (batch,); their content is ignored
 METADATA = "card"  # string (batch,), brain_tumor.metadata's JSON
-METADATA_ASSET = "assets.extra/metadata.json"  # the same text, for readers without a graph runtime
 
 RESEARCH_NOTICE = "For research only. Not a medical device; do not use for diagnosis."
 PHANTOM_NOTICE = "This model was trained on synthetic phantom images, not on scans of people."

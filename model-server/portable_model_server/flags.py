@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 ENGINES = ("", "openvino", "tensorflow")
+PRECISIONS = ("", "float32", "int8")
 
 # Flags of tensorflow_model_server 2.20 that change only speed or memory: the server accepts them and logs a warning.
 WITHOUT_EFFECT = {
@@ -80,6 +81,7 @@ class Flags:
     monitoring_config_file: str = _flag("", "text MonitoringConfig: Prometheus metrics on the REST port")
     version: bool = _flag(False, "print the version and end")
     engine: str = _flag("", "own flag: openvino or tensorflow; unset is OpenVINO, TensorFlow for what it cannot run")
+    precision: str = _flag("", "own flag: float32 or int8 (OpenVINO); unset is what the model's metadata recommends")
     host: str = _flag("0.0.0.0", "own flag: address to listen on")  # noqa: S104 tensorflow_model_server's address
     max_message_bytes: int = _flag(16 << 20, "own flag: largest gRPC request or REST body (TensorFlow Serving: 2 GiB)")
     shutdown_grace_seconds: int = _flag(30, "own flag: how long calls in flight may go on after SIGTERM")
@@ -102,6 +104,8 @@ class Flags:
             raise MalformedFlag("--max_message_bytes must be above 0")
         if self.engine not in ENGINES:
             raise MalformedFlag("--engine must be openvino or tensorflow")
+        if self.precision not in PRECISIONS:
+            raise MalformedFlag("--precision must be float32 or int8")
 
     @property
     def grpc_options(self) -> list[tuple[str, int | str]]:

@@ -99,7 +99,7 @@ class ModelServer:
     def _create_manager(self) -> ModelManager:
         flags = self._flags
         try:
-            engine = create_engine(flags.engine or None, self._threads())
+            engine = create_engine(flags.engine or None, self._threads(), flags.precision)
         except EngineError as error:
             raise ServingError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         warmup = None

@@ -5,18 +5,24 @@ import logging
 from pathlib import Path
 
 from portable_model_server.engines.base import OPENVINO, TENSORFLOW, Engine, EngineError, LoadedModel, Threads
+from portable_model_server.engines.form import INT8
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def create_engine(name: str | None, threads: Threads) -> Engine:
+def create_engine(name: str | None, threads: Threads, precision: str = "") -> Engine:
     """Create an engine by its name; None is OpenVINO, with TensorFlow, where installed, for what it cannot run.
 
+    Args:
+        name: The engine.
+        threads: How many threads it may use.
+        precision: The form of a model to run (``form.choose_form``). TensorFlow runs float32 alone.
+
     Raises:
-        EngineError: The name is unknown, or the engine's package is not installed.
+        EngineError: The name is unknown, the engine's package is not installed, or it does not run that form.
     """
     if name is None:
-        return _OpenVINOFirst(threads)
+        return _OpenVINOFirst(threads, precision)
     if name not in (OPENVINO, TENSORFLOW):
         raise EngineError(f'unknown engine "{name}": choose {OPENVINO} or {TENSORFLOW}')
     if not _installed(name):
@@ -25,7 +31,9 @@ def create_engine(name: str | None, threads: Threads) -> Engine:
     if name == OPENVINO:
         from portable_model_server.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(threads)
+        return OpenVINOEngine(threads, precision)
+    if precision == INT8:
+        raise EngineError("TensorFlow cannot run the int8 form: leave out --precision=int8, or take --engine=openvino")
     from portable_model_server.engines.tensorflow import TensorFlowEngine
 
     return TensorFlowEngine(threads)
@@ -36,14 +44,17 @@ class _OpenVINOFirst:
 
     name = OPENVINO
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, precision: str) -> None:
         self._threads = threads
-        self._openvino = create_engine(OPENVINO, threads)
+        self._precision = precision
+        self._openvino = create_engine(OPENVINO, threads, precision)
 
     def load(self, path: Path) -> LoadedModel:
         try:
             return self._openvino.load(path)
         except EngineError as error:
+            if self._precision == INT8:
+                raise
             if not _installed(TENSORFLOW):
                 raise EngineError(f"{error}; TensorFlow, which could run it, is not installed") from error
             _LOGGER.warning("TensorFlow runs the model in %s, with more memory: %s", path, error)

@@ -51,6 +51,12 @@ class ConstantOutput:
             )
         return np.broadcast_to(self.value, shape).copy()
 
+    def replaced(self, old: bytes, new: bytes) -> "ConstantOutput":
+        """The same output with another text, if its value is the old one."""
+        if self.value.ndim or self.value.item() != old:
+            return self
+        return ConstantOutput(np.array(new, dtype=object), self.shape_of)
+
 
 def constant_outputs(meta_graph: MetaGraphDef, signature: Signature) -> dict[str, ConstantOutput]:
     """Return the outputs of a signature, by alias, whose values are constants of the graph."""

@@ -26,6 +26,7 @@ from portable_model_server.engines.base import (
     shapes_text,
 )
 from portable_model_server.engines.constants import ConstantOutput, constant_outputs
+from portable_model_server.engines.form import choose_form
 from portable_model_server.engines.memory import drop_mapped_pages, trim_heap
 from portable_model_server.engines.saved_model import (
     Signature,
@@ -63,7 +64,14 @@ class OpenVINOEngine:
 
     name = OPENVINO
 
-    def __init__(self, threads: Threads) -> None:
+    def __init__(self, threads: Threads, precision: str = "") -> None:
+        """Prepare to load.
+
+        Args:
+            threads: How many threads a model may use.
+            precision: The form of a model to load (``form.choose_form``).
+        """
+        self._precision = precision
         # OpenVINO divides the threads by itself, so the flags of TensorFlow's two pools are one limit here.
         self._threads = max(threads.intra_op or threads.cpus, threads.inter_op or threads.cpus)
         self._core = openvino.Core()
@@ -85,6 +93,12 @@ class OpenVINOEngine:
         declared = signatures(meta_graph)
         constants = {name: constant_outputs(meta_graph, signature) for name, signature in declared.items()}
         del meta_graph  # as large as the weights
+        form = choose_form(path, self._precision)
+        if form.metadata:
+            constants = {
+                name: {alias: output.replaced(*form.metadata) for alias, output in outputs.items()}
+                for name, outputs in constants.items()
+            }
         computed = {name for name, signature in declared.items() if signature.outputs.keys() - constants[name].keys()}
         if computed - {DEFAULT_SIGNATURE}:
             others = ", ".join(sorted(computed - {DEFAULT_SIGNATURE}))
@@ -95,21 +109,22 @@ class OpenVINOEngine:
             outputs = {
                 alias: info for alias, info in default.outputs.items() if alias not in constants[DEFAULT_SIGNATURE]
             }
-            graph = self._compile(path, default, outputs)
+            graph = self._compile(form.file, default, outputs)
         trim_heap()
+        _LOGGER.info("OpenVINO runs the model in %s in %s", path, form.precision)
         return OpenVINOModel(declared, constants, graph, self._threads)
 
-    def _compile(self, path: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> "_Graph":
+    def _compile(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> "_Graph":
         for alias, info in signature.inputs.items():
             if info.dtype in _TOO_WIDE:
                 raise EngineError(f'OpenVINO cuts the {_TOO_WIDE[info.dtype]} input "{alias}" to 32 bits')
         try:
-            compiled, folder = self._compiled(path, 1 if signature.has_rows else self._threads)
+            compiled, folder = self._compiled(file, 1 if signature.has_rows else self._threads)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot compile the model: {' '.join(str(error).split())}") from error
         return _Graph(compiled, _ports(compiled.inputs, signature.inputs), _ports(compiled.outputs, outputs), folder)
 
-    def _compiled(self, path: Path, streams: int) -> tuple[Any, Path | None]:
+    def _compiled(self, file: Path, streams: int) -> tuple[Any, Path | None]:
         """A compiled model, and the folder from which it maps its constants, deleted already; None if in memory.
 
         OpenVINO packs the weights for its kernels, and keeps the constants that they come from as well. A model from
@@ -123,11 +138,11 @@ class OpenVINOEngine:
             with tempfile.TemporaryDirectory(prefix="openvino-") as name:
                 folder = Path(name).resolve()
                 for _ in range(2):  # the first one writes the cache, the second one reads it
-                    compiled = self._core.compile_model(path, "CPU", properties | {"CACHE_DIR": str(folder)})
+                    compiled = self._core.compile_model(file, "CPU", properties | {"CACHE_DIR": str(folder)})
                 return compiled, folder
         except (OSError, RuntimeError) as error:  # no place for temporary files, or for that many bytes
-            _LOGGER.info("the model in %s is compiled without a cache: %s", path, " ".join(str(error).split()))
-        return self._core.compile_model(path, "CPU", properties), None
+            _LOGGER.info("the model in %s is compiled without a cache: %s", file, " ".join(str(error).split()))
+        return self._core.compile_model(file, "CPU", properties), None
 
 
 class OpenVINOModel:

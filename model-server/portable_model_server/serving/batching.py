@@ -79,8 +79,7 @@ class _BatchedModel:
         self.streams, self.paying_rows = model.streams, parameters.max_batch_size
         self._model = model
         self._parameters = parameters
-        self._names = names
-        self._turns = _Turns(model, parameters)
+        self._turns = {name: _Turns(model, name, parameters) for name in names}
 
     def predict(self, signature: str, inputs: _Arrays, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
         """See ``base.LoadedModel.predict``.
@@ -90,17 +89,18 @@ class _BatchedModel:
             BusyError: Too many calls wait already.
         """
         counts = {len(array) if array.ndim else 0 for array in inputs.values()}
-        if signature not in self._names or len(counts) != 1 or 0 in counts:
+        turns = self._turns.get(signature)
+        if not turns or len(counts) != 1 or 0 in counts:
             return self._model.predict(signature, inputs, outputs)
         (rows,), most = counts, self._parameters.max_batch_size
         if rows <= most or self._parameters.enable_large_batch_splitting is None:
-            return self._turns.compute(_Call(signature, inputs, tuple(outputs), rows))
+            return turns.compute(_Call(inputs, tuple(outputs), rows))
         if not self._parameters.enable_large_batch_splitting:
             raise InvalidInputError(f"Task size {rows} is larger than maximum input batch size {most}")
         parts = []
         for start in range(0, rows, most):
             part = {alias: array[start : start + most] for alias, array in inputs.items()}
-            parts.append(self._turns.compute(_Call(signature, part, tuple(outputs), min(most, rows - start))))
+            parts.append(turns.compute(_Call(part, tuple(outputs), min(most, rows - start))))
         return {alias: np.concatenate([part[alias] for part in parts]) for alias in outputs}
 
     def close(self) -> None:
@@ -118,7 +118,6 @@ class _Call:
         ready: Set when the call is done or has a batch to compute; only for a call that waits.
     """
 
-    signature: str
     inputs: _Arrays
     names: tuple[str, ...]
     rows: int
@@ -129,23 +128,20 @@ class _Call:
 
     def fits(self, other: "_Call") -> bool:
         """Whether the two can be rows of one prediction."""
-        return (
-            self.signature == other.signature
-            and self.names == other.names
-            and all(
-                alias in other.inputs
-                and array.shape[1:] == other.inputs[alias].shape[1:]
-                and array.dtype == other.inputs[alias].dtype
-                for alias, array in self.inputs.items()
-            )
+        return self.names == other.names and all(
+            alias in other.inputs
+            and array.shape[1:] == other.inputs[alias].shape[1:]
+            and array.dtype == other.inputs[alias].dtype
+            for alias, array in self.inputs.items()
         )
 
 
 class _Turns:
-    """Lets as many predictions run as the engine computes side by side, and hands each free place to a batch."""
+    """Lets as many predictions of a signature run as the engine computes side by side; each free place is a batch's."""
 
-    def __init__(self, model: LoadedModel, parameters: BatchingParameters) -> None:
+    def __init__(self, model: LoadedModel, signature: str, parameters: BatchingParameters) -> None:
         self._model = model
+        self._signature = signature
         self._parameters = parameters
         self._most_waiting = (
             None
@@ -227,7 +223,7 @@ class _Turns:
         first, rows = batch[0], sum(call.rows for call in batch)
         size = next((size for size in self._parameters.allowed_batch_sizes if size >= rows), rows)
         if size == first.rows:
-            first.outputs = self._model.predict(first.signature, first.inputs, first.names)
+            first.outputs = self._model.predict(self._signature, first.inputs, first.names)
             return
         inputs = {
             alias: np.concatenate(
@@ -235,7 +231,7 @@ class _Turns:
             )
             for alias in first.inputs
         }
-        outputs = self._model.predict(first.signature, inputs, first.names)
+        outputs = self._model.predict(self._signature, inputs, first.names)
         if any(not array.ndim or len(array) != size for array in outputs.values()):
             raise EngineError("an output does not have a row for each row of the inputs, so calls cannot share batches")
         start = 0

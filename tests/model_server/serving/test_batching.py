@@ -74,10 +74,13 @@ class Callers:
 
     def call(self, *numbers: float, outputs=("y",)):
         """Call, and return once the call runs or waits."""
-        before = len(self.model.batches) + len(self.served._turns._waiting)
+        before = len(self.model.batches) + len(self.served._turns["serving_default"]._waiting)
         future = self.pool.submit(self.served.predict, "serving_default", {"x": rows(*numbers)}, outputs)
         wait_until(
-            lambda: len(self.model.batches) + len(self.served._turns._waiting) > before or future.done(), "the call"
+            lambda: (
+                len(self.model.batches) + len(self.served._turns["serving_default"]._waiting) > before or future.done()
+            ),
+            "the call",
         )
         self.results.append(future)
         return future
@@ -128,7 +131,7 @@ def test_only_rows_of_the_same_size_share(pool) -> None:
     callers.call(1)
     callers.call(2)
     wide = pool.submit(served.predict, "serving_default", {"x": np.ones((1, 3), np.float32)}, ["y"])
-    wait_until(lambda: len(served._turns._waiting) == 2, "the wide call")
+    wait_until(lambda: len(served._turns["serving_default"]._waiting) == 2, "the wide call")
     callers.call(4)
     assert callers.go() == [[1], [2], [4]]
     assert wide.result(30)["y"].tolist() == [3]
