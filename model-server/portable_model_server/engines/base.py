@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.engines.saved_model import Signature
+from serving_api.tensors import DTYPE_STRING, DTYPES
 
 OPENVINO = "openvino"
 TENSORFLOW = "tensorflow"
@@ -107,6 +109,18 @@ def check_inputs(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> No
             raise InvalidInputError(f'input "{alias}": expected shape {_text(declared)}, got {_text(array.shape)}')
         if array.size == 0:
             raise InvalidInputError(f'input "{alias}" is empty: its shape is {_text(array.shape)}')
+
+
+def noise(signature: Signature, rows: int) -> dict[str, NDArray[Any]] | None:
+    """Random inputs for a signature, the same at every call; None where none can be made up: strings, free sizes."""
+    generator = np.random.default_rng(0)
+    inputs = {}
+    for alias, info in signature.inputs.items():
+        sizes = (info.shape or (-1, -1))[1:]
+        if info.dtype == DTYPE_STRING or -1 in sizes:
+            return None
+        inputs[alias] = generator.integers(0, 256, (rows, *sizes)).astype(DTYPES[info.dtype][0])
+    return inputs
 
 
 def shapes_text(inputs: Mapping[str, NDArray[Any]]) -> str:

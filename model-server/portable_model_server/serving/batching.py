@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel
-from serving_api.tensors import DTYPE_STRING, DTYPES
+from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel, noise
 
 _LOGGER = logging.getLogger(__name__)
-_SEED = 0
 # Rounding differs by far less between batches of different sizes, a batch's own mean and variance by far more.
 _TOLERANCE = 1e-3
 _Arrays = Mapping[str, NDArray[Any]]
@@ -242,13 +240,9 @@ class _Turns:
 
 def _rows_are_independent(model: LoadedModel, name: str) -> bool:
     """Whether two rows of noise come out of a batch as they do alone; this also prepares the engine for batches."""
-    generator = np.random.default_rng(_SEED)
-    inputs = {}
-    for alias, info in model.signatures[name].inputs.items():
-        size = (info.shape or ())[1:]
-        if info.dtype == DTYPE_STRING or -1 in size:
-            return False  # no input can be made up
-        inputs[alias] = generator.integers(0, 256, (2, *size)).astype(DTYPES[info.dtype][0])
+    inputs = noise(model.signatures[name], rows=2)
+    if inputs is None:
+        return False
     names = tuple(model.signatures[name].outputs)
     try:
         alone = [

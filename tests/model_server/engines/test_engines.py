@@ -496,9 +496,12 @@ def _one_row():
     [(Threads(1), 1), (Threads(2), 2), (Threads(2, intra_op=1, inter_op=2), 2), (Threads(2, 1, 1), 1)],
     ids=["one CPU", "two CPUs", "the Deployment's flags", "one thread"],
 )
-def test_openvino_gives_a_prediction_all_threads(tmp_path, image_path, threads, number):
-    """Unless the model takes no batches, in which many callers could share the threads."""
-    for path, streams in ((image_path, 1), (save(tmp_path / "1", _one_row), number)):
+def test_openvino_divides_a_prediction_if_it_is_long_and_takes_batches(
+    tmp_path, image_path, monkeypatch, threads, number
+):
+    one_row = save(tmp_path / "1", _one_row)
+    for path, worth_dividing_s, streams in ((image_path, 0, 1), (image_path, 10, number), (one_row, 0, number)):
+        monkeypatch.setattr("portable_model_server.engines.openvino._WORTH_DIVIDING_S", worth_dividing_s)
         model = create_engine("openvino", threads).load(path)
         assert (model.streams, model.paying_rows) == (streams, max(2, number))
         assert model._graph._compiled.get_property("INFERENCE_NUM_THREADS") == number
