@@ -100,6 +100,10 @@ class Costs:
     network: float
 
 
+# More than there are pods to simulate.
+_PRIMES = (1_000_003, 1_000_033, 1_000_037, 1_000_039, 1_000_081, 1_000_099, 1_000_117, 1_000_121, 1_000_133)
+
+
 class Gateway(Pod):
     """A gateway: its CPU, its slots with the real admission, and its turn among the model servers."""
 
@@ -123,8 +127,9 @@ class Gateway(Pod):
         self._model_servers = model_servers
         self._draws = draws
         self._generator = generator
-        # Gateways must not all begin with the same model server.
+        # Each gateway has an order of its own: a large prime as a stride visits all, in an order that depends on it.
         self._turns = generator.integers(1 << 16, size=turns).tolist()
+        self._strides = generator.choice(_PRIMES, size=turns).tolist()
         self._reviewing = False
         self.admission = Admission(slots, began_waiting=self._review_later, share=SHARE_OF_WORK, clock=loop.clock)
 
@@ -167,7 +172,7 @@ class Gateway(Pod):
         servers, turns = self._model_servers(), self._turns
         chosen = int(self._generator.random() * len(turns)) if len(turns) > 1 else 0
         turns[chosen] += 1
-        return servers[turns[chosen] % len(servers)]
+        return servers[turns[chosen] * self._strides[chosen] % len(servers)]
 
     def _respond(self, request: Request, slot: Slot, status: int) -> None:
         slot.release(usual=status == SERVED)

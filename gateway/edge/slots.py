@@ -19,7 +19,7 @@ REVIEW_SECONDS = 0.1  # between two looks at who still waits in vain
 # Callers have their shares of these too.
 _AWAY_PER_FETCH = 4
 _AWAY_PER_HEAVY = 16
-SHARE_OF_WORK = 1 / 3  # of the time of a response; the rest is for the wait
+SHARE_OF_WORK = 1 / 2  # of the time of a response; the rest is for the wait
 _HEAVY = 1  # heavy images at a time, so that they never have all decoders
 _RETRY_AFTER_CROWD = 5  # seconds
 

@@ -1,5 +1,6 @@
 """The gRPC channel to one replica of the model server, and what is known about this replica."""
 
+import random
 from typing import Any, Protocol
 
 import grpc
@@ -52,6 +53,8 @@ class Replica:
 
     Attributes:
         target: The same.
+        place: Its place in the order in which requests are sent to replicas, at random: gateways that went through them
+            in one order would meet at the same replica again and again.
         in_service: Whether requests are sent to it, as long as one replica is in service.
         ejections: How often its calls under way were cancelled, so that they could go to another replica.
         misses: How many calls, since its last response, another replica responded to after this one had not.
@@ -63,6 +66,7 @@ class Replica:
 
     def __init__(self, target: str) -> None:
         self.target = target
+        self.place = random.random()  # noqa: S311 - nothing secret
         self.in_service = True
         self.ejections = 0
         self.misses = 0

@@ -6,7 +6,6 @@ again it cost four to seven more calls; a call that a client had given up counte
 repeated by round robin may meet the same replica again. So each replica has a channel of its own.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -42,7 +41,8 @@ class Replicas:
         self._ejected = ejected
         self._lock = threading.Lock()
         self._replicas: list[Replica] = []
-        self._turn = random.randrange(1 << 16)  # noqa: S311 - gateways must not all begin with the same replica
+        self._adopted: tuple[str, ...] = ()
+        self._turn = 0
 
     def pick(self, tried: Collection[Replica], seconds: float) -> Replica | None:
         """The next replica in turn, among those that were not tried: one in service if there is one; None if none is.
@@ -121,12 +121,12 @@ class Replicas:
 
     def _adopt(self, targets: tuple[str, ...]) -> None:
         """Keep the replicas that are still among the addresses, forget the others, and add the new ones."""
-        if len(targets) == len(self._replicas) and all(
-            replica.target == target for replica, target in zip(self._replicas, targets, strict=True)
-        ):
+        if targets == self._adopted:
             return
         known = {replica.target: replica for replica in self._replicas}
-        self._replicas = [known.get(target) or Replica(target) for target in targets]
+        replicas = [known.get(target) or Replica(target) for target in targets]
+        self._replicas = sorted(replicas, key=lambda replica: replica.place)
+        self._adopted = targets
 
     def _due(self, picked: Replica) -> list[Replica]:
         """Those to try again now, marked as such. Without a replica in service, requests themselves are the trials."""

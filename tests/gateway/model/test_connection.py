@@ -100,6 +100,19 @@ def test_it_finds_the_replicas_that_a_name_leads_to_later(replicas):
     found.close()
 
 
+def test_each_gateway_goes_through_the_replicas_in_an_order_of_its_own():
+    """Gateways in one order would meet at the same replica again and again, and their calls wait for each other."""
+    lookup = Lookup("ipv4:" + ",".join(f"127.0.0.1:{port}" for port in range(1, 13)))
+    orders = set()
+    for gateway in [Replicas(lookup, TRIAL, lambda: None) for _ in range(3)]:
+        rounds = [[gateway.pick((), 0).target for _ in lookup.targets] for _ in range(2)]
+        assert rounds[0] == rounds[1] and set(rounds[0]) == set(lookup.targets)
+        first = rounds[0].index(lookup.targets[0])
+        orders.add(tuple(rounds[0][first:] + rounds[0][:first]))
+        gateway.close()
+    assert len(orders) == 3
+
+
 def test_the_name_of_no_replica(model_server):
     with connect("no-such-host.invalid:8500") as connection, pytest.raises(ModelUnavailable):
         call(connection)
