@@ -36,7 +36,7 @@ BUILD_OPTIONS :=
 OVERLAY := kind
 MODEL_FOLDER := model-server/models/brain-tumor
 # make experiment: the data (kaggle/1, kaggle/2, phantom or a folder), the folder of the results, and further options of
-# python -m training.experiment
+# python -m training.experiment. make bench-peers: options of python -m benchmarks.peers
 DATA :=
 OUT := runs/experiment
 OPTIONS :=
@@ -66,7 +66,7 @@ TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
 
-.PHONY: help install keras-2 run experiment test check format lock bench images tag tools kind-up deploy kind-down e2e-images e2e clean
+.PHONY: help install keras-2 run experiment test check format lock bench bench-peers images tag tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,6 +107,9 @@ lock: $(PIPENV) ## Write Pipfile.lock from the Pipfile
 bench: $(ALL) ## Run the benchmarks
 	.venv/bin/python -m benchmarks.first_response
 	.venv/bin/python -m benchmarks.input_pipeline
+
+bench-peers: $(ALL) ## Compare with other servers on this machine, which takes an hour the first time; OPTIONS="--only bentoml"
+	.venv/bin/python -m benchmarks.peers $(OPTIONS)
 
 images: ## Build the container images; IMAGES, TAG, REGISTRY and BUILDER say which and how
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" \
