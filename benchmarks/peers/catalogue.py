@@ -110,7 +110,7 @@ def _foreign(python: Path, network: Network, port: int) -> dict[str, str]:
 
 
 def _needs_int8(network: Network) -> str:
-    return "" if network.int8 else f"{network.project} has no int8 form (python -m converter --int8 makes one)"
+    return "" if network.int8 else "the network has no int8 form (python -m converter MODEL OUT --int8 IMAGES)"
 
 
 _UVICORN = ("-m", "uvicorn", "--host=127.0.0.1", "--port=PORT")

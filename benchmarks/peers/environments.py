@@ -39,6 +39,12 @@ def make(name: str, folder: Path) -> Path:
     return python
 
 
+def chosen(name: str) -> str:
+    """The packages of a requirements file that were chosen, with their versions: those before what they need."""
+    own = (REQUIREMENTS / f"{name}.txt").read_text().partition("\n# What these need")[0]
+    return ", ".join(line.replace("==", " ") for line in own.splitlines() if not line.startswith("#"))
+
+
 def _run(command: list[str], what: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.peers import environments
 from benchmarks.peers.agreement import Agreement
 from benchmarks.peers.catalogue import CLASSIC, Peer
 from benchmarks.peers.summary import COLUMNS, Column, Rounds, figure, ratio
@@ -90,7 +91,13 @@ def notes(result: Result) -> list[str]:
     ]
     if own:
         lines.append(f"The load generator took {max(own):.2f} ms of CPU a request at most, on the same cores.")
-    lines += [f"{peer.title}: {peer.settings}; {result.agreements[peer.name]}." for peer in result.peers]
+    for peer in result.peers:
+        packages = f" ({environments.chosen(peer.environment)})" if peer.environment else ""
+        lines.append(f"{peer.title}{packages}: {peer.settings}; {result.agreements[peer.name]}.")
+    for peer in result.peers:
+        failed = sum(peer.name not in samples for samples in result.rounds)
+        if failed:
+            lines.append(f"{peer.title} failed in {failed} of {len(result.rounds)} rounds, which do not count for it.")
     lines += [f"Not measured: {name}: {why}." for name, why in result.skipped.items()]
     return lines
 

@@ -37,8 +37,15 @@ def test_of_int8_the_difference_is_only_told():
 
 @pytest.mark.parametrize(
     "found",
-    [[], EXPECTED[:1], [EXPECTED[0], [0.9, 0.1]], [EXPECTED[0], [math.nan, 0.8, 0.1]], [EXPECTED[0], [-4.0, 3.0, 2.0]]],
-    ids=["nothing", "an image less", "a class less", "NaN", "logits"],
+    [
+        [],
+        EXPECTED[:1],
+        [EXPECTED[0], [0.9, 0.1]],
+        [EXPECTED[0], [math.nan, 0.8, 0.1]],
+        [EXPECTED[0], [-0.1, 0.8, 0.3]],
+        [EXPECTED[0], [0.1, 1.8, 0.1]],
+    ],
+    ids=["nothing", "an image less", "a class less", "NaN", "below 0", "above 1"],
 )
 def test_what_are_no_probabilities_of_the_same_images_is_refused(found):
     with pytest.raises(ValueError, match=r"zip|no probabilities"):

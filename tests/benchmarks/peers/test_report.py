@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -68,6 +69,8 @@ def test_who_disagrees_gets_figures_but_no_ratios(result):
 def test_who_failed_in_every_round_has_no_figures(result):
     without = dataclasses.replace(result, rounds=[{"classic": SLOW}])
     assert cells(report.markdown(without).splitlines()[3])[1:] == ["-"] * len(COLUMNS)
+    assert "this project, OpenVINO failed in 1 of 1 rounds" in report.text(without)
+    assert "failed" not in report.text(result)
 
 
 def test_the_columns_of_the_text_are_aligned(result):
@@ -81,6 +84,7 @@ def test_what_a_reader_must_know_stands_below(result):
         assert "xception at 299x299; a processor, 2 cores; 1 rounds, 5 s for each measurement." in text
         assert "0.30 ms of CPU a request at most" in text
         assert "stand-in for TensorFlow Serving" in text
+        assert re.search(r"classic: Flask, TensorFlow \(flask [\d.]+, .*tensorflow [\d.]+, [^()]*\): gunicorn", text)
         assert "largest difference in probability 3.0e-05" in text
         assert "Not measured: mlserver: its packages cannot be installed." in text
 
