@@ -75,7 +75,11 @@ def _project(*flags: str) -> Callable[[Path, Network, int], Sequence[Tier]]:
     def tiers(python: Path, network: Network, port: int) -> Sequence[Tier]:
         grpc_port = free_port()
         own = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
-        settings = {"GATEWAY_BIND": f"127.0.0.1:{port}", "MODEL_SERVER_ADDRESS": f"127.0.0.1:{grpc_port}"}
+        settings = {
+            "GATEWAY_BIND": f"127.0.0.1:{port}",
+            "GATEWAY_DEADLINE_SECONDS": "60",  # as long as the others wait: on a busy machine it refuses requests
+            "MODEL_SERVER_ADDRESS": f"127.0.0.1:{grpc_port}",
+        }
         model_server = model_server_command(network.project, *flags, port=grpc_port)
         return Tier(model_server, own, ROOT), Tier(gateway_command(), {**own, **settings}, ROOT)
 
@@ -114,6 +118,7 @@ def _needs_int8(network: Network) -> str:
 
 
 _UVICORN = ("-m", "uvicorn", "--host=127.0.0.1", "--port=PORT")
+_OWN = "both tiers with their defaults and a deadline of 60 s"
 _ORT = "ONNX Runtime with a thread for each core"
 
 PEERS = (
@@ -130,7 +135,7 @@ PEERS = (
     Peer(
         "openvino",
         "this project, OpenVINO",
-        "both tiers with their defaults, the converter's form",
+        f"{_OWN}, the converter's form",
         requests.FORM,
         "project",
         _project(),
@@ -138,7 +143,7 @@ PEERS = (
     Peer(
         "openvino-int8",
         "this project, OpenVINO, int8",
-        "both tiers with their defaults but --precision=int8",
+        f"{_OWN}, --precision=int8",
         requests.FORM,
         "project",
         _project("--precision=int8"),
@@ -148,7 +153,7 @@ PEERS = (
     Peer(
         "tensorflow",
         "this project, TensorFlow",
-        "both tiers with their defaults but --engine=tensorflow, the converter's form",
+        f"{_OWN}, --engine=tensorflow, the converter's form",
         requests.FORM,
         "project",
         _project("--engine=tensorflow"),
