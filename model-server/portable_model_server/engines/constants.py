@@ -92,14 +92,13 @@ class _Reader:
             inputs: The aliases of the signature's inputs by their nodes' names.
         """
         node, scope = self._origin(tensor, self._graph)
-        if node.op == "Const":
-            value = _value(node)
-            return None if value is None else ConstantOutput(value)
+        if (constant := _value(node)) is not None:
+            return ConstantOutput(constant)
         if node.op != "Fill" or len(node.input) < 2:
             return None
         shape, shape_scope = self._origin(node.input[0], scope)
         filling, _ = self._origin(node.input[1], scope)
-        if shape.op != "Shape" or not shape.input or filling.op != "Const":
+        if shape.op != "Shape" or not shape.input:
             return None
         source, source_scope = self._origin(shape.input[0], shape_scope)
         value = _value(filling)
@@ -136,8 +135,11 @@ def _arguments(function: FunctionDef, call: NodeDef, scope: _Scope) -> dict[str,
     return {name: (tensor, scope) for name, tensor in zip(names, call.input, strict=False)}
 
 
-def _value(constant: NodeDef) -> NDArray[Any] | None:
+def _value(node: NodeDef) -> NDArray[Any] | None:
+    """What a constant holds; None if the node is none, or is damaged."""
+    if node.op != "Const":
+        return None
     try:
-        return to_array(constant.attr["value"].tensor)
+        return to_array(node.attr["value"].tensor)
     except TensorError:
         return None

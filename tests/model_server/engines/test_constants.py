@@ -77,9 +77,16 @@ def test_what_is_computed_is_no_constant(graph):
     nodes.add(name="call", op="PartitionedCall").attr["f"].func.name = "nowhere"
     nodes.add(name="circle", op="Identity", input=["circle"])
     nodes.add(name="broken", op="Const").attr["value"].tensor.dtype = 99
-    for name in ("sum", "call", "circle", "broken", "missing"):
+    nodes.add(name="valued", op="Other").attr["value"].tensor.CopyFrom(from_array(TEXT))
+    for name in ("sum", "call", "circle", "broken", "valued", "missing"):
         add_output(graph, f"{name}:0", name)
     assert constants(graph) == {}
+
+
+def test_the_caller_owns_the_array():
+    output = ConstantOutput(np.array([1, 2]))
+    output.array({})[:] = 9
+    assert output.value.tolist() == [1, 2]
 
 
 @pytest.fixture
@@ -90,6 +97,7 @@ def repeating(graph):
     nodes.add(name="shape", op="Shape", input=["queries"])
     add_constant(nodes, "text", TEXT)
     nodes.add(name="card", op="Fill", input=["shape", "text"])
+    nodes.add(name="other", op="PartitionedCall")
     graph.signature_def["describe"].inputs["asked"].name = "queries:0"
     add_output(graph, "card:0")
     return graph
@@ -169,9 +177,8 @@ def _a_function_that_has_a_node_of_the_input_s_name(nodes, library):
     function.signature.output_arg.add(name="result")
     function.node_def.add(name="queries", op="Mul")
     function.ret["result"] = "queries:z:0"
-    nodes["text"].CopyFrom(type(nodes["text"])(name="text", op="PartitionedCall"))
-    nodes["text"].attr["f"].func.name = "function"
-    nodes["shape"].input[0] = "text"
+    nodes["shape"].input[0] = "other"
+    nodes["other"].attr["f"].func.name = "function"
 
 
 @pytest.mark.parametrize(
