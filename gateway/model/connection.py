@@ -38,6 +38,8 @@ _PROBLEMS: dict[grpc.StatusCode, type[ModelServerProblem]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: ModelOverloaded,
     grpc.StatusCode.DEADLINE_EXCEEDED: ModelTooSlow,
     grpc.StatusCode.INVALID_ARGUMENT: ModelMismatch,
+    # With batching, TensorFlow Serving refuses a whole batch in which images of two sizes met.
+    grpc.StatusCode.FAILED_PRECONDITION: ModelMismatch,
 }
 # How an attempt ends. All but the first two are followed by another attempt, where there is time for one.
 RESPONSE, CLIENT_LEFT = "response", "client_left"

@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 
+import grpc
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,6 +62,19 @@ def test_another_preparation_of_the_same_size(client, model_server, step):
     np.testing.assert_array_equal(before, wrong)
     np.testing.assert_array_equal(right, Preprocessor(model_server.model.metadata.image).from_bytes(data))
     assert (right != before).any()
+
+
+def test_a_batch_in_which_images_of_two_models_met_is_sent_again(client, model_server):
+    """TensorFlow Serving with batching refuses all its calls, also those whose images have the right size."""
+    refusals = iter([grpc.StatusCode.FAILED_PRECONDITION])
+
+    def refuse(signature, context):
+        if signature == contract.PREDICT_SIGNATURE and (code := next(refusals, None)):
+            context.abort(code, "Tensors with name 'images:0' from different tasks have different shapes")
+
+    model_server.fault = refuse
+    assert predict(client).get_json()["class"] == "glioma"
+    assert model_server.count(contract.PREDICT_SIGNATURE) == 2
 
 
 def test_a_model_without_shape_guard_is_found_out(client, model_server):
