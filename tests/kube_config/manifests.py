@@ -18,9 +18,13 @@ JOBS = sorted(path.parent for path in KUBE_CONFIG.glob("jobs/*/job.yaml") if pat
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
-# All components, in an order that works: monitoring patches an object of network-policies, admin-port one of both, and
-# oauth2-proxy needs what admin-port did.
-TOGETHER = ("portable-model-server", "small", "network-policies", "monitoring", "keys", "admin-port", "oauth2-proxy")
+# All components but gpu, in an order that works: monitoring patches an object of network-policies, admin-port one of
+# both, and oauth2-proxy needs what admin-port did.
+TOGETHER = (
+    *("portable-model-server", "small", "batching", "network-policies", "monitoring", "keys", "admin-port"),
+    "oauth2-proxy",
+)
+ON_GPUS = ("gpu", "network-policies", "monitoring")  # gpu has another container image, and includes batching
 
 Object = dict[str, Any]
 

@@ -4,7 +4,17 @@ import shutil
 
 import pytest
 
-from tests.kube_config.manifests import COMPONENTS, KUBE_CONFIG, TOGETHER, build, build_with, container_of, of_kind, one
+from tests.kube_config.manifests import (
+    COMPONENTS,
+    KUBE_CONFIG,
+    ON_GPUS,
+    TOGETHER,
+    build,
+    build_with,
+    container_of,
+    of_kind,
+    one,
+)
 
 NAMES = [path.name for path in COMPONENTS]
 
@@ -15,7 +25,7 @@ def test_each_component_changes_the_base(component, tmp_path):
 
 
 def test_all_components_go_together(everything):
-    assert set(NAMES) == set(TOGETHER)
+    assert set(NAMES) == {*TOGETHER, *ON_GPUS}
     assert container_of(everything, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
 
 

@@ -33,8 +33,11 @@ def test_the_hpa_owns_the_number_of_replicas(objects, tier):
     assert hpa["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": tier}
     assert 2 <= hpa["minReplicas"] < hpa["maxReplicas"]
     (metric,) = hpa["metrics"]
-    assert metric["resource"]["name"] == "cpu"
-    assert metric["resource"]["target"]["averageUtilization"] <= 80
+    if "nvidia.com/gpu" in container_of(objects, tier)["resources"]["limits"]:
+        assert metric["type"] == "Pods"  # test_gpu.py has the rest
+    else:
+        assert metric["resource"]["name"] == "cpu"
+        assert metric["resource"]["target"]["averageUtilization"] <= 80
 
 
 def test_disruptions_leave_a_replica(objects, tier):
@@ -53,7 +56,7 @@ def test_restricted(objects, tier):
     pod, container = pod_of(objects, tier), container_of(objects, tier)
     assert_restricted(pod, container)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert [volume for volume in pod["volumes"] if not {"emptyDir", "secret"} & volume.keys()] == []
+    assert [volume for volume in pod["volumes"] if not {"configMap", "emptyDir", "secret"} & volume.keys()] == []
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
     assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # the only folder that can be written
     (namespace,) = of_kind(objects, "Namespace")

@@ -10,10 +10,9 @@ from gateway import VERSION
 from gateway.app import create_app
 from gateway.edge.server import GRACEFUL_TIMEOUT
 from gateway.model.client import ModelClient
-from gateway.settings import VARIABLES, Settings
-from portable_model_server.flags import parse
+from gateway.settings import Settings
 from tests.kube_config.manifests import TIERS, Object, container_of, of_kind, one, pod_of
-from tests.model_server.dockerfiles import DOCKERFILES, FOLDER, entrypoint
+from tests.kube_config.read_by_programs import model_server_flags, settings
 from tests.processes import ROOT
 
 UNITS = {"Mi": 1 << 20, "Gi": 1 << 30}
@@ -21,24 +20,6 @@ DNS_CACHE_S = 30  # CoreDNS' longest, as kind and EKS set it
 AGE_JITTER = 1.1  # of grpc.max_connection_age_ms
 GATEWAY_UNDER_LOAD = 140 << 20  # bytes, master and worker under 8 clients, measured
 BYTES_A_PIXEL = 18  # while an image is decoded, measured; tests/brain_tumor/image/test_strips.py holds it
-
-
-def model_server_flags(objects: list[Object]):
-    """The flags as the server reads them: first the entrypoint's, then the Deployment's."""
-    arguments = [argument.replace("$(CPU_LIMIT)", "2") for argument in container_of(objects, "model-server")["args"]]
-    line = parse([*entrypoint((FOLDER / DOCKERFILES[0]).read_text())[1:], *arguments])
-    assert not line.unknown
-    assert not line.refused
-    return line.flags
-
-
-def settings(objects: list[Object]) -> Settings:
-    (source,) = container_of(objects, "gateway")["envFrom"]
-    data = one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
-    added = {variable["name"]: variable["value"] for variable in container_of(objects, "gateway").get("env", [])}
-    assert data.keys() | added.keys() <= set(VARIABLES.values())
-    added.pop("GATEWAY_KEYS_FILE", None)  # it is there in the pod alone
-    return Settings.from_env({**data, **added})
 
 
 def grace(objects: list[Object], tier: str) -> tuple[int, int]:
@@ -94,7 +75,7 @@ def test_images(objects):
     for tier in TIERS:
         name, _, tag = container_of(objects, tier)["image"].rpartition(":")
         assert tag == VERSION
-        assert re.search(rf"(^|/)brain-tumor-{tier}(-portable)?$", name)
+        assert re.search(rf"(^|/)brain-tumor-{tier}(-portable|-gpu)?$", name)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +101,7 @@ def test_the_gateways_refuse_before_a_model_server_does(objects):
 
 def test_threads_follow_the_cpu_limit(objects):
     container = container_of(objects, "model-server")
-    (variable,) = container["env"]
-    assert variable["name"] == "CPU_LIMIT"
+    (variable,) = (variable for variable in container["env"] if variable["name"] == "CPU_LIMIT")
     assert variable["valueFrom"]["resourceFieldRef"]["resource"] == "limits.cpu"
     assert "--tensorflow_inter_op_parallelism=$(CPU_LIMIT)" in container["args"]
     assert "--tensorflow_intra_op_parallelism=1" in container["args"]

@@ -31,16 +31,16 @@ def build(tmp_path: Path):
 
 
 def test_every_image(build):
-    done = build(
-        "gateway", "model-server", "model-server-portable", "client", "e2e", REGISTRY="host/path/", MODEL="models/mine"
-    )
+    names = ("gateway", "model-server", "model-server-gpu", "model-server-portable", "client", "e2e")
+    done = build(*names, REGISTRY="host/path/", MODEL="models/mine")
     assert done.returncode == 0, done.stderr
     calls = [line for line in done.stdout.splitlines() if line.startswith("docker build")]
     for call, name, file in zip(
         calls,
-        ("gateway", "model-server", "model-server-portable", "client", "e2e"),
+        names,
         (
             "gateway/Dockerfile",
+            "model-server/Dockerfile",
             "model-server/Dockerfile",
             "model-server/Dockerfile.portable",
             "client/Dockerfile",
@@ -53,6 +53,7 @@ def test_every_image(build):
         assert (ROOT / file).is_file()
         assert ("MODEL=models/mine" in call) == name.startswith("model-server")
         assert ("VERSION=1.2.3" in call) == (name != "e2e")
+        assert ("BASE=tensorflow/serving:2.20.0-gpu" in call) == (name == "model-server-gpu")
         assert call.endswith(" tests/e2e/image" if name == "e2e" else " .")
 
 
@@ -76,4 +77,4 @@ def test_without_a_builder(build, settings):
 def test_an_image_that_does_not_exist(build):
     done = build("gatewy")
     assert done.returncode == 2
-    assert "gateway, model-server, model-server-portable and client" in done.stderr
+    assert "gateway, model-server, model-server-gpu, model-server-portable and client" in done.stderr
