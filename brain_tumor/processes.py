@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import errno
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +24,10 @@ ROOT = Path(__file__).parent.parent
 SHIPPED_MODEL = ROOT / "model-server" / "models" / MODEL_NAME  # the folder of its version folders
 _STOP_TIMEOUT = 35.0  # seconds; longer than either tier's own grace period
 _POLL_INTERVAL = 0.02  # seconds
+# Below the ports that the kernel gives to whoever asks for any: another process may get such a one before the caller
+# listens on it.
+_PORTS = range(10_000, 30_000)
+_PORTS_TRIED = 100
 
 
 class ProcessError(Exception):
@@ -51,11 +57,17 @@ def gateway_command() -> list[str]:
     return [sys.executable, "-m", "gateway"]
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that no process listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(among: Sequence[int] = _PORTS) -> int:
+    """A port of 127.0.0.1 that no process listens on now.
+
+    Raises:
+        OSError: Too many of them are taken.
+    """
+    for port in secrets.SystemRandom().sample(among, min(len(among), _PORTS_TRIED)):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(errno.EADDRINUSE, f"No free port was found from {among[0]} to {among[-1]}: end some servers")
 
 
 def listens(port: int, host: str = "127.0.0.1") -> bool:

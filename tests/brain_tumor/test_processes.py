@@ -76,6 +76,19 @@ def test_a_free_port_is_listened_on_only_while_something_listens():
     assert not listens(port)
 
 
+def test_a_free_port_is_none_that_the_kernel_may_give_to_another_process():
+    assert max(free_port() for _ in range(20)) < 32_768
+
+
+def test_a_taken_port_is_not_free():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        with pytest.raises(OSError, match="No free port was found"):
+            free_port([taken])
+        free = free_port()
+        assert free_port([taken, free]) == free
+
+
 @pytest.mark.parametrize(("status", "expected"), [(200, True), (404, False), (503, False)])
 def test_responds_means_success(status, expected, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
