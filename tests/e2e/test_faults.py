@@ -12,6 +12,8 @@ from tests.e2e.load import Load, go_on_for
 from tests.e2e.stage import Objects
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.quiet
+
 RATE = 20  # requests a second
 AT_LEAST = 1000
 MODEL_SERVER_KILLS = 3

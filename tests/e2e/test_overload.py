@@ -14,6 +14,8 @@ from tests.e2e.load import CASES, Load, Outcome
 from tests.e2e.stage import Objects, Stage, container, deployment, name_of
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.quiet
+
 SETTLING_S = 5.0  # at the start of each attack, not counted
 SECONDS = 25.0
 SLOWEST_IMAGE_S = 0.05

@@ -10,6 +10,8 @@ from tests.e2e.load import Load, go_on_for
 from tests.e2e.stage import REPLICAS, TIERS, Stage
 from tests.processes import wait_until
 
+pytestmark = pytest.mark.quiet
+
 MORE = REPLICAS + 1
 BUSY, CALM = 110, 20  # requests a second
 SHARE_AFTER_S = 15.0
