@@ -98,9 +98,9 @@ def test_gzip(server: ServerProcess) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"no gzip", 400),
-        (gzip.compress(b'{"instances": [1]}')[:-4], 400),
-        (gzip.compress(b" " * 10_000_000), 413),
+        pytest.param(b"no gzip", 400, id="other bytes"),
+        pytest.param(gzip.compress(b'{"instances": [1]}')[:-4], 400, id="cut off"),
+        pytest.param(gzip.compress(b" " * 10_000_000), 413, id="too large"),
     ],
 )
 def test_bad_gzip(server: ServerProcess, body: bytes, status: int) -> None:
