@@ -13,4 +13,3 @@ FOLDER_NAMES = {
     TESTING: ("testing", "test"),
     VALIDATION: ("validation", "valid", "val"),
 }
-MANIFEST = "manifest.json"  # beside these folders; says what each image is, with its SHA-256

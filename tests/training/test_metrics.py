@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from training.metrics import Metrics, Predictions, auroc, calibration_error, intervals, measure, rounded, summary
+from brain_tumor.quality.metrics import (
+    Metrics,
+    Predictions,
+    auroc,
+    calibration_error,
+    intervals,
+    measure,
+    rounded,
+    summary,
+)
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 

@@ -8,9 +8,9 @@ import pytest
 
 from brain_tumor.metadata import ModelMetadata
 from brain_tumor.preprocess import Preprocessor
+from brain_tumor.quality.calibrate import energy
 from tests.processes import ROOT
 from training.evaluate.ood import ood_samples_flagged
-from training.train.calibrate import energy
 
 MODEL = ROOT / "model-server" / "models" / "brain-tumor.keras"
 

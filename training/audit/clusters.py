@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from brain_tumor.quality.joined import Pair, equal_pairs, joined
 from training.data.data_set import DataSet
 from training.data.groups import Groups
-from training.data.joined import Pair, equal_pairs, joined
 
 
 def groups_of(data: DataSet, files: Sequence[str], copies: Iterable[Pair]) -> Groups:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
+from brain_tumor.quality.metrics import Metrics, Predictions, intervals, rounded
 from training.data.errors import DataError
 from training.explore.measure import Measured
-from training.metrics import Metrics, Predictions, intervals, rounded
 
 _FOLDS = 5
 _MIN_LEAF = 5  # images

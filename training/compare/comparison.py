@@ -11,13 +11,13 @@ import keras
 import numpy as np
 
 from brain_tumor.atomic import write_json
+from brain_tumor.quality.metrics import Predictions, intervals
 from training.compare import cost
 from training.compare.plan import Plan
 from training.compare.search import search
 from training.compare.table import Row, report, select_model
 from training.data.data_set import DataSet
 from training.data.groups import Groups
-from training.metrics import Predictions, intervals
 from training.serving import convert
 from training.train import run
 from training.train.options import Configuration

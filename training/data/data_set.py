@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brain_tumor.quality.patients import MANIFEST
 from training.data.errors import DataError
 from training.data.healthy import healthy_class
 from training.data.listing import Listing, list_images, name_of
 from training.data.manifest import Manifest, hash_files
 from training.data.manifest import read as read_manifest
-from training.layout import MANIFEST, SPLITS, TESTING, TRAINING
+from training.layout import SPLITS, TESTING, TRAINING
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from brain_tumor.quality.fold import fold
+from brain_tumor.quality.joined import equal_pairs, joined
 from training.data.errors import DataError
-from training.data.fold import fold
-from training.data.joined import equal_pairs, joined
 from training.layout import TESTING, TRAINING
 
 SHARE = 0.2

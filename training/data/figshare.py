@@ -20,10 +20,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from brain_tumor.atomic import atomic_folder
+from brain_tumor.quality.patients import MANIFEST
 from training.data.errors import DataError
 from training.data.listing import MATLAB, is_data_set, matlab_files
 from training.data.manifest import Manifest, read
-from training.layout import MANIFEST
 
 FIGSHARE = "figshare"
 _NAME = "figshare 1512427"

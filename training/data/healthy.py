@@ -4,13 +4,10 @@ Data sets spell it in many ways. Where none of the usual names is among the clas
 ``--healthy``, and the manifest and the run's metadata keep it.
 """
 
-import re
 from collections.abc import Sequence
 
+from brain_tumor.quality.healthy import usually_healthy
 from training.data.errors import DataError
-
-# As ``_letters`` gives them: in small letters, and nothing but letters.
-_NAMES = frozenset({"notumor", "notumour", "nontumor", "nontumour", "no", "none", "healthy", "normal", "negative"})
 
 
 def healthy_class(class_names: Sequence[str], named: str | None = None) -> str | None:
@@ -30,7 +27,7 @@ def healthy_class(class_names: Sequence[str], named: str | None = None) -> str |
         if named not in class_names:
             raise DataError(f"there is no class {named} to be the one without tumour: name one of {_list(class_names)}")
         return named
-    usual = [name for name in class_names if _letters(name) in _NAMES]
+    usual = usually_healthy(class_names)
     if len(usual) > 1:
         raise DataError(f"{_list(usual)} may all be the class without tumour: name it with --healthy")
     return usual[0] if usual else None
@@ -47,10 +44,6 @@ def not_known(class_names: Sequence[str]) -> str:
 def not_counted(class_names: Sequence[str]) -> str:
     """The sentence that a report has in place of the tumours missed where no class is known to be without tumour."""
     return f"Tumours missed were not counted: {not_known(class_names)}"
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\W\d_]", "", name.casefold())
 
 
 def _list(names: Sequence[str]) -> str:

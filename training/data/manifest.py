@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from brain_tumor.atomic import atomic_file
+from brain_tumor.quality.patients import patients_of
 from training.data.errors import DataError
 from training.layout import SPLITS
 
@@ -70,7 +71,7 @@ class Manifest:
 
     def patients(self) -> dict[str, Any]:
         """The patient of each image that has one, by relative path."""
-        return {file: entry["patient"] for file, entry in self.entries.items() if entry.get("patient") is not None}
+        return patients_of(self.entries.values())
 
     def compare(self, hashes: Mapping[str, str]) -> Differences:
         """Compare the manifest with the images that are there. An entry without a hash cannot have changed.

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brain_tumor.metadata import PHANTOM
+from brain_tumor.quality.patients import MANIFEST
 from training.data import figshare, manifest
 from training.data.data_set import DataSet, find
 from training.data.errors import DataError
 from training.data.fetch import COUNTS, fetch, unexpected_counts
 from training.data.healthy import not_known
 from training.data.listing import Listing, list_images
-from training.layout import MANIFEST
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from brain_tumor.quality.fold import fold
 from training.data.data_set import DataSet
 from training.data.errors import DataError
-from training.data.fold import fold
 from training.data.groups import Groups
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.metrics import Predictions
+from brain_tumor.quality.metrics import Predictions
 from training.report import COLOURS, new_figure, share
 
 _BINS = 10

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor.atomic import atomic_file
-from training.metrics import Predictions
-from training.train import calibrate
+from brain_tumor.quality import calibrate
+from brain_tumor.quality.metrics import Predictions
 
 PREDICTIONS = "predictions.csv"
 _MAX_MISTAKES = 8  # that the report shows

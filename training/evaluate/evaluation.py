@@ -12,6 +12,9 @@ from scipy.special import softmax
 from brain_tumor.atomic import write_json
 from brain_tumor.metadata import ModelMetadata
 from brain_tumor.preprocess import Preprocessor
+from brain_tumor.quality import calibrate
+from brain_tumor.quality.healthy import HEALTHY_CLASS
+from brain_tumor.quality.metrics import Predictions, rounded, summary
 from training.data.data_set import DataSet
 from training.data.errors import DataError
 from training.data.groups import Groups
@@ -23,8 +26,7 @@ from training.evaluate.evaluated_images import PREDICTIONS, EvaluatedImages
 from training.evaluate.ood import ood_samples_flagged
 from training.evaluate.operating_points import operating_points
 from training.evaluate.unseen import unseen
-from training.metrics import Predictions, rounded, summary
-from training.train import calibrate, run
+from training.train import run
 from training.train.checkpoint import CheckpointError
 from training.train.input_pipeline import PREDICTION_BATCH
 
@@ -52,8 +54,8 @@ def evaluate(folder: Path, data: DataSet, groups: Groups) -> ModelMetadata:
     metadata = run.read_metadata(folder)
     if (metadata.class_names, metadata.training.get("fingerprint")) != (data.class_names, data.fingerprint()):
         raise CheckpointError(f"{folder} was trained on other images than {data.folder}: name the folder of those")
-    metadata = replace(metadata, training={**metadata.training, run.HEALTHY_CLASS: healthy_of(metadata, data)})
-    if metadata.training[run.HEALTHY_CLASS] is None:
+    metadata = replace(metadata, training={**metadata.training, HEALTHY_CLASS: healthy_of(metadata, data)})
+    if metadata.training[HEALTHY_CLASS] is None:
         log.warning("warning: %s", not_counted(metadata.class_names))
     is_unseen = unseen(data, groups)
     if not is_unseen.any():
@@ -95,7 +97,7 @@ def healthy_of(metadata: ModelMetadata, data: DataSet) -> str | None:
     Raises:
         DataError: Several classes have a usual name, and none was named.
     """
-    return data.named_healthy or metadata.training.get(run.HEALTHY_CLASS) or data.healthy
+    return data.named_healthy or metadata.training.get(HEALTHY_CLASS) or data.healthy
 
 
 def _predictions(
@@ -103,4 +105,4 @@ def _predictions(
 ) -> Predictions:
     """The calibrated predictions."""
     probabilities = softmax(logits.astype(np.float64) / metadata.temperature, axis=1)
-    return Predictions(metadata.class_names, probabilities, labels, groups, metadata.training[run.HEALTHY_CLASS])
+    return Predictions(metadata.class_names, probabilities, labels, groups, metadata.training[HEALTHY_CLASS])

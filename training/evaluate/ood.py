@@ -5,8 +5,8 @@ import numpy as np
 
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
-from training.train.calibrate import energy
-from training.train.ood import TEST_FAMILIES, prepared
+from brain_tumor.quality.calibrate import energy
+from brain_tumor.quality.ood_samples import TEST_FAMILIES, prepared
 
 _SEED = 20
 

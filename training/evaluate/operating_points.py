@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import Metrics, Predictions
+from brain_tumor.quality.metrics import Metrics, Predictions
 
 _SENSITIVITIES = (0.9, 0.95, 0.99)
 _STEP = 1e-6  # of thresholds; so fine because those of a confident network are close to 0 or 1

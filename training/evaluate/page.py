@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from brain_tumor.metadata import BGR, ModelMetadata
+from brain_tumor.quality.healthy import HEALTHY_CLASS
+from brain_tumor.quality.metrics import Metrics
 from training.data.healthy import not_counted
 from training.evaluate import drawings
 from training.evaluate.evaluated_images import EvaluatedImages
 from training.evaluate.tables import metric_rows, operating_point_rows
-from training.metrics import Metrics
 from training.report import Report, share
-from training.train.run import HEALTHY_CLASS
 
 
 def write(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from training.metrics import Metrics
+from brain_tumor.quality.metrics import Metrics
 from training.report import share
 
 _NOT_IN_ROWS = ("intervals", "confusion_matrix", "images", "groups", "tumours", "tumours_missed")

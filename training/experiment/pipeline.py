@@ -12,6 +12,7 @@ from typing import Any
 from brain_tumor.atomic import write_json
 from brain_tumor.contract import METADATA_ASSET, MODEL_NAME
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.quality.healthy import HEALTHY_CLASS
 from training.audit.audit import AUDIT, audit
 from training.card import model_card
 from training.compare.comparison import compare
@@ -74,7 +75,7 @@ def experiment(data_set: DataSet, plan: Plan, out: Path) -> dict[str, Any]:
 
 def is_evaluated(metadata: ModelMetadata, data_set: DataSet, groups: Groups) -> bool:
     """Whether a run was evaluated with these groups, and with the class without tumour that is named now."""
-    same_healthy = metadata.training.get(run.HEALTHY_CLASS) == healthy_of(metadata, data_set)
+    same_healthy = metadata.training.get(HEALTHY_CLASS) == healthy_of(metadata, data_set)
     return same_healthy and metadata.metrics.get("groups") == groups.digest()
 
 

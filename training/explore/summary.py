@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brain_tumor.quality.metrics import auroc
 from training.explore.measure import FRAME, Average, Measured, Survey
 from training.layout import SPLITS, TESTING, TRAINING
-from training.metrics import auroc
 
 Summary = dict[str, Any]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from brain_tumor.atomic import atomic_folder
 from brain_tumor.metadata import PHANTOM
+from brain_tumor.quality.patients import MANIFEST
 from training.errors import TrainingError
-from training.layout import MANIFEST, TESTING, TRAINING
+from training.layout import TESTING, TRAINING
 from training.phantom.lesions import KINDS
 from training.phantom.patient import SLICES, ScannedSlice, scan
 from training.phantom.scanner import PLANES

@@ -23,23 +23,25 @@ from numpy.typing import NDArray
 from brain_tumor.atomic import atomic_file, write_json
 from brain_tumor.metadata import MetadataError, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
+from brain_tumor.quality import calibrate
+from brain_tumor.quality.healthy import HEALTHY_CLASS
+from brain_tumor.quality.ood_samples import prepared
 from converter.graph.float32 import float32_copy
 from converter.graph.keras_head import has_exact_activation_maps
 from training.data.data_set import DataSet
 from training.data.groups import Groups
 from training.data.reading import read
 from training.data.split import hold_out
-from training.train import calibrate, networks
+from training.train import networks
 from training.train.checkpoint import Checkpoint, CheckpointError, require_same
 from training.train.fit import fit
 from training.train.input_pipeline import PREDICTION_BATCH, Images
-from training.train.ood import prepared, training_samples
+from training.train.ood import training_samples
 from training.train.options import Configuration
 
 log = logging.getLogger(__name__)
 
 MODEL, METADATA, RUN, VALIDATION = "model.keras", "model.json", "run.json", "validation.npz"
-HEALTHY_CLASS = "healthy_class"  # its key in the metadata's ``training``
 HELD_OUT = 0.15  # about this share of the training images, at most, is held out to validate on
 _OOD_SAMPLES = 2000  # at most, from which the batches draw
 

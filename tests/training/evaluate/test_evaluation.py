@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 
+from brain_tumor.quality.healthy import HEALTHY_CLASS
+from brain_tumor.quality.ood_samples import TEST_FAMILIES
 from tests.training.evaluate.audited_groups import audited_groups
 from tests.training.refusal import assert_refused
 from training.data.data_set import DataSet, find
@@ -23,7 +25,7 @@ from training.evaluate.evaluation import EVALUATION, evaluate, healthy_of
 from training.evaluate.ood import ood_samples_flagged
 from training.evaluate.operating_points import ANY_TUMOUR
 from training.train import run
-from training.train.ood import TEST_FAMILIES, training_samples
+from training.train.ood import training_samples
 from training.train.options import Configuration
 
 
@@ -298,7 +300,7 @@ def test_with_a_healthy_class_tumours_are_counted_and_statements_about_an_older_
     assert evaluate(folder, named, by_patient(squares)).documentation == {}
     metadata = run.read_metadata(folder)
     assert metadata.documentation == {}
-    assert metadata.training[run.HEALTHY_CLASS] == "bright"
+    assert metadata.training[HEALTHY_CLASS] == "bright"
     assert (metadata.metrics["test"]["tumours"], metadata.metrics["test"]["tumours_missed"]) == (6, 0)
     assert metadata.metrics["operating_points"][0]["finds"] == ANY_TUMOUR
     assert healthy_of(metadata, squares) == "bright"
@@ -308,8 +310,8 @@ def test_the_class_without_tumour_of_an_older_run_is_known_by_its_name(
     trained_run: Path, phantom_data: DataSet, squares: DataSet
 ) -> None:
     metadata = run.read_metadata(trained_run)
-    assert metadata.training[run.HEALTHY_CLASS] == "notumor"
-    training = {name: value for name, value in metadata.training.items() if name != run.HEALTHY_CLASS}
+    assert metadata.training[HEALTHY_CLASS] == "notumor"
+    training = {name: value for name, value in metadata.training.items() if name != HEALTHY_CLASS}
     older = replace(metadata, training=training)
     assert healthy_of(older, phantom_data) == "notumor"
     assert healthy_of(older, squares) is None

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from brain_tumor.quality.metrics import Predictions
 from training.evaluate.operating_points import ANY_TUMOUR, operating_points
-from training.metrics import Predictions
 
 NAMES = ("glioma", "meningioma", "notumor", "pituitary")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from training.train import calibrate
+from brain_tumor.quality import calibrate
 
 
 @pytest.mark.parametrize("truth", [0.5, 1.0, 3.0])
@@ -24,3 +24,19 @@ def test_the_threshold_accepts_99_percent() -> None:
     logits = np.random.default_rng(0).normal(0, 3, (10_000, 4)).astype(np.float32)
     accepted = (calibrate.energy(logits) <= calibrate.threshold(logits)).mean()
     assert accepted == pytest.approx(0.99, abs=0.0005)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_another_form_of_a_calibrated_model_gets_the_temperature_of_the_same_probabilities(factor: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (50, 4))
+    probabilities = softmax(logits / 1.5, axis=1)
+    shifted = factor * logits + rng.normal(0, 5, (50, 1))
+    assert calibrate.temperature_like(shifted, probabilities) == pytest.approx(1.5 * factor, rel=1e-3)
+
+
+def test_a_threshold_moves_with_the_scores() -> None:
+    given = np.random.default_rng(0).normal(-8, 2, 200)
+    noise = np.random.default_rng(1).normal(0, 0.01, 200)
+    assert calibrate.threshold_like(0.9 * given - 1 + noise, given, -3.0) == pytest.approx(0.9 * -3 - 1, abs=0.02)
+    assert calibrate.threshold_like(np.full(5, 2.0), np.full(5, 1.0), 1.5) == 2.5

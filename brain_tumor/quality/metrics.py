@@ -25,7 +25,7 @@ class Predictions:
         class_names: In the order of the model's outputs.
         probabilities: Calibrated, float64 (n, class).
         labels: int64 (n,).
-        groups: int64 (n,); see ``training.data.groups.Groups``.
+        groups: int64 (n,); images of one patient and copies of one image have one group.
         healthy: The class without tumour; None where none is known, and then tumours missed are not counted.
     """
 
@@ -114,24 +114,34 @@ def measure(predictions: Predictions, weights: NDArray[np.float64]) -> Metrics:
 
 
 def intervals(predictions: Predictions, of: Callable[[Predictions, NDArray[np.float64]], Metrics]) -> Metrics:
+    """95 % intervals of every metric of predictions; see ``resampled``.
+
+    Args:
+        predictions: For n images.
+        of: The metrics, from predictions and the images' weights, (n,).
+    """
+    return resampled(predictions.groups, lambda weights: of(predictions, weights))
+
+
+def resampled(groups: NDArray[np.int64], of: Callable[[NDArray[np.float64]], Metrics]) -> Metrics:
     """95 % percentile intervals of every metric, by a bootstrap that draws whole groups.
 
     Field and Welsh 2007, "Bootstrapping clustered data". Copies and neighbouring slices hold the same evidence; a
     bootstrap that draws single images would count it twice.
 
     Args:
-        predictions: For n images.
-        of: The metrics, from predictions and the images' weights, (n,).
+        groups: The group of each image: int64 (n,).
+        of: The metrics, from the images' weights, (n,).
 
     Returns:
         [low, high] of each metric; None where it is never defined.
     """
     rng = np.random.default_rng(_SEED)
-    groups, group_of_image = np.unique(predictions.groups, return_inverse=True)
+    drawn, group_of_image = np.unique(groups, return_inverse=True)
     resamples = []
     for _ in range(_RESAMPLES):
-        times_drawn = np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups))
-        resamples.append(_flat(of(predictions, times_drawn[group_of_image].astype(float))))
+        times_drawn = np.bincount(rng.integers(len(drawn), size=len(drawn)), minlength=len(drawn))
+        resamples.append(_flat(of(times_drawn[group_of_image].astype(float))))
     return _nested({name: _interval([resample[name] for resample in resamples]) for name in resamples[0]})
 
 
