@@ -23,6 +23,8 @@ RGB, GRAYSCALE, BGR = COLOR_MODES = ("rgb", "grayscale", "bgr")
 ENERGY, MAX_PROBABILITY = OOD_SCORES = ("energy", "max-probability")
 # What a Keras model expects of pixels 0..255 before its first layer; keras.applications' names.
 SCALINGS = ("none", "unit", "tf", "torch", "caffe")
+# The numbers that a model computes with: all in float32, or most layers in int8 (the converter's --int8).
+FLOAT32, INT8 = PRECISIONS = ("float32", "int8")
 PHANTOM = "phantom"
 _MAX_SIDE = 4096
 _OPTIONAL = (
@@ -30,6 +32,8 @@ _OPTIONAL = (
     "temperature",
     "explains",
     "name",
+    "precision",
+    "recommended_precision",
     "training",
     "metrics",
     "versions",
@@ -90,6 +94,8 @@ class ModelMetadata:
             https://arxiv.org/abs/1610.02136) for a model that gives probabilities alone.
         explains: Whether the SavedModel offers class activation maps.
         name: The model's name; empty until the converter sets it.
+        precision: What this form of the model computes with, one of ``PRECISIONS``. Each form has metadata of its own.
+        recommended_precision: Which form a model server serves that has a choice, one of ``PRECISIONS``.
         training: How the model was trained, a JSON object that is kept unchanged.
         metrics: The model's measured quality, a JSON object that is kept unchanged.
         versions: The software that made the model, a JSON object that is kept unchanged.
@@ -108,6 +114,8 @@ class ModelMetadata:
     out_of_distribution_score: str = ENERGY
     explains: bool = False
     name: str = ""
+    precision: str = FLOAT32
+    recommended_precision: str = FLOAT32
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +139,8 @@ class ModelMetadata:
         )
         _require(isinstance(self.explains, bool), "explains must be true or false")
         _require(isinstance(self.name, str), "name must be a string")
+        for part in ("precision", "recommended_precision"):
+            _require(getattr(self, part) in PRECISIONS, f"{part} must be one of {', '.join(PRECISIONS)}")
         for part in ("training", "metrics", "versions", "documentation"):
             _require(isinstance(getattr(self, part), Mapping), f"{part} must be an object")
 
@@ -153,6 +163,8 @@ class ModelMetadata:
                 "threshold": self.out_of_distribution_threshold,
             },
             "explains": self.explains,
+            "precision": self.precision,
+            "recommended_precision": self.recommended_precision,
             "training": dict(self.training),
             "metrics": dict(self.metrics),
             "versions": dict(self.versions),

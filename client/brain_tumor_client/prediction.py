@@ -8,6 +8,7 @@ from typing import Any
 
 from brain_tumor_client.errors import NotTheService
 
+_FLOAT32 = "float32"
 _IMAGES = ("explanation", "view")  # keys of a response that hold an object with a base64 PNG
 
 
@@ -70,6 +71,7 @@ class Prediction:
         pages: How many pages a TIFF has; 1 for all other files.
         explanation: If it was asked for.
         view: The image as the model saw it, as a PNG file, if it was asked for.
+        precision: What the model computed with: float32, or int8; older services do not say it, and compute in float32.
         document: The whole response without its images in base64.
     """
 
@@ -86,6 +88,7 @@ class Prediction:
     pages: int = 1
     explanation: Explanation | None = None
     view: bytes | None = None
+    precision: str = _FLOAT32
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -143,6 +146,7 @@ def _prediction(document: Any) -> Prediction:
         pages=int(document.get("pages", 1)),
         explanation=Explanation(str(explanation["class"]), _png(explanation)) if explanation else None,
         view=_png(view) if view else None,
+        precision=str(model.get("precision", _FLOAT32)),
         document={
             key: {name: part for name, part in value.items() if name != "png"} if key in _IMAGES else value
             for key, value in document.items()

@@ -37,10 +37,14 @@ class OutOfDistribution(Document):
 
 
 class ModelIdentity(Document):
-    """A model version."""
+    """A model version, and which form of it computes."""
 
     name: str
     version: int
+    precision: Annotated[
+        str,
+        Meta(description="float32, or int8 for a form with most layers in 8 bits, which was judged against float32."),
+    ]
 
 
 class Explanation(Document):

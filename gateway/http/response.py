@@ -27,7 +27,7 @@ def response_document(classification: Classification, request_id: str) -> Predic
         out_of_distribution=OutOfDistribution(
             score=round(score, _DECIMALS), flag=None if threshold is None else score > threshold
         ),
-        model=ModelIdentity(name=model.name, version=model.version),
+        model=ModelIdentity(name=model.name, version=model.version, precision=metadata.precision),
         notice=metadata.notice,
         request_id=request_id,
         warnings=list(facts.warnings),

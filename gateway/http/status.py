@@ -52,7 +52,9 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages, has
         return Service(
             name="brain-tumor-gateway",
             version=VERSION,
-            model=ModelIdentity(name=model.name, version=model.version) if model else None,
+            model=ModelIdentity(name=model.name, version=model.version, precision=model.metadata.precision)
+            if model
+            else None,
             notice=model.metadata.notice if model else RESEARCH_NOTICE,
             links={
                 rule.strip("/").partition(".")[0]: f"{request.script_root}{rule}"

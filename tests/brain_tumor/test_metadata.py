@@ -15,6 +15,8 @@ METADATA = ModelMetadata(
     out_of_distribution_score="max-probability",
     explains=True,
     name="brain-tumor",
+    precision="int8",
+    recommended_precision="int8",
     training={"data": "scans", "seed": 3},
     metrics={"accuracy": 0.9},
     versions={"keras": "3"},
@@ -49,6 +51,8 @@ def test_text_is_stable_and_readable():
         "temperature": 1.5,
         "out_of_distribution": {"score": "max-probability", "threshold": -2.5},
         "explains": True,
+        "precision": "int8",
+        "recommended_precision": "int8",
         "training": {"data": "scans", "seed": 3},
         "metrics": {"accuracy": 0.9},
         "versions": {"keras": "3"},
@@ -63,6 +67,7 @@ def test_defaults_of_metadata_written_by_hand():
     assert metadata.image == ImageSpec(24, 32, "bilinear", "rgb", crop_to_head=False, pad_to_aspect_ratio=False)
     assert (metadata.out_of_distribution_score, metadata.out_of_distribution_threshold) == ("energy", None)
     assert metadata.explains is False
+    assert (metadata.precision, metadata.recommended_precision) == ("float32", "float32")
     assert metadata.documentation == {}
 
 
@@ -120,6 +125,8 @@ def test_names_beyond_ascii_survive():
         ({"out_of_distribution": 3}, "out_of_distribution must be an object"),
         ({"explains": "yes"}, "explains"),
         ({"name": 3}, "name"),
+        ({"precision": "float16"}, "precision"),
+        ({"recommended_precision": 8}, "recommended_precision"),
         ({"training": []}, "training"),
         ({"metrics": "good"}, "metrics"),
         ({"versions": 2}, "versions"),

@@ -64,7 +64,7 @@ def prediction(body: bytes, query: dict[str, str] | None = None) -> dict[str, ob
         "class": CLASSES[chosen],
         "probabilities": {name: 0.7 if number == chosen else 0.1 for number, name in enumerate(CLASSES)},
         "out_of_distribution": {"score": -9.5, "flag": False},
-        "model": {"name": "brain-tumor", "version": 1},
+        "model": {"name": "brain-tumor", "version": 1, "precision": "int8"},
         "notice": "For research only.",
         "request_id": f"{crc32(body):08x}",
         "warnings": [],

@@ -27,6 +27,7 @@ from brain_tumor_client import (
     ServiceUnreachable,
     Window,
 )
+from brain_tumor_client.prediction import prediction_of
 from tests.client.scripted_service import PNG, ScriptedService, cut, prediction, refuse, respond
 from tests.processes import free_port, wait_until
 
@@ -45,7 +46,7 @@ def test_a_prediction_has_what_the_service_says(service: ScriptedService) -> Non
     assert result.probabilities == expected["probabilities"]
     assert result.confidence == 0.7
     assert result.out_of_distribution == OutOfDistribution(-9.5, False)
-    assert (result.model_name, result.model_version) == ("brain-tumor", 1)
+    assert (result.model_name, result.model_version, result.precision) == ("brain-tumor", 1, "int8")
     assert result.explanation == Explanation(result.class_name, PNG)
     assert result.view == PNG
     assert result.dicom == Dicom("MR", 12, 24, Window("file", 600.0, 1200.0, "LINEAR"))
@@ -53,6 +54,12 @@ def test_a_prediction_has_what_the_service_says(service: ScriptedService) -> Non
     assert result.document["view"] == {}
     assert "png" not in repr(result.document)
     assert service.requests[0].query == {"explain": "true", "view": "true", "frame": "12"}
+
+
+def test_a_service_that_does_not_say_its_precision_computes_in_float32() -> None:
+    document = prediction(PNG)
+    document["model"] = {"name": "brain-tumor", "version": 1}
+    assert prediction_of(document).precision == "float32"
 
 
 def test_a_prediction_without_options_asks_for_nothing_more(service: ScriptedService) -> None:

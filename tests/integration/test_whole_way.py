@@ -45,7 +45,7 @@ def test_each_example_is_classified(gateway: str, class_name: str) -> None:
     assert sorted(document["probabilities"]) == CLASSES
     assert sum(document["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert document["out_of_distribution"]["flag"] is False
-    assert document["model"] == {"name": "brain-tumor", "version": 1}
+    assert document["model"] == {"name": "brain-tumor", "version": 1, "precision": "float32"}
     assert document["notice"] == f"{RESEARCH_NOTICE} {PHANTOM_NOTICE}"
     assert document["request_id"] == response.headers["X-Request-ID"]
 
@@ -80,7 +80,11 @@ def test_an_explanation_is_an_image(gateway: str) -> None:
 
 
 def test_the_routes_for_operators(gateway: str) -> None:
-    assert requests.get(f"{gateway}/", timeout=10).json()["model"] == {"name": "brain-tumor", "version": 1}
+    assert requests.get(f"{gateway}/", timeout=10).json()["model"] == {
+        "name": "brain-tumor",
+        "version": 1,
+        "precision": "float32",
+    }
     assert requests.get(f"{gateway}/livez", timeout=10).status_code == 200
     assert requests.get(f"{gateway}/readyz", timeout=10).status_code == 200
     assert "# TYPE" in requests.get(f"{gateway}/metrics", timeout=10).text

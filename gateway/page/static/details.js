@@ -65,7 +65,7 @@ export class Details {
       this.#otherParts(item),
       flag === null ? element("p.hint", {}, UNKNOWN_LIKENESS) : null,
       facts([
-        ["Model", `${response.model.name}, version ${response.model.version}`],
+        ["Model", `${response.model.name}, version ${response.model.version}, ${response.model.precision}`],
         ...partFacts(response),
         ...dicomFacts(response.dicom),
         ["Out-of-distribution score", decimal(score)],

@@ -15,11 +15,25 @@ export function figures({ metrics, class_names: classes }) {
   const sets = Object.keys(SETS).filter((name) => isObject(metrics[name]));
   const best = metrics[sets[0]];
   return [
+    int8(metrics.int8),
     sets.length ? overall(metrics, sets) : null,
     best ? ofClasses(best, classes, SETS[sets[0]]) : null,
     best?.confusion_matrix ? confusion(best.confusion_matrix, classes, SETS[sets[0]]) : null,
     outOfDistribution(metrics),
   ];
+}
+
+/** What the int8 form does worse than float32, as the converter judged it; all other tables are of float32. */
+function int8(verdict) {
+  if (!isObject(verdict?.figures)) return null;
+  return table(
+    `This form, in int8, against float32, on ${verdict.images} held-out images; all other figures here are of float32`,
+    ["", "float32", "int8", "Harm", "Allowed"],
+    Object.entries(verdict.figures).map(([key, given]) => [
+      key.replaceAll("_", " "), measured(given.float32), measured(given.int8), measured(given.harm, given.interval),
+      measured(given.bound),
+    ]),
+  );
 }
 
 function overall(metrics, sets) {

@@ -45,6 +45,7 @@ function about(model) {
     element("p", {}, "It takes one image and gives a probability for each of these classes:"),
     element("ul.classes", {}, model.class_names.map((name) => element("li", {}, name))),
     facts([
+      ["Precision", model.precision],
       ["An image as it takes it", prepared.filter(Boolean).join(", ")],
       ["Calibration", `temperature ${decimal(model.temperature)}`],
       ["Unlike the training images", likeness.threshold === null

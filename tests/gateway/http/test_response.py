@@ -12,7 +12,7 @@ from tests.gateway.fake_model_server import CLASSES, FakeModel, classic_metadata
 
 
 def test_response_is_complete(client, model_server):
-    model_server.model = FakeModel(metadata(out_of_distribution_threshold=-7.0), version=7)
+    model_server.model = FakeModel(metadata(out_of_distribution_threshold=-7.0, precision="int8"), version=7)
     response = client.post("/predict", data=images.GLIOMA, headers={**PNG, "X-Request-ID": "golden-1"})
     assert response.status_code == 200
     assert response.content_type == "application/json"
@@ -24,7 +24,7 @@ def test_response_is_complete(client, model_server):
             name: pytest.approx(value, abs=2e-6) for name, value in zip(CLASSES, probabilities, strict=True)
         },
         "out_of_distribution": {"score": pytest.approx(-np.log(np.exp(logits).sum()), abs=2e-6), "flag": True},
-        "model": {"name": "brain-tumor", "version": 7},
+        "model": {"name": "brain-tumor", "version": 7, "precision": "int8"},
         "notice": contract.RESEARCH_NOTICE,
         "request_id": "golden-1",
         "warnings": [],

@@ -35,7 +35,7 @@ def test_index_before_and_after_the_first_response(client, model_server):
     }
     assert model_server.calls == []
     predict(client)
-    assert client.get("/").get_json()["model"] == {"name": "brain-tumor", "version": 1}
+    assert client.get("/").get_json()["model"] == {"name": "brain-tumor", "version": 1, "precision": "float32"}
 
 
 def test_links_of_the_index_exist(client):

@@ -29,7 +29,7 @@ def test_a_chosen_image_is_classified_and_explained(open_page, serve):
         expect(bars.first).to_contain_text("98")
         widths = bars.locator(".fill").evaluate_all("fills => fills.map(fill => fill.offsetWidth)")
         assert widths[0] > 20 * widths[1]
-        expect(shown).to_contain_text(f"brain-tumor, version {version}")
+        expect(shown).to_contain_text(f"brain-tumor, version {version}, float32")
         expect(shown.locator(".small-notice")).to_contain_text("synthetic phantom images")
         expect(page.get_by_role("complementary", name="Research notice")).to_be_in_viewport()
         expect(page.get_by_role("img", name="Where in the image the model saw glioma")).to_be_visible()
