@@ -87,6 +87,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         keep_variables=arguments.keep_variables,
         verify_with=arguments.verify_with,
         publish_anyway=arguments.publish_anyway,
+        int8=arguments.int8,
     )
     _tell(f"converting {job.model} ...")
     report = convert(job, tell=_tell, warn=lambda sentence: _tell(f"warning: {sentence}", sys.stderr))
@@ -143,6 +144,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="compare on the images in this folder, too; where its subfolders are the classes, check the description",
+    )
+    parser.add_argument(
+        "--int8",
+        type=Path,
+        metavar="IMAGES",
+        help="also make an int8 form, calibrated and judged on the labelled images in this folder; where it does too "
+        "much harm, nothing is published",
     )
     parser.add_argument(
         "--publish-anyway", action="store_true", help="although labelled images say that the description is wrong"

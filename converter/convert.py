@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from brain_tumor import contract
-from brain_tumor.metadata import ModelMetadata
+from brain_tumor.metadata import INT8, ModelMetadata
 from converter import interrupt
 from converter.check.plausibility import check_on_labelled, description_warnings, other_score
 from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
@@ -38,6 +38,7 @@ class Job:
         verify_with: A folder of images to compare on, beside the synthetic images. Where its subfolders are the
             classes, the description is checked on them, too.
         publish_anyway: Publish although that check says that the description is wrong.
+        int8: A folder of labelled images: make an int8 form, too, which they calibrate and judge.
     """
 
     model: Path
@@ -48,6 +49,7 @@ class Job:
     keep_variables: bool = False
     verify_with: Path | None = None
     publish_anyway: bool = False
+    int8: Path | None = None
 
     @property
     def target(self) -> Path:
@@ -66,6 +68,7 @@ class Report:
         seconds: How long the conversion took.
         difference: The largest difference in probability from the model itself.
         images: The number of images that the two were compared on.
+        int8: The metadata of the int8 form, where one was made.
     """
 
     metadata: ModelMetadata
@@ -74,6 +77,7 @@ class Report:
     seconds: float
     difference: float
     images: int
+    int8: ModelMetadata | None
 
 
 def convert(
@@ -98,6 +102,13 @@ def convert(
     metadata = _completed(source, head, job.name)
     for warning in description_warnings(source, original):
         warn(warning)
+    parted = None
+    if job.int8:
+        from converter.int8.images import parted as part
+
+        parted = part(job.int8, metadata)
+        # What is published with an int8 form has one that the guard passed.
+        metadata = dataclasses.replace(metadata, recommended_precision=INT8)
     images = synthetic_images(metadata.image.height, metadata.image.width)
     if job.verify_with:
         checked = check_on_labelled(source, original, job.verify_with, publish_anyway=job.publish_anyway, tell=tell)
@@ -114,6 +125,11 @@ def convert(
         except tf.errors.OpError as error:
             raise ConversionError(f"cannot write {job.target}: {one_line(error)}") from error
         difference = verify(folder, expected, head, metadata, images)
+        int8 = None
+        if parted:
+            from converter.int8.form import add_int8
+
+            int8 = add_int8(folder, metadata, parted, tell)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         interrupt.check()
     return Report(
@@ -123,6 +139,7 @@ def convert(
         seconds=time.monotonic() - started,
         difference=difference,
         images=len(images),
+        int8=int8,
     )
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brain_tumor.image import SUFFIXES
+from brain_tumor.image import SUFFIXES, ImageError
+from brain_tumor.metadata import ImageSpec
+from brain_tumor.preprocess import Preprocessor
+from converter.errors import ConversionError
 
 # Folders that split a data set; images that the model was not trained on come first.
 _SPLITS = ("testing", "test", "validation", "valid", "val", "training", "train")
@@ -71,6 +74,21 @@ def labelled(folders: Sequence[Path], class_names: Sequence[str], limit: int = M
         paths += [images[index * len(images) // count] for index in range(count)]
         labels += [label] * count
     return Labelled(folders[0].parent, tuple(paths), np.asarray(labels))
+
+
+def prepared(spec: ImageSpec, paths: Sequence[Path]) -> NDArray[np.uint8]:
+    """Images preprocessed as in the gateway: uint8 (image, height, width, 3).
+
+    Raises:
+        ConversionError: One cannot be used.
+    """
+    preprocessor, images = Preprocessor(spec), []
+    for path in paths:
+        try:
+            images.append(preprocessor.from_bytes(path.read_bytes()))
+        except (ImageError, OSError) as error:
+            raise ConversionError(f"{path}: {error}") from None
+    return np.concatenate(images)
 
 
 def _plain(name: str) -> str:

@@ -10,10 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from brain_tumor import contract
-from brain_tumor.image import ImageError
 from brain_tumor.metadata import ENERGY, ModelMetadata
-from brain_tumor.preprocess import Preprocessor
-from converter.check.labelled import images_in
+from converter.check.labelled import images_in, prepared
 from converter.errors import ConversionError
 from converter.graph.head import Head, softmax
 from converter.graph.scaling import network_input
@@ -64,15 +62,8 @@ def supplied_images(folder: Path, metadata: ModelMetadata) -> NDArray[np.uint8]:
     paths = images_in(folder)
     if not paths:
         raise ConversionError(f"{folder}: no images there to verify with")
-    preprocessor = Preprocessor(metadata.image)
     step = -(-len(paths) // MAX_SUPPLIED_IMAGES)
-    images = []
-    for path in paths[::step]:
-        try:
-            images.append(preprocessor.from_bytes(path.read_bytes()))
-        except (ImageError, OSError) as error:
-            raise ConversionError(f"{path}: {error}") from None
-    return np.concatenate(images)
+    return prepared(metadata.image, paths[::step])
 
 
 def expected_outputs(network: Network, head: Head, scaling: str, images: NDArray[np.uint8]) -> Expected:
