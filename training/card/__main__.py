@@ -17,11 +17,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--audit", type=Path, metavar="FILE", help="audit.json that python -m training.audit wrote for the run's data"
     )
+    parser.add_argument(
+        "--version", type=Path, metavar="FOLDER",
+        help="the run's converted version, MODELS/NAME/NUMBER: the card says how its int8 form was judged",
+    )  # fmt: skip
     args = parser.parse_args(argv)
     with cli.errors(parser, "the same command starts again from the beginning"):
         from training.card.model_card import CARD, write  # imports TensorFlow, for which --help should not wait
 
-        write(args.run, args.audit)
+        write(args.run, args.audit, args.version)
         log.info("written: %s", args.run / CARD)
     return 0
 

@@ -9,7 +9,7 @@ from shutil import copytree
 
 import pytest
 
-from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
+from brain_tumor.contract import INT8_METADATA, PHANTOM_NOTICE, RESEARCH_NOTICE
 from brain_tumor.metadata import ImageSpec, ModelMetadata
 from tests.training.refusal import assert_refused
 from training.card import model_card
@@ -252,6 +252,57 @@ def test_an_audit_that_the_evaluation_did_not_use_is_refused(
     (tmp_path / "audit.json").write_text(json.dumps(audit))
     with pytest.raises(CheckpointError, match="tested without the audit's --groups"):
         model_card.write(copy, tmp_path / "audit.json")
+
+
+VERDICT = {
+    "judged_against": "float32",
+    "images": 640,
+    "groups": 320,
+    "calibrated_on": 160,
+    "int8_layers": 7,
+    "float_layers": ["first", "last"],
+    "figures": {
+        "accuracy_lost": {"float32": 0.95, "int8": 0.9475, "harm": 0.0025, "interval": [-0.001, 0.006], "bound": 0.02},
+        "classes_changed": {"float32": None, "int8": None, "harm": 0.01, "interval": [0.004, 0.016], "bound": 0.05},
+    },
+}
+
+
+def version_of(folder: Path, metadata: ModelMetadata) -> Path:
+    """A version's folder with the metadata of an int8 form."""
+    path = folder / INT8_METADATA
+    path.parent.mkdir(parents=True)
+    path.write_text(metadata.to_json())
+    return folder
+
+
+def test_the_int8_form_is_in_the_card_with_its_verdict(evaluated_run: Path, markdown: str, tmp_path: Path) -> None:
+    copy = Path(copytree(evaluated_run, tmp_path / "run"))
+    metadata = run.read_metadata(copy)
+    assert "int8 form of this network, in" not in markdown
+    int8 = replace(metadata, precision="int8", temperature=0.77, metrics={**metadata.metrics, "int8": VERDICT})
+    model_card.write(copy, None, version_of(tmp_path / "version", int8))
+    card = (copy / model_card.CARD).read_text()
+    assert "7 of 9 layers" in " ".join(card.split())
+    assert "160 images calibrated it. It was judged against float32 on 640 other images of 320 groups" in " ".join(
+        card.split()
+    )
+    assert "its own temperature 0.77" in card
+    assert "| accuracy lost | 0.9500 | 0.9475 | 0.0025 (-0.0010 to 0.0060) | 0.0200 |" in card.replace("\\", "")
+    assert "| classes changed |  |  | 0.0100 (0.0040 to 0.0160) | 0.0500 |" in card.replace("\\", "")
+    assert run.read_metadata(copy).precision == "float32"
+
+
+def test_an_int8_form_that_is_not_there_or_of_another_run_is_refused(
+    evaluated_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(copytree(evaluated_run, tmp_path / "run"))
+    other = replace(run.read_metadata(copy), training={"data": "other"}, metrics={"int8": VERDICT})
+    for version, message in (
+        (tmp_path, "convert the run's model with --int8"),
+        (version_of(tmp_path / "other", other), "is a version of another run's model"),
+    ):
+        assert_refused("card", main, [str(copy), "--version", str(version)], message, capsys)
 
 
 @pytest.mark.parametrize("name", ["trained", "none"])
