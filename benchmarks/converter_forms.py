@@ -79,6 +79,7 @@ def convert(backbone: str, folder: str) -> None:
     from brain_tumor.metadata import ImageSpec, ModelMetadata
     from converter.read.network import KerasNetwork
     from converter.write.saved_model import write_saved_model
+    from converter.write.weights import LARGE
     from tests.converter.small_models import classifier, randomise
 
     module, side = BACKBONES[backbone]
@@ -92,7 +93,10 @@ def convert(backbone: str, folder: str) -> None:
     for form in FORMS:
         (Path(folder) / form).mkdir(parents=True)
         write_saved_model(
-            Path(folder) / form, folded if "folded" in form else head, metadata, keep_variables=VARIABLES in form
+            Path(folder) / form,
+            folded if "folded" in form else head,
+            metadata,
+            smallest_variable=LARGE if VARIABLES in form else None,
         )
     probabilities = model(images(side).astype(np.float32), training=False)
     np.save(Path(folder) / "keras.npy", np.asarray(probabilities))

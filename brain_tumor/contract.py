@@ -23,10 +23,5 @@ DESCRIBE_SIGNATURE = "describe"
 QUERIES = "queries"  # string (batch,); their content is ignored
 METADATA = "card"  # string (batch,), brain_tumor.metadata's JSON
 
-# The int8 form, where there is one: OpenVINO's format, with the inputs and outputs of serving_default by their names,
-# and the metadata that hold for it. TensorFlow Serving passes over both.
-INT8_MODEL = "assets.extra/int8/model.xml"  # and model.bin beside it
-INT8_METADATA = "assets.extra/int8/metadata.json"
-
 RESEARCH_NOTICE = "For research only. Not a medical device; do not use for diagnosis."
 PHANTOM_NOTICE = "This model was trained on synthetic phantom images, not on scans of people."

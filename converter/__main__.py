@@ -84,7 +84,6 @@ def _convert(arguments: argparse.Namespace) -> None:
         models=arguments.out,
         name=arguments.name,
         version=arguments.version,
-        keep_variables=arguments.keep_variables,
         verify_with=arguments.verify_with,
         publish_anyway=arguments.publish_anyway,
         int8=arguments.int8,
@@ -138,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.json",
         help="the model's description (default: MODEL.json or FOLDER.json, beside the model)",
     )
-    parser.add_argument("--keep-variables", action="store_true", help="less memory when loaded, a little slower")
     parser.add_argument(
         "--verify-with",
         type=Path,

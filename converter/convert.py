@@ -21,6 +21,7 @@ from converter.read.load import Source, load
 from converter.write.publish import check_free, new_version
 from converter.write.saved_model import write_saved_model
 from converter.write.warmup import write_warmup
+from converter.write.weights import LARGE
 from serving_api.names import WARMUP_FILE
 
 
@@ -34,11 +35,11 @@ class Job:
         models: The folder that holds a folder for each model.
         name: The name of the served model.
         version: The number of its version; the result is ``models/name/version``.
-        keep_variables: Leave the weights in variables instead of freezing them to constants.
         verify_with: A folder of images to compare on, beside the synthetic images. Where its subfolders are the
             classes, the description is checked on them, too.
         publish_anyway: Publish although that check says that the description is wrong.
         int8: A folder of labelled images: make an int8 form, too, which they calibrate and judge.
+        smallest_variable: As for ``write_saved_model``.
     """
 
     model: Path
@@ -46,10 +47,10 @@ class Job:
     models: Path
     name: str = contract.MODEL_NAME
     version: int = 1
-    keep_variables: bool = False
     verify_with: Path | None = None
     publish_anyway: bool = False
     int8: Path | None = None
+    smallest_variable: int | None = LARGE
 
     @property
     def target(self) -> Path:
@@ -118,7 +119,7 @@ def convert(
     expected = expected_outputs(source.network, original, metadata.scaling, images)
     with new_version(job.target) as folder:
         try:
-            write_saved_model(folder, head, metadata, keep_variables=job.keep_variables)
+            write_saved_model(folder, head, metadata, job.smallest_variable)
             (folder / contract.METADATA_ASSET).parent.mkdir()
             (folder / contract.METADATA_ASSET).write_text(metadata.to_json(), encoding="utf-8")
             write_warmup(folder / WARMUP_FILE, metadata)

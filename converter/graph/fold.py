@@ -1,9 +1,8 @@
 """Batch normalization, merged into the layer before it.
 
-Keras writes BatchNormalization as separate multiplications and additions. With the weights in variables
-(``--keep-variables``), TensorFlow leaves them so, and folding saves 3 to 11 % of the CPU time and about 10 % of the
-memory (benchmarks/converter_forms.py). With constants both engines fold by themselves. The result is exact except for
-rounding, so it is done only where no other node reads the tensor between the two layers.
+Keras writes BatchNormalization as separate multiplications and additions. With the weights in variables, TensorFlow
+leaves them so. What is folded here is exact except for rounding, so it is done only where no other node reads the
+tensor between the two layers; ``write.weights`` leaves the rest of it to TensorFlow.
 """
 
 from typing import Any

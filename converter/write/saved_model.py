@@ -1,4 +1,4 @@
-"""The SavedModel: one plain graph for both signatures, with the weights as constants or as variables.
+"""The SavedModel: one plain graph for both signatures, with the large weights in variables.
 
 It is a graph in the style of TensorFlow 1, without functions or objects. TensorFlow Serving runs it as it is, OpenVINO
 reads it without TensorFlow, and the metadata can be found by parsing the protobuf.
@@ -13,76 +13,71 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from brain_tumor import contract
 from brain_tumor.metadata import ENERGY, ModelMetadata
-from converter.errors import ConversionError
 from converter.graph.head import Head
 from converter.graph.scaling import network_input
+from converter.write.weights import LARGE, fold_constants, import_with_variables, make_weights_last
 
 _V1 = tf.compat.v1
 _SCHEMA_VERSION = 1  # of saved_model.pb; source: tensorflow/python/saved_model/constants.py
 
 
-def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, *, keep_variables: bool) -> None:
-    """Write ``saved_model.pb``, and the variables if they are kept, into an existing folder.
+def write_saved_model(folder: Path, head: Head, metadata: ModelMetadata, smallest_variable: int | None = LARGE) -> None:
+    """Write ``saved_model.pb`` and the variables into an existing folder.
 
     Args:
         folder: The folder to write into.
         head: The converted model.
         metadata: The complete metadata: it goes into the graph, and its size and temperature are built in.
-        keep_variables: Leave the weights in variables, which needs less memory when TensorFlow loads them, instead of
-            freezing them to constants, which runs faster.
+        smallest_variable: Weights of so many bytes or more are variables, the others constants; None: all constants.
 
     Raises:
-        ConversionError: Weights are to be kept, and the model has them as constants.
+        ConversionError: The graph convolves with something that it computes from the images.
     """
-    weights = head.weights
-    if keep_variables and not weights:
-        raise ConversionError("--keep-variables is for Keras 3 models; this model's weights are constants of its graph")
-    traced = _trace(head, metadata, weights)
+    traced = _trace(head, metadata)
     # Two layers of nested models may have the same name: TensorFlow adds a number to the second.
-    arrays = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in weights]
+    weights = [(f"weights/{weight.path}", keras.ops.convert_to_numpy(weight)) for weight in head.weights]
     with tf.Graph().as_default() as graph:
         images = _V1.placeholder(tf.uint8, (None, metadata.image.height, metadata.image.width, 3), name=contract.IMAGES)
-        saver, variables = None, []
-        if keep_variables:
-            variables = [
-                _V1.Variable(tf.zeros(array.shape, array.dtype), use_resource=True, name=name) for name, array in arrays
-            ]
-            saver = _V1.train.Saver(variables)
-            tensors = [variable.read_value() for variable in variables]
-        else:
-            tensors = [tf.constant(array, name=name) for name, array in arrays]
-        outputs = _imported(traced, [_guarded(images), *tensors])
-        signatures = {
-            contract.PREDICT_SIGNATURE: _signature({contract.IMAGES: images}, outputs),
-            contract.DESCRIBE_SIGNATURE: _describe(metadata),
-        }
+        constants = [tf.constant(value, name=name) for name, value in weights]
+        outputs = list(_imported(traced, [_guarded(images), *constants]))
+        _describe(metadata)
+    graph_def = fold_constants(graph, [*outputs, contract.METADATA])
+    make_weights_last(graph_def)
+    with tf.Graph().as_default() as graph:
+        variables = import_with_variables(graph_def, smallest_variable)
+        saver = _V1.train.Saver([variable for variable, _ in variables]) if variables else None
         meta_graph = _V1.train.export_meta_graph(
             graph=graph,
             saver_def=saver.as_saver_def() if saver else None,
             clear_devices=True,
             strip_default_attrs=True,  # an older server does not know a newer attribute, even at its default
         )
+        predict = _signature(graph, [contract.IMAGES], outputs)
+        meta_graph.signature_def[contract.PREDICT_SIGNATURE].CopyFrom(predict)
+        describe = _signature(graph, [contract.QUERIES], [contract.METADATA])
+        describe.defaults[contract.QUERIES].CopyFrom(tf.make_tensor_proto([""]))
+        meta_graph.signature_def[contract.DESCRIBE_SIGNATURE].CopyFrom(describe)
     meta_graph.meta_info_def.tags.append(tf.saved_model.SERVING)
-    for name, signature in signatures.items():
-        meta_graph.signature_def[name].CopyFrom(signature)
     saved_model = saved_model_pb2.SavedModel(saved_model_schema_version=_SCHEMA_VERSION, meta_graphs=[meta_graph])
     (folder / "saved_model.pb").write_bytes(saved_model.SerializeToString(deterministic=True))
-    if saver:
+    if variables:
         # The graph's own save operation would need a session that holds the values.
         (folder / "variables").mkdir()
         tf.raw_ops.SaveV2(
             prefix=str(folder / "variables" / "variables"),
-            tensor_names=[variable.op.name for variable in variables],
+            tensor_names=[variable.op.name for variable, _ in variables],
             shape_and_slices=[""] * len(variables),
-            tensors=[array for _, array in arrays],
+            tensors=[value for _, value in variables],
         )
 
 
-def _trace(head: Head, metadata: ModelMetadata, weights: list[keras.Variable]) -> Any:
+def _trace(head: Head, metadata: ModelMetadata) -> Any:
     """The model as a concrete function.
 
     It takes the images, uint8 (batch, height, width, 3), and the weights' values, and returns the outputs by name.
     """
+
+    weights = head.weights
 
     def predict(images: tf.Tensor, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         mapping = list(zip(weights, values, strict=True))
@@ -148,23 +143,22 @@ def _imported(traced: Any, arguments: list[tf.Tensor]) -> dict[str, tf.Tensor]:
     return {name: tf.identity(tensor, name) for name, tensor in zip(outputs, imported, strict=True)}
 
 
-def _describe(metadata: ModelMetadata) -> Any:
-    """The signature that repeats the metadata, a constant of the default graph, for each query.
+def _describe(metadata: ModelMetadata) -> None:
+    """Add what repeats the metadata for each query to the default graph.
 
     The portable server finds this very form in the graph, because OpenVINO computes no strings.
     """
     queries = _V1.placeholder(tf.string, (None,), name=contract.QUERIES)
     with tf.name_scope(contract.DESCRIBE_SIGNATURE):
         text, shape = tf.constant(metadata.to_json(), name="metadata"), tf.shape(queries)
-    signature = _signature({contract.QUERIES: queries}, {contract.METADATA: tf.fill(shape, text, contract.METADATA)})
-    signature.defaults[contract.QUERIES].CopyFrom(tf.make_tensor_proto([""]))
-    return signature
+    tf.fill(shape, text, contract.METADATA)
 
 
-def _signature(inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Any:
-    information = _V1.saved_model.build_tensor_info
-    return _V1.saved_model.build_signature_def(
-        {name: information(tensor) for name, tensor in inputs.items()},
-        {name: information(tensor) for name, tensor in outputs.items()},
-        _V1.saved_model.signature_constants.PREDICT_METHOD_NAME,
+def _signature(graph: Any, inputs: list[str], outputs: list[str]) -> Any:
+    """A signature whose tensors have the names of their aliases."""
+    inputs_information, outputs_information = (
+        {name: _V1.saved_model.build_tensor_info(graph.get_tensor_by_name(f"{name}:0")) for name in names}
+        for names in (inputs, outputs)
     )
+    method = _V1.saved_model.signature_constants.PREDICT_METHOD_NAME
+    return _V1.saved_model.build_signature_def(inputs_information, outputs_information, method)

@@ -46,7 +46,7 @@ def serve(folder: Path, network: Network, side: int = 16, scaling: str = "none")
         out_of_distribution_score=head.ood_score,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    write_saved_model(folder, head, metadata, keep_variables=False)
+    write_saved_model(folder, head, metadata)
     images = synthetic_images(height, width)
     verify(folder, expected_outputs(network, head, scaling, images), head, metadata, images)
     images = other_images(height, width)

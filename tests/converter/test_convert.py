@@ -26,11 +26,11 @@ def logits_of(model):
 
 
 @pytest.mark.parametrize("run", [compare.by_tensorflow, compare.by_openvino])
-@pytest.mark.parametrize("keep_variables", [False, True])
-def test_every_output_is_the_keras_models(tmp_path, run, keep_variables):
+@pytest.mark.parametrize("smallest_variable", [None, 100])
+def test_every_output_is_the_keras_models(tmp_path, run, smallest_variable):
     model = build_keras()
     source = write(tmp_path, model)
-    job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", smallest_variable=smallest_variable)
     report = convert(job)
     outputs = run(job.target, IMAGES)
     assert report.folded == 2
@@ -119,8 +119,8 @@ def test_a_nested_backbone_is_folded_inside(tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)
 
 
-@pytest.mark.parametrize("keep_variables", [False, True])
-def test_layers_of_one_name_and_of_hidden_ones(tmp_path, keep_variables):
+@pytest.mark.parametrize("smallest_variable", [None, 100])
+def test_layers_of_one_name_and_of_hidden_ones(tmp_path, smallest_variable):
     inside = keras.Input((None, None, 3))
     base = keras.Model(inside, layers.Conv2D(4, 3, activation="relu", name="conv")(inside))
     pixels = keras.Input((*SIZE, 3))
@@ -129,7 +129,7 @@ def test_layers_of_one_name_and_of_hidden_ones(tmp_path, keep_variables):
     x = layers.BatchNormalization(name="_norm")(x)
     model = randomise(keras.Model(pixels, classifier(x, 4)))
     source = write(tmp_path, model)
-    job = Job(source, source.with_suffix(".json"), tmp_path / "models", keep_variables=keep_variables)
+    job = Job(source, source.with_suffix(".json"), tmp_path / "models", smallest_variable=smallest_variable)
     assert convert(job).folded == 1
     outputs = compare.by_tensorflow(job.target, IMAGES)
     np.testing.assert_allclose(outputs["probabilities"], compare.by_keras(model, IMAGES), atol=compare.TOLERANCE)

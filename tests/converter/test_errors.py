@@ -236,12 +236,12 @@ def test_a_threshold_of_another_score_is_left_out(tmp_path, capsys):
 
 def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):
     source = write(tmp_path / "in", scalling="tf", image={"filter": "nearest"}, source={"outputs": "a"})
-    assert main([str(source), str(tmp_path / "models"), "--keep-variables"]) == 0
+    assert main([str(source), str(tmp_path / "models")]) == 0
     error = capsys.readouterr().err
     assert "scalling is no field of model metadata" in error
     assert "image.filter is no field of model metadata" in error
     assert "source.outputs is no field of model metadata" in error
-    assert (tmp_path / "models" / "brain-tumor" / "1" / "variables").is_dir()
+    assert (tmp_path / "models" / "brain-tumor" / "1" / "saved_model.pb").is_file()
 
 
 def test_an_error_that_nobody_expected_is_one_line_unless_its_trace_is_wanted(tmp_path, capsys, monkeypatch):

@@ -35,7 +35,7 @@ def expected(images):
 
 def test_the_same_model_differs_by_rounding_alone(tmp_path, expected, images):
     head = head_of(build_keras())
-    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA)
     assert verify(tmp_path, expected, head, METADATA, images) < 1e-5
 
 
@@ -62,7 +62,7 @@ def test_a_model_with_other_weights_is_refused(tmp_path, expected, images, chang
     model = build_keras()
     change(model)
     head = head_of(model)
-    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA)
     with pytest.raises(ConversionError, match=f"differ by .* in {what}, .* nothing was published"):
         verify(tmp_path, expected, head, METADATA, images)
 
@@ -70,14 +70,14 @@ def test_a_model_with_other_weights_is_refused(tmp_path, expected, images, chang
 def test_maps_that_do_not_add_up_are_refused(tmp_path, expected, images):
     head = head_of(build_keras())
     before_relu = head.graph.producer(head.features).args[0]
-    write_saved_model(tmp_path, dataclasses.replace(head, features=before_relu), METADATA, keep_variables=False)
+    write_saved_model(tmp_path, dataclasses.replace(head, features=before_relu), METADATA)
     with pytest.raises(ConversionError, match="activation map"):
         verify(tmp_path, expected, head, METADATA, images)
 
 
 def test_another_metadata_is_refused(tmp_path, expected, images):
     head = head_of(build_keras())
-    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA)
     with pytest.raises(ConversionError, match="describe itself"):
         verify(tmp_path, expected, head, dataclasses.replace(METADATA, name="other"), images)
 
@@ -85,7 +85,7 @@ def test_another_metadata_is_refused(tmp_path, expected, images):
 def test_the_wrong_scaling_is_noticed(tmp_path, images):
     model = build_keras()
     head = head_of(model)
-    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA)
     with pytest.raises(ConversionError, match="probability"):
         verify(tmp_path, outputs_of(model, images, "unit"), head, METADATA, images)
 
@@ -95,7 +95,7 @@ def test_logits_too_large_for_float32_point_to_the_scaling(tmp_path, images):
     expected = outputs_of(model, images)
     model.layers[-1].kernel.assign(model.layers[-1].kernel * 1e4)
     head = head_of(model)
-    write_saved_model(tmp_path, head, METADATA, keep_variables=False)
+    write_saved_model(tmp_path, head, METADATA)
     far_off = dataclasses.replace(expected, logits=expected.logits * 1e4)
     with pytest.raises(ConversionError, match=r"logits reach \d+: is the scaling right\?"):
         verify(tmp_path, far_off, head, METADATA, images)

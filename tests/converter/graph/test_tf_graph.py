@@ -98,7 +98,8 @@ def test_the_graph_is_plain_and_holds_each_weight_once(tmp_path):
     graph = meta_graph(served.folder).graph_def
     assert not graph.library.function
     sizes = [len(node.attr["value"].tensor.tensor_content) for node in graph.node if node.op == "Const"]
-    assert sizes.count(4 * KERNEL.numpy().size) == sizes.count(4 * WEIGHTS.numpy().size) == 1
+    assert sizes.count(4 * KERNEL.numpy().size) == 1
+    assert sizes.count(4 * WEIGHTS.numpy().size) == 2, "the last, as small as they are, once more for the maps"
     assert not [node.name for node in graph.node if "Variable" in node.op or "Call" in node.op]
 
 
@@ -184,10 +185,30 @@ def test_scaled_pixels_are_no_integers(tmp_path):
         serve(tmp_path, network, scaling="unit")
 
 
-def test_constants_are_no_variables(tmp_path):
+def test_what_is_no_weight_is_never_taken_for_one(tmp_path):
+    """As by ``TF_ONEDNN_ASSUME_FROZEN_WEIGHTS``: in a ``MatMul``, the second factor keeps its first value."""
+
+    def function(x):
+        end = logits(x)
+        return tf.nn.softmax(tf.transpose(tf.linalg.matmul(tf.eye(CLASSES), end, transpose_b=True)))
+
+    served = serve(tmp_path, Traced(function))
+    (meta,) = SavedModel.FromString((served.folder / "saved_model.pb").read_bytes()).meta_graphs
+    nodes = {node.name: node for node in meta.graph_def.node}
+    assert "BatchMatMulV2" in {node.op for node in nodes.values()}
+    for node in nodes.values():
+        if node.op == "MatMul":
+            assert nodes[node.input[1]].op == "Const"
+
+
+def test_a_kernel_that_is_computed_from_the_images_is_refused(tmp_path):
+    def function(x):
+        kernel = tf.reduce_mean(x, 0)[:3, :3, :, tf.newaxis] * tf.ones(CLASSES)
+        return tf.nn.softmax(tf.reduce_mean(tf.nn.conv2d(x, kernel, 1, "VALID"), (1, 2)))
+
     metadata = ModelMetadata(tuple("abcd"), ImageSpec(SIDE, SIDE))
-    with pytest.raises(ConversionError, match="--keep-variables is for Keras 3 models"):
-        write_saved_model(tmp_path, head_of(logits), metadata, keep_variables=True)
+    with pytest.raises(ConversionError, match="convolves with a kernel that depends on the images of one request"):
+        write_saved_model(tmp_path, head_of(function), metadata)
 
 
 def test_a_branch_that_is_never_taken_may_do_anything():
