@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from brain_tumor.calls import MAX_IMAGES
 from brain_tumor.contract import MODEL_NAME
 from gateway.setting_types import (
     Network,
@@ -127,7 +128,7 @@ class Settings:
         "16777216",
         "pixels of an image in memory; a JPEG that is not progressive may have four times as many",
     )
-    max_images: int = setting("GATEWAY_MAX_IMAGES", integer(1, 1000), "16", "images in a request")
+    max_images: int = setting("GATEWAY_MAX_IMAGES", integer(1, 1000), str(MAX_IMAGES), "images in a request")
     url_fetch: bool = setting("GATEWAY_URL_FETCH", boolean, "true", "whether images are fetched by URL at all")
     url_timeout: float = setting("GATEWAY_URL_SECONDS", seconds, "5", "seconds for one fetch, with its redirects")
     url_ports: frozenset[int] = setting("GATEWAY_URL_PORTS", ports, "80,443", "ports that a URL may name")

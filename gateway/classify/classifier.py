@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from brain_tumor.calls import images_of_a_call
 from brain_tumor.image import FileFacts, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
 from gateway.classify.changes import with_newest
@@ -18,9 +19,6 @@ from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.model.responses import Prediction, ServedModel
-
-# Images of one call, so that it fits the retry buffer and no call takes much longer than the others.
-_BATCH_BYTES = 4 << 20
 
 
 class EmptyImage(ImageError):
@@ -58,11 +56,6 @@ class Classification:
 
 
 Outcome: TypeAlias = Classification | ImageError  # of one image: an error says what is wrong with it
-
-
-def images_of_a_call(model: ServedModel) -> int:
-    """How many images are sent to the model server at a time."""
-    return max(1, _BATCH_BYTES // (model.metadata.image.height * model.metadata.image.width * 3))
 
 
 class Classifier:
@@ -107,7 +100,7 @@ class Classifier:
             DeadlineExceeded: The deadline passed.
         """
         model = self._client.get(deadline)
-        step = images_of_a_call(model)
+        step = images_of_a_call(model.metadata.image)
         outcomes: list[Outcome] = []
         for start in range(0, len(encoded), step):
             attempt = partial(self._classify_batch, encoded[start : start + step], explain, deadline, page, view)

@@ -5,8 +5,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from brain_tumor.calls import images_of_a_call
 from gateway.classify.changes import with_newest
-from gateway.classify.classifier import Classification, images_of_a_call
+from gateway.classify.classifier import Classification
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
@@ -42,7 +43,7 @@ class PixelClassifier:
             ModelServerProblem: The model server gave no usable response.
             DeadlineExceeded: The deadline passed.
         """
-        step = images_of_a_call(model)
+        step = images_of_a_call(model.metadata.image)
         classifications: list[Classification] = []
         for start in range(0, len(pixels), step):
             prediction = with_newest(model, partial(self._predict, pixels[start : start + step], deadline))

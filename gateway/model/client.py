@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor import contract
+from brain_tumor.calls import DESCRIBE, EXPLAIN, PREDICT
 from gateway.deadline import Deadline
 from gateway.model.connection import Connection
 from gateway.model.responses import (
@@ -32,8 +33,6 @@ from serving_api.requests import predict_request, serialized_predict_request
 METADATA_MAX_AGE = 30.0  # seconds
 # While a new model is rolled out, replicas differ, and a call and its repetition may meet two of them in turn.
 _ATTEMPTS = 3
-_PREDICTION = (contract.PROBABILITIES, contract.OUT_OF_DISTRIBUTION)
-_OUTPUTS = {False: _PREDICTION, True: (*_PREDICTION, contract.ACTIVATION_MAPS)}  # by whether maps are asked for
 
 
 class ModelChanged(Exception):
@@ -126,9 +125,8 @@ class ModelClient:
         """
         parts = [images] if isinstance(images, np.ndarray) else images
         batch = sum(len(part) for part in parts)
-        request = serialized_predict_request(
-            self._model_name, contract.PREDICT_SIGNATURE, contract.IMAGES, parts, _OUTPUTS[explain]
-        )
+        call = EXPLAIN if explain else PREDICT
+        request = serialized_predict_request(self._model_name, call.signature, contract.IMAGES, parts, call.outputs)
         asked_at = time.monotonic()
         for attempt in range(_ATTEMPTS):
             try:
@@ -198,12 +196,12 @@ class ModelClient:
         asked_at = time.monotonic()
         request = _describe_request(self._model_name, version)
         try:
-            response = self._connection.predict(request, contract.DESCRIBE_SIGNATURE, deadline)
+            response = self._connection.predict(request, DESCRIBE.signature, deadline)
         except ModelError:
             if version is None:
                 raise
             # The call may have met a replica that does not have this version: a second call reaches another.
-            response = self._connection.predict(request, contract.DESCRIBE_SIGNATURE, deadline)
+            response = self._connection.predict(request, DESCRIBE.signature, deadline)
         model = ServedModel(self._model_name, response.model_spec.version.value, read_metadata(response))
         oldest = asked_at - self._max_age
         kept = {
@@ -216,5 +214,5 @@ class ModelClient:
 
 def _describe_request(model_name: str, version: int | None = None) -> bytes:
     # Without queries: the SavedModel's default is one, and models that were converted before they existed take none.
-    request = predict_request(model_name, contract.DESCRIBE_SIGNATURE, {}, [contract.METADATA], version)
+    request = predict_request(model_name, DESCRIBE.signature, {}, DESCRIBE.outputs, version)
     return request.SerializeToString()

@@ -1,0 +1,98 @@
+"""TensorFlow's own C session, which TensorFlow Serving runs too, on what the converter has published."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from brain_tumor.calls import PREDICT, predictions_of
+from converter.convert import Job, convert
+from serving_api.names import WARMUP_FILE
+from tests.converter import compare
+from tests.converter.small_models import SIZE, build_keras, write
+from tests.gateway.fake_model_server import metadata
+from tests.processes import CLEAN_ENVIRONMENT, ROOT
+
+# The library must not meet an imported TensorFlow. It writes BuildGraph when it prepares the graph for other outputs.
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import numpy as np, numpy.random
+from benchmarks.c_session import CSession, load_library
+from benchmarks.tensorflow_memory import warm_up
+
+folder, images, outputs, batches = Path(sys.argv[1]), np.load(sys.argv[2]), *map(json.loads, sys.argv[3:])
+session = CSession(load_library(), folder, 1, 2)
+print(warm_up(session, folder), "records run", file=sys.stderr, flush=True)
+start, rows = 0, []
+for size in batches:
+    for names in outputs:
+        probabilities = session.predict(images[start : start + size], names)[0]
+    rows += probabilities.reshape(size, -1).tolist()
+    start += size
+print(json.dumps(rows))
+"""
+IMAGES = compare.synthetic_images(*SIZE)
+BATCHES = [1, 2, 1]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_keras()
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory, model):
+    """With variables for all but the smallest weights, as large models have them."""
+    folder = tmp_path_factory.mktemp("published")
+    source = write(folder, model)
+    job = Job(source, source.with_suffix(".json"), folder / "models", smallest_variable=100)
+    convert(job)
+    return job.target
+
+
+def run(version, images, calls, **environment):
+    """The probabilities, and what the library wrote before and after the warmup ended."""
+    np.save(version.parent / "images.npy", images)
+    outputs = [call.outputs for call in calls]
+    arguments = [str(version), str(version.parent / "images.npy"), json.dumps(outputs), json.dumps(BATCHES)]
+    log = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "graph_execution_state=1", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        env={**CLEAN_ENVIRONMENT, **log, **environment},
+        cwd=ROOT,
+        timeout=120,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return np.array(json.loads(done.stdout)), *done.stderr.split("records run")
+
+
+def test_after_the_warmup_no_call_of_the_gateway_waits_for_a_graph(version):
+    calls = predictions_of(metadata(explains=True))
+    _, before, after = run(version, IMAGES, calls)
+    assert before.count("BuildGraph") >= len(calls)
+    assert after.count("BuildGraph") == 0
+
+
+def test_without_the_warmup_each_set_of_outputs_waits(version, tmp_path):
+    """Otherwise the test above would hold for any file."""
+    (version / WARMUP_FILE).rename(tmp_path / "warmup")
+    try:
+        _, _, after = run(version, IMAGES, predictions_of(metadata(explains=True)))
+    finally:
+        (tmp_path / "warmup").rename(version / WARMUP_FILE)
+    assert after.count("BuildGraph") == 2
+
+
+def test_weights_that_are_assumed_to_be_frozen_give_the_same(version, model):
+    """In batches of several sizes: the layout of the first one is kept."""
+    images = IMAGES[: sum(BATCHES)]
+    probabilities, *_ = run(version, images, [PREDICT], TF_ONEDNN_ASSUME_FROZEN_WEIGHTS="1")
+    assert tf.__version__.startswith("2.20."), "the setting is of this version of TensorFlow Serving"
+    np.testing.assert_allclose(probabilities, compare.by_keras(model, images), atol=compare.TOLERANCE)
