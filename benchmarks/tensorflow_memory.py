@@ -1,10 +1,10 @@
 """Print what TensorFlow holds of a converted model, and how long its first calls take.
 
 ``python -m benchmarks.tensorflow_memory FOLDER...`` loads each version's folder into a process of its own, with
-TensorFlow's C session and the threads of the Deployment, once as it is and once with TF_ONEDNN_ASSUME_FROZEN_WEIGHTS,
-runs its warmup records, and then lets 1, 4, 8 and 16 callers call at once, with and without explanation in turn. It
-prints resident megabytes, of which the library alone takes the first, the CPU time of a call, and the time of the first
-calls of each crowd in relation to the later ones. No other figure is comparable between runs.
+TensorFlow's C session, the threads of the Deployment and this process's environment, once without and once with
+TF_ONEDNN_ASSUME_FROZEN_WEIGHTS. It runs the warmup records, and then lets 1, 4, 8 and 16 callers call at once, with and
+without explanation in turn. It prints resident megabytes, of which the library alone takes the first, the CPU time of a
+call, and the first calls of each crowd beside the later ones. Times are comparable within one run only.
 """
 
 import argparse
@@ -45,7 +45,8 @@ def main() -> None:
         for assumed in ("0", "1"):
             print(f"{folder}, {FROZEN_WEIGHTS}={assumed}")
             command = [sys.executable, "-m", "benchmarks.tensorflow_memory", "--measure", str(folder.absolute())]
-            environment = {**os.environ, FROZEN_WEIGHTS: assumed, "CUDA_VISIBLE_DEVICES": "-1"}
+            quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+            environment = {**os.environ, **quiet, FROZEN_WEIGHTS: assumed}
             done = subprocess.run(
                 [*command, str(arguments.batch)], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE
             )

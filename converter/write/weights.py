@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config
 from tensorflow.python.grappler import tf_optimizer
 
 from converter.errors import ConversionError
+from converter.quiet import quiet
 
 _V1 = tf.compat.v1
 # Bytes. The kernels of an Xception above it hold 99 % of its weights, and every bias is below.
@@ -39,7 +40,8 @@ def fold_constants(graph: Any, kept: Sequence[str]) -> Any:
     options.optimizers.append("constfold")
     options.min_graph_nodes = -1
     options.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
-    return tf_optimizer.OptimizeGraph(config, meta_graph)
+    with quiet():
+        return tf_optimizer.OptimizeGraph(config, meta_graph)
 
 
 def make_weights_last(graph_def: Any) -> None:

@@ -28,6 +28,12 @@ def grace(objects: list[Object], tier: str) -> tuple[int, int]:
     return sleep, pod_of(objects, tier)["terminationGracePeriodSeconds"]
 
 
+def test_tensorflow_takes_weights_for_what_they_are(objects):
+    """As benchmarks.tensorflow_memory measures it; without it variables are slower than constants."""
+    variables = {variable["name"]: variable.get("value") for variable in container_of(objects, "model-server")["env"]}
+    assert variables["TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"] == "1"
+
+
 def test_ports(objects):
     flags = model_server_flags(objects)
     ports = {port["name"]: port["containerPort"] for port in container_of(objects, "model-server")["ports"]}
