@@ -36,6 +36,7 @@ def quantized(model: Any, pixels: NDArray[np.uint8]) -> Any:
             model,
             nncf.Dataset([pixels[index : index + 1] for index in range(len(pixels))]),
             subset_size=len(pixels),
+            ignored_scope=_ends(model),
             advanced_parameters=nncf.AdvancedQuantizationParameters(**_PARAMETERS),
         )
 
@@ -68,6 +69,7 @@ def partly_quantized(model: Any, pixels: NDArray[np.uint8], float32: Outputs, mo
             benefit,
             max_drop=most_harm,
             subset_size=len(pixels),
+            ignored_scope=_ends(model),
             advanced_quantization_parameters=nncf.AdvancedQuantizationParameters(**_PARAMETERS),
             advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
                 max_num_iterations=_MOST_RETURNED, ranking_subset_size=_RANKED_ON, num_ranking_workers=1
@@ -85,10 +87,38 @@ def harms(float32: Outputs, int8: Outputs) -> NDArray[np.float64]:
 
 
 def layers(model: Any) -> tuple[int, list[str]]:
-    """How many of a model's layers are in int8, and the names of those that are not."""
-    found = [operation for operation in model.get_ordered_ops() if operation.get_type_name() in _QUANTIZABLE]
+    """How many of a model's layers are in int8, and the names of those that are not; the last ones do not count."""
+    ends = {operation.get_friendly_name() for operation in _last_layers(model)}
+    found = [
+        operation
+        for operation in model.get_ordered_ops()
+        if operation.get_type_name() in _QUANTIZABLE and operation.get_friendly_name() not in ends
+    ]
     kept = [operation.get_friendly_name() for operation in found if not _has_int8_input(operation)]
     return len(found) - len(kept), kept
+
+
+def _ends(model: Any) -> Any:
+    """The last layers, which stay in float: they cost next to nothing, and only so do maps and logits still agree."""
+    return nncf.IgnoredScope(names=[operation.get_friendly_name() for operation in _last_layers(model)])
+
+
+def _last_layers(model: Any) -> list[Any]:
+    """The layers that no other layer lies behind, on the way to any output."""
+    found: dict[str, Any] = {}
+    waiting = [port.node for port in model.outputs]
+    seen: set[str] = set()
+    while waiting:
+        operation = waiting.pop()
+        name = operation.get_friendly_name()
+        if name in seen:
+            continue
+        seen.add(name)
+        if operation.get_type_name() in _QUANTIZABLE:
+            found[name] = operation
+        else:
+            waiting += [port.get_node() for port in operation.input_values()]
+    return list(found.values())
 
 
 def _has_int8_input(operation: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ nncf.set_log_level(logging.ERROR)  # it logs to the terminal by itself
 
 _BATCH = 4  # images at once; it bounds the memory for the activations of a large model
 _PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32"}  # as in the portable server: else bfloat16 where the CPU has it
+_TIMED = 20  # calls
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 has no logarithm
 
 
@@ -76,6 +78,24 @@ def outputs(model: Any, images: NDArray[np.uint8]) -> Outputs:
     request = openvino.Core().compile_model(model, "CPU", _PROPERTIES).create_infer_request()
     batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
     return joined([of_results(request.infer({contract.IMAGES: batch}), model.outputs) for batch in batches])
+
+
+def milliseconds(models: Sequence[Any], image: NDArray[np.uint8]) -> list[float]:
+    """The least time that each model takes for one image on one thread; the models take turns.
+
+    Args:
+        models: What ``load`` returned.
+        image: uint8 (1, height, width, 3).
+    """
+    core, one_thread = openvino.Core(), {"INFERENCE_NUM_THREADS": 1}
+    requests = [core.compile_model(model, "CPU", _PROPERTIES | one_thread).create_infer_request() for model in models]
+    least = [float("inf")] * len(models)
+    for _ in range(_TIMED):
+        for index, request in enumerate(requests):
+            started = time.perf_counter()
+            request.infer({contract.IMAGES: image})
+            least[index] = min(least[index], 1000 * (time.perf_counter() - started))
+    return least
 
 
 def of_results(results: Any, ports: Sequence[Any]) -> Outputs:
