@@ -145,7 +145,7 @@ PEERS = (
         "this project, OpenVINO, int8",
         f"{_OWN}, --precision=int8",
         requests.FORM,
-        "project",
+        "int8",
         _project("--precision=int8"),
         exact=False,
         needs=_needs_int8,

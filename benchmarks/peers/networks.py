@@ -5,7 +5,7 @@ A folder for each network:
 - ``network.json``: the description, of which each server reads image size, resampling, scaling and class names;
 - ``saved_model``: ``model.export`` as it is, without anything of this project;
 - ``network.onnx``: the same by tf2onnx; ``network.xml``: the same, read and saved by OpenVINO;
-- ``project``: the models folder that ``python -m converter`` writes, of the same weights.
+- ``project``: the models folder that ``python -m converter`` writes, of the same weights, with an int8 form.
 """
 
 import json
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.peers import environments
 from benchmarks.peers.environments import Unavailable
-from brain_tumor.contract import MODEL_NAME
+from brain_tumor.contract import INT8_MODEL, MODEL_NAME
 from brain_tumor.processes import ROOT, SHIPPED_MODEL
 
 SIDES = {"xception": 299, "small": 128, "shipped": 128}  # pixels, unless --side says otherwise
@@ -48,20 +48,30 @@ class Network:
         return SHIPPED_MODEL if self.kind == "shipped" else self.folder / "project" / MODEL_NAME
 
     @property
+    def version(self) -> Path | None:
+        """The newest version as this project serves it."""
+        versions = sorted((path for path in self.project.glob("*") if path.name.isdigit()), key=lambda it: int(it.name))
+        return versions[-1] if versions else None
+
+    @property
     def int8(self) -> bool:
         """Whether the newest version has an int8 form too."""
-        versions = sorted((path for path in self.project.glob("*") if path.name.isdigit()), key=lambda it: int(it.name))
-        return bool(versions) and (versions[-1] / "assets.extra" / "int8").exists()
+        return self.version is not None and (self.version / INT8_MODEL).exists()
 
     def make(self, form: str) -> None:
         """Make one form, unless it is there.
 
         Args:
-            form: ``saved_model``, ``network.onnx``, ``network.xml`` or ``project``.
+            form: ``saved_model``, ``network.onnx``, ``network.xml``, ``project`` or ``int8``, which lies within it.
 
         Raises:
             Unavailable: It cannot be made.
         """
+        if form == "int8":
+            self.make("project")
+            if not self.int8 and self.kind != "shipped":  # which is not the benchmark's to change
+                self._run(form, [sys.executable, "-m", "benchmarks.peers.make_int8", str(self.version)])
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "saved_model").exists():
             module = ["-m", "benchmarks.peers.make_network", self.kind, str(self.side), str(self.folder)]

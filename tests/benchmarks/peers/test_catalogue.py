@@ -10,6 +10,7 @@ from benchmarks.peers import environments
 from benchmarks.peers.catalogue import CLASSIC, NAMES, PEERS
 from benchmarks.peers.environments import REQUIREMENTS, Unavailable, make
 from benchmarks.peers.networks import Network
+from brain_tumor.contract import INT8_MODEL
 
 FILES = sorted(REQUIREMENTS.glob("*.txt"))
 BY_NAME = {peer.name: peer for peer in PEERS}
@@ -53,10 +54,22 @@ def test_a_tier_has_its_port_and_a_peer_sees_nothing_of_this_checkout(name, netw
 def test_int8_is_measured_where_the_newest_version_has_it(network):
     prepared = BY_NAME["openvino-int8"]
     assert "has no int8 form" in prepared.needs(network)
-    (network.project / "9" / "assets.extra" / "int8").mkdir(parents=True)
+    form = network.project / "9" / INT8_MODEL
+    form.parent.mkdir(parents=True)
+    form.touch()
     assert prepared.needs(network) == ""
     (network.project / "10").mkdir()
     assert "has no int8 form" in prepared.needs(network)
+
+
+@pytest.mark.parametrize(("kind", "made"), [("small", True), ("shipped", False)])
+def test_the_int8_form_is_made_beside_the_project_s_but_not_in_the_shipped_model(kind, made, tmp_path, monkeypatch):
+    network = Network(kind, 32, tmp_path / "network", tmp_path / "environments")
+    commands = []
+    monkeypatch.setattr(Network, "_run", lambda self, form, command: commands.append((form, command[2])))
+    network.make("int8")
+    assert commands[0] == ("saved_model", "benchmarks.peers.make_network")
+    assert (("int8", "benchmarks.peers.make_int8") in commands) is made
 
 
 def fake_python(folder: Path, pip: str) -> Path:
