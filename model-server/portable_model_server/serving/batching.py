@@ -256,5 +256,7 @@ def _rows_are_independent(model: LoadedModel, name: str) -> bool:
 
 
 def _alike(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    scale = max(1.0, float(np.abs(one, where=np.isfinite(one), out=np.zeros(one.shape)).max(initial=0)))
-    return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=_TOLERANCE * scale, equal_nan=True)
+    if one.dtype == object or one.shape != other.shape:
+        return np.array_equal(one, other)
+    scale = np.abs(one.astype(np.float64), where=np.isfinite(one), out=np.zeros(one.shape)).max(initial=1.0)
+    return np.allclose(one, other, rtol=0, atol=_TOLERANCE * float(scale), equal_nan=True)

@@ -142,7 +142,7 @@ def test_a_short_deadline_leaves_no_time_for_another_model_server():
 def test_what_kube_config_says():
     gateway, model_server = tiers(base())
     assert (gateway.cpu_request, gateway.cpu_limit, gateway.memory_limit) == (0.25, 1.0, GIB)
-    assert (model_server.cpu_request, model_server.memory_request) == (1.0, 1.5 * GIB)
+    assert (model_server.cpu_request, model_server.memory_request) == (1.0, GIB)
     assert (model_server.autoscaling.least, model_server.autoscaling.most, gateway.autoscaling.target) == (2, 10, 70)
     assert gateway.autoscaling.down == Rules(300, (Policy("Pods", 1, 60),))
     assert gateway.autoscaling.up == Rules(0, (Policy("Percent", 100, 15.0), Policy("Pods", 4, 15.0)))

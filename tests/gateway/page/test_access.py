@@ -114,7 +114,7 @@ def test_the_page_of_the_model(open_page, serve):
         expect(page.get_by_role("row", name="Accuracy")).to_contain_text("0.9733 (0.9633 to 0.9833)")
         expect(page.get_by_text("It was trained on a phantom.", exact=True)).to_be_visible()
         page.get_by_text("Show options").click()
-        expect(page.get_by_text("float32", exact=True)).to_be_visible()
+        expect(page.get_by_text("float32", exact=True).last).to_be_visible()
         page.get_by_role("navigation").get_by_role("link", name="Classify").click()
         expect(page.get_by_label("Choose files")).to_be_visible()
 

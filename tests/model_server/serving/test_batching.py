@@ -273,6 +273,17 @@ class Picky(SumModel):
         raise EngineError("numbers like these are not for me")
 
 
+def test_texts_may_be_outputs_too() -> None:
+    """The trial compares them; numbers that are neither are no reason to fail to load."""
+
+    class Texts(SumModel):
+        def of(self, rows):
+            return np.array([str(row).encode() for row in rows.sum(1)], dtype=object)
+
+    served = batched_where_it_pays(model := Texts())
+    assert served is not model
+
+
 @pytest.mark.parametrize(
     "model",
     [

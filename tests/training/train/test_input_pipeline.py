@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import converter.check.verify
+import converter.check.labelled
 import gateway.classify.classifier
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
@@ -77,7 +77,7 @@ def test_the_images_are_those_the_gateway_would_ask_about(folder: Path, resampli
 
 
 def test_training_gateway_and_converter_have_one_preprocessing() -> None:
-    modules = (reading, gateway.classify.classifier, converter.check.verify)
+    modules = (reading, gateway.classify.classifier, converter.check.labelled)
     assert all(module.Preprocessor is Preprocessor for module in modules)
 
 
