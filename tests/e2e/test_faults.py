@@ -9,8 +9,10 @@ import pytest
 from tests.e2e.faults import Faults
 from tests.e2e.kubectl import name_of
 from tests.e2e.load import Load, go_on_for
-from tests.e2e.stage import REPLICAS, Objects
+from tests.e2e.stage import Objects
 from tests.processes import wait_until
+
+pytestmark = pytest.mark.quiet
 
 RATE = 20  # requests a second
 AT_LEAST = 1000
@@ -39,7 +41,6 @@ def test_killed_model_servers(direct, load: Load, faults: Faults, kubectl, stage
     assert not outcome.wrong(expected)
 
 
-@pytest.mark.quiet
 def test_killed_gateways(direct, load: Load, faults: Faults, kubectl, stage, expected, report):
     killed = []
     with load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
@@ -85,7 +86,6 @@ def three_model_servers(direct, stage) -> Iterator[None]:
     stage.settle()
 
 
-@pytest.mark.quiet
 def test_one_of_three_model_servers_fails(
     three_model_servers, direct, load: Load, faults: Faults, kubectl, stage, expected, report
 ):
@@ -117,15 +117,14 @@ def test_one_of_three_model_servers_fails(
     assert not outcome.wrong(expected)
 
 
-@pytest.mark.quiet
 def test_all_model_servers_gone_for_a_minute(direct, load: Load, kubectl, stage, expected, report):
     with stage.without_restarts(), load.during(direct, rate=RATE, at_least=AT_LEAST) as outcome:
-        stage.end("model-server")
+        kubectl("scale", "deployment/model-server", "--replicas=0")
+        kubectl("delete", "pods", "--selector=app.kubernetes.io/name=model-server", "--grace-period=1")
         gone = time.time()
         go_on_for(60)
         assert len(kubectl.ready_pods("gateway")) == 2
-        stage.apply()
-        kubectl("scale", "deployment/model-server", f"--replicas={REPLICAS}")
+        kubectl("scale", "deployment/model-server", "--replicas=2")
         wait_until(lambda: kubectl.ready_pods("model-server"), "the model's return")
         back = time.time()
         stage.settle()
