@@ -25,12 +25,12 @@ from benchmarks.c_session import CSession, load_library
 from brain_tumor.calls import EXPLAIN, PREDICT
 from brain_tumor.contract import IMAGES, METADATA_ASSET, PREDICT_SIGNATURE
 from brain_tumor.metadata import ModelMetadata
+from brain_tumor.processes import ROOT
 from portable_model_server.serving.tfrecord import read_records
 from serving_api.messages import PredictionLog
 from serving_api.names import WARMUP_FILE
 from serving_api.tensors import to_array
 
-ROOT = Path(__file__).parent.parent
 FROZEN_WEIGHTS = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS"
 CALLERS = (1, 4, 8, 16)
 THREADS = {"intra_op": 1, "inter_op": 2}  # of kube-config/base/model-server/deployment.yaml, with its limit of 2 CPUs

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
+from tensorflow.core.protobuf import rewriter_config_pb2
 from tensorflow.python.framework import convert_to_constants, op_def_registry
-from tensorflow.python.grappler import tf_optimizer
 
 from converter.errors import ConversionError
 from converter.graph.tf_branches import take_constant_branches
 from converter.graph.tf_names import node_of
+from converter.graph.tf_optimizer import optimized
 
 _V1 = tf.compat.v1
 # TensorFlow calls these stateful, too: variables become constants, calls are looked into, and checks only fail.
@@ -214,12 +214,6 @@ def _inlined(graph_def: Any, *kept: str) -> Any:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         meta_graph = _V1.train.export_meta_graph(graph_def=graph_def, graph=graph)
-    fetched = meta_graph_pb2.CollectionDef()
-    fetched.node_list.value.extend(kept)
-    meta_graph.collection_def["train_op"].CopyFrom(fetched)
-    config = config_pb2.ConfigProto()
-    options = config.graph_options.rewrite_options
-    options.optimizers.append("function")
-    options.min_graph_nodes = -1
-    options.function_optimization = rewriter_config_pb2.RewriterConfig.AGGRESSIVE
-    return tf_optimizer.OptimizeGraph(config, meta_graph)
+    aggressive = rewriter_config_pb2.RewriterConfig.AGGRESSIVE
+    options = rewriter_config_pb2.RewriterConfig(optimizers=["function"], function_optimization=aggressive)
+    return optimized(meta_graph, kept, options)

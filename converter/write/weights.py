@@ -11,10 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, rewriter_config_pb2
-from tensorflow.python.grappler import tf_optimizer
+from tensorflow.core.protobuf import rewriter_config_pb2
 
 from converter.errors import ConversionError
+from converter.graph.tf_optimizer import optimized
 from converter.quiet import quiet
 
 _V1 = tf.compat.v1
@@ -32,16 +32,10 @@ def fold_constants(graph: Any, kept: Sequence[str]) -> Any:
     """
     with graph.as_default():
         meta_graph = _V1.train.export_meta_graph(graph=graph, clear_devices=True)
-    fetched = meta_graph_pb2.CollectionDef()
-    fetched.node_list.value.extend(kept)
-    meta_graph.collection_def["train_op"].CopyFrom(fetched)
-    config = config_pb2.ConfigProto()
-    options = config.graph_options.rewrite_options
-    options.optimizers.append("constfold")
-    options.min_graph_nodes = -1
-    options.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
+    once = rewriter_config_pb2.RewriterConfig.ONE
+    options = rewriter_config_pb2.RewriterConfig(optimizers=["constfold"], meta_optimizer_iterations=once)
     with quiet():
-        return tf_optimizer.OptimizeGraph(config, meta_graph)
+        return optimized(meta_graph, kept, options)
 
 
 def make_weights_last(graph_def: Any) -> None:

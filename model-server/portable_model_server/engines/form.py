@@ -7,7 +7,7 @@ from pathlib import Path
 from portable_model_server.engines.base import EngineError
 from serving_api.names import INT8_METADATA, INT8_MODEL, METADATA_ASSET
 
-FLOAT32, INT8 = PRECISIONS = ("float32", "int8")
+FLOAT32, INT8 = "float32", "int8"
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Form:
     """A form of a model.
 
     Attributes:
-        precision: One of ``PRECISIONS``.
+        precision: ``FLOAT32`` or ``INT8``.
         file: What OpenVINO reads: the folder of the SavedModel, or the file of the int8 form.
         metadata: The model metadata in the SavedModel, and those that the form has in their place; None for the same.
     """
@@ -30,7 +30,7 @@ def choose_form(path: Path, wanted: str) -> Form:
 
     Args:
         path: The folder.
-        wanted: One of ``PRECISIONS``; empty for the one that the model metadata recommends.
+        wanted: ``FLOAT32`` or ``INT8``; empty for the one that the model metadata recommends.
 
     Raises:
         EngineError: The int8 form is wanted or recommended, and is not there or cannot be read.

@@ -234,15 +234,17 @@ class _Graph:
     def seconds(self, signature: Signature) -> float:
         """The time of a prediction for one row of noise; infinite if there is none. The first one does not count."""
         inputs = noise(signature, rows=1)
+        if inputs is None:
+            return math.inf
         times = []
         try:
-            for _ in range(1 + _TRIALS if inputs else 0):
+            for _ in range(1 + _TRIALS):
                 started = time.perf_counter()
-                self.compute(inputs or {}, list(self._outputs))
+                self.compute(inputs, list(self._outputs))
                 times.append(time.perf_counter() - started)
         except EngineError:  # numbers that mean something to this model, such as indices
             return math.inf
-        return min(times[1:], default=math.inf)
+        return min(times[1:])
 
     def _release_memory(self) -> None:
         """Give the working memory back. OpenVINO refuses while a request runs; the last request to end tries again."""

@@ -180,8 +180,8 @@ class _Turns:
         return call.outputs
 
     def _enqueue(self, call: _Call) -> None:
-        waiting = sum(other.rows for other in self._waiting) if self._most_waiting is not None else 0
-        if self._most_waiting is not None and waiting + call.rows > self._most_waiting:
+        most = self._most_waiting
+        if most is not None and sum(other.rows for other in self._waiting) + call.rows > most:
             raise BusyError("The batch scheduling queue to which this task was submitted is full")
         call.ready = threading.Event()
         self._waiting.append(call)
