@@ -56,7 +56,8 @@ def key_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(start, key_file) -> GatewayProcess:
-    return start(GATEWAY_KEYS_FILE=str(key_file), GATEWAY_MAX_IN_FLIGHT="4")
+    # A deadline that leaves room to wait even where every request is slow, as on a busy machine.
+    return start(GATEWAY_KEYS_FILE=str(key_file), GATEWAY_MAX_IN_FLIGHT="4", GATEWAY_DEADLINE_SECONDS="60")
 
 
 def test_who_has_a_key_may_call(gateway):
