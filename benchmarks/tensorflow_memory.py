@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.random  # before TensorFlow's library, whose linear algebra would be taken for NumPy's
 
-from benchmarks.c_session import CSession, load_library
 from brain_tumor.calls import EXPLAIN, PREDICT
 from brain_tumor.contract import IMAGES, METADATA_ASSET, PREDICT_SIGNATURE
 from brain_tumor.metadata import ModelMetadata
 from brain_tumor.processes import ROOT
+from portable_model_server.engines.c_api import Session, load_library
+from portable_model_server.engines.saved_model import SERVE_TAG
 from portable_model_server.serving.tfrecord import read_records
 from serving_api.messages import PredictionLog
 from serving_api.names import WARMUP_FILE
@@ -56,9 +56,9 @@ def main() -> None:
 
 def measure(folder: Path, batch: int) -> dict[str, dict[str, Any]]:
     """Load a model, warm it up and call it; the figures of each stage."""
-    library = load_library()
+    load_library()
     stages = {"library": {"resident MB": resident()}}
-    session = CSession(library, folder, **THREADS)
+    session = Session(folder, SERVE_TAG, **THREADS)
     stages["loaded"] = {"resident MB": resident()}
     started = time.perf_counter()
     count = warm_up(session, folder)
@@ -75,7 +75,7 @@ def measure(folder: Path, batch: int) -> dict[str, dict[str, Any]]:
         def call(caller: int, walls: list[list[float]] = walls) -> None:
             for number in range(3):
                 began = time.perf_counter()
-                session.predict(pixels, calls[(caller + number) % 2].outputs)
+                session.run({IMAGES: pixels}, calls[(caller + number) % 2].outputs)
                 walls[caller].append(time.perf_counter() - began)
 
         threads = [threading.Thread(target=call, args=(caller,)) for caller in range(callers)]
@@ -96,13 +96,13 @@ def measure(folder: Path, batch: int) -> dict[str, dict[str, Any]]:
     return stages
 
 
-def warm_up(session: CSession, folder: Path) -> int:
+def warm_up(session: Session, folder: Path) -> int:
     """Run the records of the warmup file that ask for a prediction; their number, 0 where there is no file."""
     file, count = folder / WARMUP_FILE, 0
     for record in read_records(file) if file.exists() else ():
         request = PredictionLog.FromString(record).predict_log.request
         if request.model_spec.signature_name == PREDICT_SIGNATURE:
-            session.predict(to_array(request.inputs[IMAGES]), request.output_filter)
+            session.run({IMAGES: to_array(request.inputs[IMAGES])}, request.output_filter)
             count += 1
     return count
 

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 
 from portable_model_server import flags
 from portable_model_server.api.listeners import PortTaken
+from portable_model_server.engines.memory import return_large_blocks
 from portable_model_server.errors import ServingError
 from portable_model_server.server import STOP, ModelServer
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0
         events: SimpleQueue[str] = SimpleQueue()
         _stop_on_signals(events)
+        return_large_blocks()
         ended = ModelServer(line.flags, events).run()
     except flags.MalformedFlag as error:
         sys.stdout.write(flags.usage())

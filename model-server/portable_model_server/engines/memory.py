@@ -7,6 +7,18 @@ from pathlib import Path
 _LOGGER = logging.getLogger(__name__)
 # Source: madvise(2), the value of every Linux architecture but Alpha and MIPS.
 _MADV_DONTNEED = 4
+# Source: glibc's malloc.h.
+_M_MMAP_THRESHOLD = -3
+
+
+def return_large_blocks() -> None:
+    """Let blocks of 1 MiB and more go back to the system when they are freed.
+
+    By itself glibc keeps those that are smaller than the largest one so far: 60 MB of an Xception's working memory.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def trim_heap() -> None:

@@ -16,21 +16,21 @@ from tests.converter.small_models import SIZE, build_keras, write
 from tests.gateway.fake_model_server import metadata
 from tests.processes import CLEAN_ENVIRONMENT, ROOT
 
-# The library must not meet an imported TensorFlow. It writes BuildGraph when it prepares the graph for other outputs.
+# The library writes BuildGraph when it prepares the graph for other outputs.
 SCRIPT = """
 import json, sys
 from pathlib import Path
-import numpy as np, numpy.random
-from benchmarks.c_session import CSession, load_library
+import numpy as np
 from benchmarks.tensorflow_memory import warm_up
+from portable_model_server.engines.c_api import Session
 
 folder, images, outputs, batches = Path(sys.argv[1]), np.load(sys.argv[2]), *map(json.loads, sys.argv[3:])
-session = CSession(load_library(), folder, 1, 2)
+session = Session(folder, "serve", 1, 2)
 print(warm_up(session, folder), "records run", file=sys.stderr, flush=True)
 start, rows = 0, []
 for size in batches:
     for names in outputs:
-        probabilities = session.predict(images[start : start + size], names)[0]
+        probabilities = session.run({"images": images[start : start + size]}, names)[0]
     rows += probabilities.reshape(size, -1).tolist()
     start += size
 print(json.dumps(rows))
