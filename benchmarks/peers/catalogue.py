@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.peers import requests
 from benchmarks.peers.environments import Unavailable, make
-from benchmarks.peers.networks import SERVERS, Network
+from benchmarks.peers.networks import EXPORT, SERVERS, Network
 from benchmarks.peers.requests import Interface
 from brain_tumor.processes import ROOT, free_port, gateway_command, model_server_command
 
@@ -63,18 +63,20 @@ class Peer:
 
 
 def _classic(python: Path, network: Network, port: int) -> Sequence[Tier]:
-    environment = {**_foreign(python, network, port), "PEERS_MODEL_SERVER": f"127.0.0.1:{free_port()}"}
+    """The second tier stands for tensorflow_model_server: the same sessions, with its default threads, no batches."""
+    grpc_port = free_port()
+    export = (network.folder / EXPORT).parent
+    flags = ("--engine=tensorflow", "--enable_batching=false")
+    model_server = model_server_command(export, *flags, port=grpc_port, name="classifier")
+    environment = {**_foreign(python, network, port), "PEERS_MODEL_SERVER": f"127.0.0.1:{grpc_port}"}
     gunicorn = [str(python), "-m", "gunicorn", f"--bind=127.0.0.1:{port}", "classic_gateway:app"]
-    return (
-        Tier([str(python), "classic_model_server.py"], environment, SERVERS),
-        Tier(gunicorn, environment, SERVERS),
-    )
+    return Tier(model_server, _own(), ROOT), Tier(gunicorn, environment, SERVERS)
 
 
 def _project(*flags: str) -> Callable[[Path, Network, int], Sequence[Tier]]:
     def tiers(python: Path, network: Network, port: int) -> Sequence[Tier]:
         grpc_port = free_port()
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
+        own = _own()
         settings = {
             "GATEWAY_BIND": f"127.0.0.1:{port}",
             "GATEWAY_DEADLINE_SECONDS": "60",  # as long as the others wait: on a busy machine it refuses requests
@@ -95,6 +97,11 @@ def _program(*command: str, **environment: str) -> Callable[[Path, Network, int]
         return (Tier([str(python), *(part.replace("PORT", str(port)) for part in command)], filled, SERVERS),)
 
     return tiers
+
+
+def _own() -> dict[str, str]:
+    """The environment of a tier of this checkout, with the defaults of all settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
 
 
 def _foreign(python: Path, network: Network, port: int) -> dict[str, str]:
@@ -125,8 +132,8 @@ PEERS = (
     Peer(
         CLASSIC,
         "classic: Flask, TensorFlow",
-        "gunicorn with one sync worker that imports TensorFlow; a Python stand-in for TensorFlow Serving, with "
-        "TensorFlow's default threads, on the plain export",
+        "gunicorn with one sync worker that imports TensorFlow; the plain export in the portable server with "
+        "TensorFlow's own sessions, which stands for TensorFlow Serving",
         requests.FORM,
         "saved_model",
         _classic,

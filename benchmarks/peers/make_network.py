@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 
+from benchmarks.peers.networks import EXPORT
 from brain_tumor.atomic import atomic_folder
 from brain_tumor.processes import SHIPPED_MODEL
 from tests.converter.small_models import CLASS_NAMES, classifier, randomise
@@ -52,9 +53,10 @@ def _with_softmax(logits: keras.Model, temperature: float = 1.0) -> keras.Model:
 def main(kind: str, side: int, folder: Path) -> None:
     model, settings = {"xception": xception, "small": small, "shipped": shipped}[kind](side)
     image = {"height": side, "width": side, "resampling": settings.pop("resampling")}
-    (folder / "network.json").write_text(json.dumps({**settings, "image": image}))
+    (folder / "network.json").write_text(json.dumps({**settings, "image": image, "input": model.inputs[0].name}))
     model.save(folder / "network.keras")
-    with atomic_folder(folder / "saved_model") as unfinished:  # the last: its presence says that all is there
+    (folder / EXPORT).parent.mkdir(exist_ok=True)
+    with atomic_folder(folder / EXPORT) as unfinished:  # the last: its presence says that all is there
         model.export(unfinished, verbose=False)
 
 

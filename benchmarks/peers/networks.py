@@ -3,7 +3,7 @@
 A folder for each network:
 
 - ``network.json``: the description, of which each server reads image size, resampling, scaling and class names;
-- ``saved_model``: ``model.export`` as it is, without anything of this project;
+- ``saved_model``: the models folder with ``model.export`` as it is, without anything of this project;
 - ``network.onnx``: the same by tf2onnx; ``network.xml``: the same, read and saved by OpenVINO;
 - ``project``: the models folder that ``python -m converter`` writes, of the same weights, with an int8 form.
 """
@@ -24,6 +24,7 @@ from brain_tumor.processes import ROOT, SHIPPED_MODEL
 SIDES = {"xception": 299, "small": 128, "shipped": 128}  # pixels, unless --side says otherwise
 SERVERS = Path(__file__).parent / "servers"
 _TIMEOUT = 900.0  # seconds for one step
+EXPORT = Path("saved_model", "1")  # within a network's folder
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Network:
                 self._run(form, [sys.executable, "-m", "benchmarks.peers.make_int8", str(self.version)])
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / "saved_model").exists():
+        if not (self.folder / EXPORT).exists():
             module = ["-m", "benchmarks.peers.make_network", self.kind, str(self.side), str(self.folder)]
             self._run("saved_model", [sys.executable, *module])
         target = self.project if form == "project" else self.folder / form
@@ -83,11 +84,11 @@ class Network:
             keras_model, models = self.folder / "network.keras", self.folder / "project"
             self._run(form, [sys.executable, "-m", "converter", str(keras_model), str(models), "--name", MODEL_NAME])
         elif form == "network.onnx":
-            arguments = ["--saved-model", str(self.folder / "saved_model"), "--output", str(target), "--opset", "18"]
+            arguments = ["--saved-model", str(self.folder / EXPORT), "--output", str(target), "--opset", "18"]
             self._run(form, [self._python("onnx"), "-m", "tf2onnx.convert", *arguments])
         else:
             script = str(SERVERS / "to_openvino.py")
-            arguments = [str(self.folder / "saved_model"), str(target)]
+            arguments = [str(self.folder / EXPORT), str(target)]
             self._run(form, [self._python("fastapi-openvino"), script, *arguments])
 
     def _python(self, environment: str) -> str:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from flask import Flask, jsonify, request
 from keras_image_helper.base import BasePreprocessor
 from PIL import Image
-from pixels import RESAMPLING, SIZE, response, scaled
+from pixels import INPUT, RESAMPLING, SIZE, response, scaled
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
@@ -37,6 +37,6 @@ def predict():
     call = predict_pb2.PredictRequest()
     call.model_spec.name = "classifier"
     call.model_spec.signature_name = "serving_default"
-    call.inputs["images"].CopyFrom(tf.make_tensor_proto(batch, shape=batch.shape))
+    call.inputs[INPUT].CopyFrom(tf.make_tensor_proto(batch, shape=batch.shape))
     outputs = stub.Predict(call, timeout=60).outputs
     return jsonify(response(tf.make_ndarray(outputs["output_0"])))

@@ -14,6 +14,7 @@ from PIL import Image
 NETWORK = Path(os.environ["PEERS_NETWORK"])
 _SETTINGS = json.loads((NETWORK / "network.json").read_text())
 SIZE = (_SETTINGS["image"]["width"], _SETTINGS["image"]["height"])
+INPUT = _SETTINGS["input"]
 RESAMPLING = Image.Resampling[_SETTINGS["image"]["resampling"].upper()]
 
 

@@ -6,9 +6,8 @@ wait when a turn comes share it, as far as they ask for the same thing.
 
 import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel
-from portable_model_server.serving.trial import try_rows
+from portable_model_server.serving.trial import rows_are_independent
 
 _LOGGER = logging.getLogger(__name__)
 _Arrays = Mapping[str, NDArray[Any]]
@@ -47,19 +46,20 @@ def batched(model: LoadedModel, parameters: BatchingParameters) -> LoadedModel:
     return _batched(model, {name: parameters for name, signature in model.signatures.items() if signature.has_rows})
 
 
-def batched_where_it_pays(model: LoadedModel, clock: Callable[[], float] = time.perf_counter) -> LoadedModel:
-    """Return a model that computes as many rows at a time as pays on its engine, by a trial of each signature.
+def batched_where_it_pays(model: LoadedModel) -> LoadedModel:
+    """Return a model that computes as many rows at a time as pays on its engine.
 
-    Where rows do not depend on each other, waiting calls share a prediction. Where each costs its own time, a larger
-    call is computed in parts as well: at once it would be hardly faster, but keep the others waiting, and memory taken
-    (500 MB for 15 images of an Xception model in TensorFlow).
+    Where rows do not depend on each other, which is tried out, waiting calls share a prediction. A larger call is
+    computed in parts as well, where a row is a grid such as an image: a network uses its weights many times within one,
+    so a large batch is hardly faster, but keeps the others waiting, and memory taken (500 MB for 15 images of an
+    Xception model in TensorFlow). Dense layers read all their weights for each batch, so those are left whole.
     """
     parameters = {}
     for name, signature in model.signatures.items():
-        trial = try_rows(model, name, clock) if signature.has_rows else None
-        if trial and trial.independent and (trial.costly or model.paying_rows > 1):
+        parts = any(len(info.shape or ()) > 2 for info in signature.inputs.values())
+        if signature.has_rows and (parts or model.paying_rows > 1) and rows_are_independent(model, name):
             parameters[name] = BatchingParameters(
-                model.paying_rows, enable_large_batch_splitting=True if trial.costly else None
+                model.paying_rows, enable_large_batch_splitting=True if parts else None
             )
     return _batched(model, parameters)
 

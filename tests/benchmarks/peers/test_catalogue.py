@@ -46,9 +46,9 @@ def test_a_tier_has_its_port_and_a_peer_sees_nothing_of_this_checkout(name, netw
     for tier in tiers:
         assert tier.folder.is_dir()
         assert "GATEWAY_KEYS_FILE" not in tier.environment
-        if BY_NAME[name].environment:
-            assert tier.command[0] == "/environment/bin/python"
-            assert tier.environment["PYTHONPATH"] == str(tier.folder)
+    if BY_NAME[name].environment:
+        assert tiers[-1].command[0] == "/environment/bin/python"
+        assert tiers[-1].environment["PYTHONPATH"] == str(tiers[-1].folder)
 
 
 def test_int8_is_measured_where_the_newest_version_has_it(network):

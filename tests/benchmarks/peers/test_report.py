@@ -83,7 +83,7 @@ def test_what_a_reader_must_know_stands_below(result):
     for text in (report.text(result), report.markdown(result)):
         assert "xception at 299x299; a processor, 2 cores; 1 rounds, 5 s for each measurement." in text
         assert "0.30 ms of CPU a request at most" in text
-        assert "stand-in for TensorFlow Serving" in text
+        assert "stands for TensorFlow Serving" in text
         assert re.search(r"classic: Flask, TensorFlow \(flask [\d.]+, .*tensorflow [\d.]+, [^()]*\): gunicorn", text)
         assert "largest difference in probability 3.0e-05" in text
         assert "Not measured: mlserver: its packages cannot be installed." in text

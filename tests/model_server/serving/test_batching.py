@@ -30,9 +30,7 @@ class SumModel:
     engine = "fake"
     paying_rows = 4
 
-    def __init__(self, streams: int = 1, signature: Signature = DEFAULT, seconds: tuple[float, float] = (1, 0)) -> None:
-        """Of each prediction and each row, on its own clock."""
-        self.now, self.seconds = 0.0, seconds
+    def __init__(self, streams: int = 1, signature: Signature = DEFAULT) -> None:
         self.signatures = {"serving_default": signature, "describe": Signature({}, {"card": Y}, "", SignatureDef())}
         self.streams = streams
         self.batches: list[list[list[float]]] = []
@@ -44,7 +42,6 @@ class SumModel:
         if signature == "describe":
             return {"card": np.zeros(1)}
         self.batches.append(inputs["x"].tolist())
-        self.now += self.seconds[0] + self.seconds[1] * len(inputs["x"])
         assert self.held.wait(30)
         if (inputs["x"] < 0).any():
             raise InvalidInputError("negative")
@@ -52,9 +49,6 @@ class SumModel:
 
     def of(self, rows):
         return rows.sum(1)
-
-    def clock(self) -> float:
-        return self.now
 
     def close(self) -> None:
         self.closed = True
@@ -255,7 +249,7 @@ def test_it_stands_for_the_model() -> None:
 
 
 def test_by_default_where_it_pays(pool) -> None:
-    callers = Callers(pool, model := SumModel(), batched_where_it_pays(model, model.clock))
+    callers = Callers(pool, model := SumModel(), batched_where_it_pays(model))
     model.batches.clear()  # of the trial
     for number in (1, 2, 3):
         callers.call(number)
@@ -263,19 +257,26 @@ def test_by_default_where_it_pays(pool) -> None:
     assert callers.batches == [[1], [2, 3]]
 
 
+class ImageModel(SumModel):
+    def __init__(self, paying: int) -> None:
+        super().__init__(signature=replace(DEFAULT, inputs={"x": replace(X, shape=(-1, 2, 2))}))
+        self.paying_rows = paying
+
+    def of(self, rows):
+        return rows.sum((1, 2))
+
+
 @pytest.mark.parametrize("paying", [1, 2])
-def test_by_default_a_large_call_is_computed_in_parts_where_each_row_takes_its_time(paying: int) -> None:
-    model = SumModel(seconds=(1, 2))
-    model.paying_rows = paying
-    served = batched_where_it_pays(model, model.clock)
+def test_by_default_a_large_call_of_images_is_computed_in_parts(paying: int) -> None:
+    served = batched_where_it_pays(model := ImageModel(paying))
     model.batches.clear()  # of the trial
-    assert served.predict("serving_default", {"x": rows(1, 2, 3, 4)}, ["y"])["y"].tolist() == [1, 2, 3, 4]
+    images = np.arange(16, dtype=np.float32).reshape(4, 2, 2)
+    assert served.predict("serving_default", {"x": images}, ["y"])["y"].tolist() == [6, 22, 38, 54]
     assert [len(batch) for batch in model.batches] == [paying] * (4 // paying)
 
 
-def test_by_default_a_large_call_is_computed_at_once_where_rows_take_no_time() -> None:
-    model = SumModel(seconds=(1, 0.1))
-    served = batched_where_it_pays(model, model.clock)
+def test_by_default_a_large_call_of_vectors_is_computed_at_once() -> None:
+    served = batched_where_it_pays(model := SumModel())
     served.predict("serving_default", {"x": rows(*range(40))}, ["y"])
     assert len(model.batches[-1]) == 40
 
@@ -303,7 +304,7 @@ def test_texts_may_be_outputs_too() -> None:
         def of(self, rows):
             return np.array([str(row).encode() for row in rows.sum(1)], dtype=object)
 
-    served = batched_where_it_pays(model := Texts(), model.clock)
+    served = batched_where_it_pays(model := Texts())
     assert served is not model
 
 
@@ -322,7 +323,7 @@ def test_texts_may_be_outputs_too() -> None:
     ids=["rows depend", "does not pay", "fails", "scalar", "any rank", "any size", "one row", "strings"],
 )
 def test_by_default_only_where_it_is_safe_and_pays(model: SumModel) -> None:
-    assert batched_where_it_pays(model, model.clock) is model
+    assert batched_where_it_pays(model) is model
 
 
 def test_parameters_of_a_file() -> None:
