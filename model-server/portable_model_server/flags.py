@@ -26,7 +26,6 @@ WITHOUT_EFFECT = {
     "enable_profiler": "there is no profiler",
     "num_tflite_pools": "there is no TF Lite",
     "num_tflite_interpreters_per_pool": "there is no TF Lite",
-    "rest_api_enable_cors_support": "responses carry no CORS headers",
 }
 # Flags that the server refuses: without them it would serve something else than was asked for, or less safely.
 REFUSED = {
@@ -58,7 +57,8 @@ class Flags:
     grpc_socket_path: str = _flag("", "UNIX socket on which gRPC listens too")
     rest_api_port: int = _flag(0, "port for HTTP/REST; 0 for none")
     rest_api_num_threads: int = _flag(0, "REST predictions at once; 0 for 4 x the CPU limit")
-    rest_api_timeout_in_ms: int = _flag(30_000, "how long a REST prediction may take")
+    rest_api_timeout_in_ms: int = _flag(30_000, "how long a REST prediction may take; 0 or less is for ever")
+    rest_api_enable_cors_support: bool = _flag(False, "web pages of any origin may read REST's responses")
     model_name: str = _flag("default", "name of the one model (ignored with --model_config_file)")
     model_base_path: str = _flag("", "absolute path of the folder that holds its version folders")
     model_config_file: str = _flag("", "text ModelServerConfig: several models, version policies, labels")

@@ -172,6 +172,7 @@ class ModelServer:
             metrics_path=self._metrics_path,
             limits=RestLimits(flags.max_message_bytes, max(flags.rest_api_timeout_in_ms, 0) / 1000),
             executor=executor,
+            cors=flags.rest_api_enable_cors_support,
         )
         listeners["REST"] = RestListener(
             flags.host, self._rest_port, app, predictions=self._rest_threads, max_body_bytes=flags.max_message_bytes

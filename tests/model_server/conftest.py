@@ -47,5 +47,6 @@ def odd_server(tmp_path_factory: pytest.TempPathFactory, odd_base: Path) -> Iter
     """A server with the odd model. There is one for all tests, since TensorFlow takes seconds to start."""
     flags = ("--model_name=odd", f"--model_base_path={odd_base}", "--engine=tensorflow")
     flags += ("--rest_api_timeout_in_ms=1000", "--enable_serialization_as_tensor_content")
+    flags += ("--rest_api_enable_cors_support",)
     with ServerProcess(tmp_path_factory.mktemp("odd_server") / "log", *flags) as server:
         yield server.ready()

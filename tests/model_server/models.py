@@ -61,6 +61,9 @@ def save_odd(folder: Path) -> None:
             roots = tf.sqrt(a)
         pair = signature({"a": a, "b": b}, {"sum": a + b, "difference": a - b})
         defaulted = signature({"a": a, "b": b}, {"sum": a + b})
+        half = v1.placeholder(tf.half, [None], name="half")
+        bfloat = v1.placeholder(tf.bfloat16, [None], name="bfloat")
+        byte = v1.placeholder(tf.uint8, [None], name="byte")
         defaulted.defaults["b"].CopyFrom(tf.make_tensor_proto(np.array([10.0], np.float32)))
         return {
             "serving_default": signature({"text": text}, {"echo": tf.identity(text), "echo_bytes": tf.identity(text)}),
@@ -71,6 +74,10 @@ def save_odd(folder: Path) -> None:
             "whole": signature({"whole": whole}, {"wide": tf.cast(whole, tf.int64), "even": tf.equal(whole % 2, 0)}),
             "slow": signature({"steps": steps}, {"trace": tf.reshape(tf.linalg.trace(spun), [1])}),
             "roots": signature({"a": a}, {"roots": roots}),
+            "half": signature({"half": half}, {"half": half * 2, "single": tf.cast(half, tf.float32)}),
+            "bfloat": signature({"bfloat": bfloat}, {"single": tf.cast(bfloat, tf.float32)}),
+            "complex": signature({"a": a}, {"complex": tf.complex(a, a), "same": tf.identity(a)}),
+            "byte": signature({"byte": byte}, {"wide": tf.cast(byte, tf.int32)}),
         }
 
     save(folder, build)

@@ -9,21 +9,24 @@ from dataclasses import dataclass
 
 import grpc
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
-from portable_model_server.api import responses, rest_requests, rest_responses
+from portable_model_server.api import responses, rest_paths, rest_requests, rest_responses
 from portable_model_server.api.calls import CallRecorder, mapped_errors
+from portable_model_server.api.rest_paths import RestCall
 from portable_model_server.engines.memory import trim_heap
-from portable_model_server.errors import HTTP_STATUS, ServingError, invalid
+from portable_model_server.errors import HTTP_STATUS, ServingError, failed_precondition, invalid
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.prediction import Predictor
 from serving_api.messages import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec
 
 _LARGE_BODY = 1 << 20  # bytes
-# Source of both: tensorflow_serving/model_servers/http_rest_api_util.cc.
-_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.I | re.A)
-_GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?P<metadata>/metadata)?", re.I | re.A)
+# Source: AddCORSHeaders in tensorflow_serving/model_servers/http_rest_api_util.cc.
+_CORS_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def create_app(
     metrics_path: str | None,
     limits: RestLimits,
     executor: Executor,
+    cors: bool,
 ) -> Flask:
     """Create the application.
 
@@ -60,6 +64,7 @@ def create_app(
         limits: Bounds of one request.
         executor: Parses the bodies and runs the predictions, so that no more bodies are parsed, or held parsed, than
             it has threads, and a caller can stop waiting for a prediction that takes too long.
+        cors: Whether web pages of any origin may read the responses.
     """
     app = Flask("portable_model_server", static_folder=None)
     app.url_map.merge_slashes = False
@@ -69,22 +74,30 @@ def create_app(
         return Response(metrics_page(), mimetype="text/plain")
 
     def call(path: str) -> Response:
-        match = api.match()
-        if match and "method" in match:
-            context = recorder.record(match["name"], match["method"].lower(), "REST")
-        else:
-            context = mapped_errors()
-        with context:
-            return Response(api.respond(match), mimetype="application/json")
+        target = rest_paths.target(request.environ["REQUEST_URI"])
+        if not rest_paths.is_call(target):
+            raise NotFound
+        if request.method == "OPTIONS":
+            return _preflight()
+        wanted = rest_paths.parse(request.method, target)
+        with recorder.record(wanted.spec.name, wanted.method, "REST") if wanted.method else mapped_errors():
+            return Response(api.respond(wanted), mimetype="application/json")
+
+    def allow_any_origin(response: Response) -> Response:
+        if rest_paths.is_call(request.path):
+            response.headers.update(_CORS_HEADERS)
+        return response
 
     if metrics_path:
         app.add_url_rule(metrics_path, view_func=page, methods=["GET"])
     app.add_url_rule(
-        "/v1/<path:path>",
+        "/<path:path>",
         view_func=call,
         methods=["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"],
         provide_automatic_options=False,
     )
+    if cors:
+        app.after_request(allow_any_origin)
     app.register_error_handler(ServingError, _serving_error)
     app.register_error_handler(HTTPException, _http_error)
     return app
@@ -100,38 +113,23 @@ class _Api:
         self._executor = executor
         self._parsing = threading.Lock()
 
-    def match(self) -> dict[str, str] | None:
-        """Return the named parts of the request's path; None if the path and method are not a call."""
-        pattern = {"POST": _POST, "GET": _GET}.get(request.method)
-        match = pattern.fullmatch(request.path) if pattern else None
-        return {key: value for key, value in match.groupdict().items() if value} if match else None
-
-    def respond(self, match: dict[str, str] | None) -> str:
-        """Run the call and return its JSON.
+    def respond(self, call: RestCall) -> str:
+        """Run a call and return its JSON.
 
         Raises:
             ServingError: The call failed.
             RequestEntityTooLarge: The decompressed body is larger than allowed.
         """
-        if match is None:
-            raise invalid(f"Malformed request: {request.method} {request.path}")
-        if "name" not in match:
-            raise invalid("Missing model name in request.")
-        spec = ModelSpec(name=match["name"])
-        if "version" in match:
-            spec.version.value = _version(match["version"])
-        elif "label" in match:
-            spec.version_label = match["label"]
-        if match.get("method", "").lower() == "predict":
-            return self._predict(spec)
-        if "method" in match:
+        if call.method == "predict":
+            return self._predict(call.spec)
+        if call.method:
             raise ServingError(
-                grpc.StatusCode.UNIMPLEMENTED, f"this server does not implement {match['method']}: use predict"
+                grpc.StatusCode.UNIMPLEMENTED, f"this server does not implement {call.method}: use predict"
             )
-        if "metadata" in match:
-            metadata = GetModelMetadataRequest(model_spec=spec, metadata_field=[responses.SIGNATURE_DEF])
+        if call.metadata:
+            metadata = GetModelMetadataRequest(model_spec=call.spec, metadata_field=[responses.SIGNATURE_DEF])
             return rest_responses.metadata(responses.metadata(self._manager, metadata))
-        return rest_responses.status(responses.status(self._manager, GetModelStatusRequest(model_spec=spec)))
+        return rest_responses.status(responses.status(self._manager, GetModelStatusRequest(model_spec=call.spec)))
 
     def _predict(self, spec: ModelSpec) -> str:
         body = request.get_data(cache=False)
@@ -156,7 +154,7 @@ class _Api:
         try:
             return future.result(self._limits.prediction_s or None)
         except TimeoutError:
-            raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timeout: the prediction took too long") from None
+            raise ServingError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification") from None
 
     def _parse(self, body: bytes, gzipped: bool) -> rest_requests.JsonRequest:
         # Parsed JSON takes thirty times its size in memory, so one body is parsed at a time and the memory given back.
@@ -181,11 +179,11 @@ class _Api:
         return inflated
 
 
-def _version(text: str) -> int:
-    number = int(text) if len(text) <= 19 else 2**63
-    if number >= 2**63:
-        raise invalid(f"Failed to convert version: {text} to numeric.")
-    return number
+def _preflight() -> Response:
+    """Respond to a browser that asks what it may send; whether it may read the response is the headers' matter."""
+    if not re.search("https?://", request.headers.get("Origin", "")):
+        raise failed_precondition("Origin header is missing in CORS preflight")
+    return Response()
 
 
 def _serving_error(error: ServingError) -> Response:

@@ -13,6 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from portable_model_server.api.json_arrays import JSON_DTYPES
 from portable_model_server.api.responses import SIGNATURE_DEF
 from portable_model_server.errors import invalid
 from serving_api.messages import GetModelMetadataResponse, GetModelStatusResponse, SignatureDefMap
@@ -27,7 +28,8 @@ def predictions(outputs: Mapping[str, NDArray[Any]], *, by_row: bool) -> str:
     The values of a single output stand without its name; those of several outputs stand under their names.
 
     Raises:
-        ServingError: By row, an output is a scalar or its batch size differs from that of the others.
+        ServingError: JSON has no values for the dtype of an output; by row, an output is a scalar, or its batch size
+            differs from that of the others.
     """
     if by_row:
         _check_batch(outputs)
@@ -86,7 +88,14 @@ def _values(alias: str, array: NDArray[Any]) -> Any:
                 {"b64": base64.b64encode(value).decode()} if as_base64 else value.decode("utf-8", errors="replace")
             )
         return texts.tolist()
-    if array.dtype in (np.float16, np.float32):
+    if array.size and array.dtype.type not in JSON_DTYPES.values():
+        raise invalid(f"Failed to write JSON value for tensor type: {_dtype_name(array.dtype)}")
+    if array.dtype == np.float32:
         # By way of the shortest text that means the same float32: 0.1, not 0.10000000149011612.
         return array.astype(str).astype(np.float64).tolist()
     return array.tolist()
+
+
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    """TensorFlow's name of a dtype that numpy names otherwise; a quantized one is a field of that name."""
+    return "half" if dtype == np.float16 else (dtype.names or (dtype.name,))[0]

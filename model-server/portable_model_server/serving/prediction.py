@@ -13,19 +13,16 @@ from portable_model_server.engines.base import BusyError, EngineError, InvalidIn
 from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import ServingError, failed_precondition, invalid
 from portable_model_server.serving.lifecycle import Servable
-from serving_api.messages import PredictRequest, PredictResponse, TensorProto
+from serving_api.messages import DataType, PredictRequest, PredictResponse, TensorProto
 from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPE_STRING, DTYPES, TensorError, from_array, to_array
-
-# Source of the names: DataTypeString in tensorflow/core/framework/types.cc.
-_DTYPE_NAMES = {1: "float", 2: "double", 7: "string", 10: "bool", 19: "half"}
 
 
 def dtype_name(number: int) -> str:
     """Return TensorFlow's name of a dtype, such as ``float`` or ``uint8``."""
-    if number in _DTYPE_NAMES or number not in DTYPES:
-        return _DTYPE_NAMES.get(number, f"dtype {number}")
-    return DTYPES[number][0].__name__
+    if number not in DataType.values():
+        return f"dtype {number}"
+    return DataType.Name(DataType.ValueType(number)).removeprefix("DT_").lower()
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,10 @@ class Predictor:
         response.model_spec.version.value = servable.version
         response.model_spec.signature_name = name
         for alias, array in outputs.items():
-            response.outputs[alias].CopyFrom(from_array(array, typed_fields=self.typed_fields))
+            try:
+                response.outputs[alias].CopyFrom(from_array(array, typed_fields=self.typed_fields))
+            except TensorError:
+                raise _rare(f'output "{alias}"', signature.outputs[alias].dtype) from None
         return response
 
     def run(
@@ -123,7 +123,14 @@ def _inputs(signature: Signature, given: Mapping[str, TensorProto]) -> dict[str,
     return arrays
 
 
+def _rare(tensor: str, dtype: int) -> ServingError:
+    message = f"{tensor} has the dtype {dtype_name(dtype)}, which tensorflow/serving can carry and this server cannot"
+    return ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
+
+
 def _array(position: int, alias: str, info: TensorInfo, proto: TensorProto) -> NDArray[Any]:
+    if proto.dtype == info.dtype and proto.dtype not in DTYPES:
+        raise _rare(f'input "{alias}"', proto.dtype)
     try:
         array = to_array(proto)
     except TensorError as error:

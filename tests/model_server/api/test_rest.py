@@ -52,15 +52,44 @@ def test_a_text_for_each_row(server: ServerProcess) -> None:
 
 
 def test_numbers(server: ServerProcess) -> None:
-    response = server.post("half", b'{"instances": [0.2, NaN, Infinity, -Infinity]}')
-    assert response.body == b'{"predictions": [2.1, NaN, Infinity, -Infinity]}'
+    response = server.post("half", b'{"instances": [0.2, NaN, Infinity, -Inf, 1e39]}')
+    assert response.body == b'{"predictions": [2.1, NaN, Infinity, -Infinity, Infinity]}'
 
 
 def test_paths(server: ServerProcess) -> None:
     body = {"signature_name": "serving_default", "instances": [1]}
-    for path in ("/v1/models/half:predict", "/v1/models/half/versions/1:predict", "/V1/Models/half:PREDICT"):
-        assert server.http("POST", path, body).status == (404 if path.startswith("/V1") else 200)
-    assert server.http("POST", "/v1/MODELS/half:Predict", body).status == 200
+    for path in (
+        "/v1/models/half:predict",
+        "/v1/models/h%61lf/versions/1:predict",
+        "/V1/Models/half/VERSIONS/1:predict",
+    ):
+        assert good(server.http("POST", path, body)) == {"predictions": [2.5]}
+    assert "model_version_status" in good(server.http("GET", "/V1/MODELS/half/METADATA"))
+
+
+def test_what_follows_the_document(server: ServerProcess) -> None:
+    assert good(server.post("half", b'{"instances": [1]} and more')) == {"predictions": [2.5]}
+
+
+def test_web_pages_of_other_origins(server: ServerProcess, odd_server: ServerProcess) -> None:
+    """Without the flag a browser is told nothing that would let a page read a response."""
+    allowed = {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": "POST, GET",
+        "Access-Control-Allow-Headers": "Content-Type",
+    }
+
+    def cors(response: Response) -> dict[str, str]:
+        return {name: value for name, value in response.headers.items() if name.startswith("Access-Control")}
+
+    page = {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
+    for one, expected in ((server, {}), (odd_server, allowed)):
+        for origin, status in (("https://page.example", 200), ("http://page.example", 200), ("null", 400)):
+            preflight = one.http("OPTIONS", "/v1/models/odd:predict", headers={**page, "Origin": origin})
+            assert (preflight.status, cors(preflight)) == (status, expected)
+        assert cors(one.http("GET", "/v1/models/odd", headers=page)) == expected
+        assert cors(one.http("GET", "/v1/foo", headers=page)) == expected
+        assert not cors(one.http("GET", "/foo", headers=page))
 
 
 def test_any_content_type(server: ServerProcess) -> None:
@@ -150,7 +179,7 @@ def test_other_dtypes(odd_server: ServerProcess) -> None:
 def test_a_prediction_that_takes_too_long(odd_server: ServerProcess) -> None:
     response = odd_server.post("odd", {"signature_name": "slow", "inputs": [200_000]})
     assert response.status == 504
-    assert response.json["error"].startswith("Timeout")
+    assert response.json == {"error": "Timed out waiting for notification"}
 
 
 def test_bodies_are_parsed_by_the_threads_of_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +189,7 @@ def test_bodies_are_parsed_by_the_threads_of_predictions(monkeypatch: pytest.Mon
     def parse(body: bytes) -> JsonRequest:
         threads.append(current_thread().name)
         sleep(0.3)
-        return JsonRequest("", None, body.decode())
+        return JsonRequest({"inputs": body.decode()}, "")
 
     monkeypatch.setattr(rest_requests, "parse", parse)
     manager = Mock()
@@ -174,6 +203,7 @@ def test_bodies_are_parsed_by_the_threads_of_predictions(monkeypatch: pytest.Mon
             metrics_path=None,
             limits=RestLimits(LIMIT, prediction_s=0.1),
             executor=executor,
+            cors=False,
         )
         response = app.test_client().post("/v1/models/half:predict", data=b"{}")
     assert (response.status_code, response.json) == (400, {"error": "no such model"})
