@@ -66,9 +66,9 @@ def _report(line: flags.CommandLine) -> None:
             f"OpenVINO: {metadata.version('openvino')}\n"
         )
     for name in line.refused:
-        raise flags.MalformedFlag(f"--{name} is not implemented: {flags.REFUSED[name]}")
+        raise flags.MalformedFlag(f"--{name} is not implemented: {flags.REFUSED[name][1]}")
     for name in line.without_effect:
-        _LOGGER.warning("--%s has no effect here: %s", name, flags.WITHOUT_EFFECT[name])
+        _LOGGER.warning("--%s has no effect here: %s", name, flags.WITHOUT_EFFECT[name][1])
     if line.unknown:
         sys.stdout.write(f"unknown argument: {' '.join(line.unknown)}\n{flags.usage()}")
         sys.stdout.flush()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from portable_model_server.flags import WITHOUT_EFFECT, Flags, MalformedFlag, parse, usage
+from portable_model_server.flags import REFUSED, WITHOUT_EFFECT, Flags, Kind, MalformedFlag, parse, usage
 from tests.processes import CLEAN_ENVIRONMENT, ROOT
 
 
@@ -43,8 +43,9 @@ def test_what_is_no_flag_is_unknown(arguments: list[str]) -> None:
         "--port=1_000",
         "--port=70000",
         "--port=99999999999999999999",
-        "--enable_model_warmup=yes",
         "--enable_model_warmup=True",
+        "--enable_model_warmups=true",
+        "--versions",
         "--engine=onnx",
         "--max_message_bytes=0",
         "--grpc_max_threads=-1",
@@ -62,15 +63,50 @@ def test_batching_may_be_left_to_the_server(argument: str, value: bool | None) -
     assert parse([argument]).flags.enable_batching is value
 
 
-def test_flags_without_effect_are_not_unknown() -> None:
-    line = parse([f"--{name}=1" for name in WITHOUT_EFFECT])
+# Of tensorflow_model_server 2.20's main.cc and server.h: for each kind, values that it takes and values that end it.
+VALUES = {
+    Kind.BOOL: (["", "=true", "=false"], ["=", "=1", "=yes", "=True", "=true ", "s", "s=true"]),
+    Kind.INT32: (["=1", "=-1", "=+1", "= 1", "=2147483647"], ["=", "=1.5", "=1 ", "=1_0", "=0x1", "=a", "=2147483648"]),
+    Kind.INT64: (["=1", "=-2147483649", "=9223372036854775807"], ["=", "=1e3", "=9223372036854775808"]),
+    Kind.FLOAT: (["=1", "=0.5", "=-.5", "=5.", "=1e-3", "= 1"], ["=", "=0.5f", "=half", "=.", "=1e", "=0.5 "]),
+    Kind.STRING: (["=", "=anything at all"], []),
+}
+OTHER_KINDS = {name: kind for name, (kind, _) in (WITHOUT_EFFECT | REFUSED).items()}
+
+
+def test_there_is_a_flag_of_each_kind() -> None:
+    assert set(OTHER_KINDS.values()) == {Kind.BOOL, Kind.INT32, Kind.FLOAT, Kind.STRING}
+
+
+@pytest.mark.parametrize(("name", "kind"), {**OTHER_KINDS, "tensorflow_session_parallelism": Kind.INT64}.items())
+def test_a_flag_takes_what_the_real_server_takes(name: str, kind: Kind) -> None:
+    """Whether or not it has an effect: a manifest that starts here starts there."""
+    taken, malformed = VALUES[kind]
+    for value in taken:
+        assert not parse([f"--{name}{value}"]).unknown
+    for value in malformed:
+        with pytest.raises(MalformedFlag, match=f"--{name}|flag {name}: it takes {kind}"):
+            parse([f"--{name}{value}"])
+
+
+def test_flags_without_effect_are_reported_where_they_ask_for_something() -> None:
+    asking = {Kind.BOOL: "true", Kind.INT32: "1", Kind.FLOAT: "0.5", Kind.STRING: "a"}
+    line = parse([f"--{name}={asking[kind]}" for name, (kind, _) in WITHOUT_EFFECT.items()])
     assert line.without_effect == list(WITHOUT_EFFECT)
     assert not line.unknown
+    assert not parse(["--enable_profiler=false", "--num_load_threads=0", "--mixed_precision="]).without_effect
 
 
 def test_flags_that_must_not_be_ignored() -> None:
-    assert parse(["--ssl_config_file=a", "--saved_model_tags=gpu"]).refused == ["ssl_config_file", "saved_model_tags"]
-    assert not parse(["--ssl_config_file=", "--saved_model_tags=serve", "--use_tflite_model=false"]).refused
+    line = parse(["--saved_model_tags=gpu", "--ssl_config_file=a", "--prefer_tflite_model"])
+    assert line.refused == ["ssl_config_file", "saved_model_tags", "prefer_tflite_model"]
+    assert not parse(["--ssl_config_file=", "--saved_model_tags=serve", "--prefer_tflite_model=false"]).refused
+
+
+def test_what_follows_two_dashes_is_unknown() -> None:
+    line = parse(["--port=1", "--", "--port=2", "--rest_api_port=x"])
+    assert line.flags.port == 1
+    assert line.unknown == ["--", "--port=2", "--rest_api_port=x"]
 
 
 def test_channel_arguments() -> None:

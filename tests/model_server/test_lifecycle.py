@@ -309,6 +309,7 @@ def test_a_port_that_is_taken(tmp_path: Path, half_plus: HalfPlus) -> None:
     ("flags", "message"),
     [
         (["--port=abc", "--model_base_path=/m"], "usage: "),
+        (["--enable_profiler=1", "--model_base_path=/m"], "couldn't interpret value 1 for flag enable_profiler"),
         (["--model_base_path=/m", "--ssl_config_file=/x"], "--ssl_config_file is not implemented"),
         (["--model_base_path=/m", "--grpc_channel_arguments=x"], "is not KEY=VALUE"),
         ([], "Both --model_base_path and --model_config_file are empty!"),
