@@ -154,10 +154,12 @@ def test_ports_stay_closed_until_there_is_a_model(tmp_path: Path, half_plus: Hal
         wait_until(lambda: "Could not find base path" in server.log, "the first poll")
         (tmp_path / "m").mkdir()
         wait_until(lambda: "No versions to serve" in server.log, "the second poll")
+        half_plus(tmp_path / "m" / "v1", 1.0)
+        wait_until(lambda: "v1 is no number; name that folder by its version" in server.log, "the third poll")
         assert not listens(server.grpc_port)
         assert not listens(server.rest_port)
         assert server.process.poll() is None
-        half_plus(tmp_path / "m" / "1", 1.0)
+        (tmp_path / "m" / "v1").rename(tmp_path / "m" / "1")
         server.ready()
         assert y(server) == 2.0
         # Logged once, not at every poll.
@@ -196,6 +198,35 @@ def test_a_broken_new_version_leaves_the_old_one(tmp_path: Path, half_plus: Half
         status = server.http("GET", "/v1/models/m/versions/2").json["model_version_status"][0]["status"]
         assert status["error_code"] == "NOT_FOUND"
         assert "saved_model.pb" in status["error_message"]
+
+
+def test_a_model_that_is_copied_slowly(tmp_path: Path, half_plus: HalfPlus) -> None:
+    """Each version is served once it is whole, though the next try would be in an hour, or there would be none."""
+    source = half_plus(tmp_path / "source" / "1", 1.0)
+
+    def half(version: str) -> Path:
+        folder = tmp_path / "m" / version
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes((source / "saved_model.pb").read_bytes()[:-20])
+        return folder
+
+    def complete(folder: Path) -> None:
+        shutil.copy(source / "saved_model.pb", folder)
+
+    folder = half("1")
+    flags = one_model(tmp_path / "m", "--load_retry_interval_micros=3600000000")
+    with ServerProcess(tmp_path / "log", *flags) as server:
+        wait_until(lambda: "(5 more tries): NOT_FOUND" in server.log, "a try that fails")
+        assert "saved_model.pb is damaged or not yet whole" in server.log
+        complete(folder)
+        server.ready()
+        assert y(server) == 2.0
+    with ServerProcess(tmp_path / "log", *one_model(tmp_path / "m", "--max_num_load_retries=0")) as server:
+        server.ready()
+        folder = half("2")
+        wait_until(lambda: server.status("m") == {1: AVAILABLE, 2: END}, "version 2's end")
+        complete(folder)
+        wait_until(lambda: server.status("m") == {1: END, 2: AVAILABLE}, "version 2")
 
 
 def test_warmup(tmp_path: Path, half_plus: HalfPlus) -> None:
@@ -314,6 +345,7 @@ def test_a_port_that_is_taken(tmp_path: Path, half_plus: HalfPlus) -> None:
         (["--model_base_path=/m", "--grpc_channel_arguments=x"], "is not KEY=VALUE"),
         ([], "Both --model_base_path and --model_config_file are empty!"),
         (["--model_base_path=relative"], "Expected model default to have an absolute path"),
+        (["--model_base_path=s3://bucket/m"], "copy or mount the folder that holds its version folders"),
         (["--model_config_file=/nowhere/at/all"], "Cannot read /nowhere/at/all: No such file"),
         (["--model_base_path=/m", "--port=0"], "At least one of --port or --grpc_socket_path"),
         (["--model_base_path=/m", "--batching_parameters_file=/x"], "without setting --enable_batching"),

@@ -1,5 +1,6 @@
 """TensorFlow Serving's configuration files, as text: the models to serve, the metrics page, the batches."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ TENSORFLOW_PLATFORM = "tensorflow"
 # Source: BasicBatchScheduler::Options in tensorflow/core/kernels/batching_util/basic_batch_scheduler.h.
 _MAX_BATCH_SIZE, _MAX_ENQUEUED_BATCHES = 1000, 10
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9.]*)://")
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,13 @@ def _model(entry: ModelConfigProto) -> ModelConfig:
 
 
 def _absolute(name: str, base_path: str) -> Path:
-    path = Path(base_path)
+    scheme = _SCHEME.match(base_path)
+    if scheme and scheme[1] != "file":
+        raise invalid(
+            f"The base path of model {name} begins with {scheme[0]}, and only files are read here: copy or mount the "
+            f"folder that holds its version folders, and give its absolute path; got base_path()={base_path}"
+        )
+    path = Path(base_path.removeprefix("file://"))
     if not path.is_absolute():
         raise invalid(f"Expected model {name} to have an absolute path or URI; got base_path()={base_path}")
     return path

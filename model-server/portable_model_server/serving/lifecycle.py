@@ -4,7 +4,6 @@ A new version loads beside the old one. The old one is unloaded only when a desi
 after the calls on it have ended. So a model can always be called, but two versions need memory for a while.
 """
 
-import enum
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,19 +15,11 @@ import grpc
 
 from portable_model_server.engines.base import LoadedModel
 from portable_model_server.errors import ServingError, not_found
+from portable_model_server.serving.folder_watch import FolderWatch
+from portable_model_server.serving.versions import Servable, State, Version, VersionStatus
 
 _LOGGER = logging.getLogger(__name__)
 Loader = Callable[[Path], LoadedModel]
-
-
-class State(enum.IntEnum):
-    """The state of a version, with the numbers of ``ModelVersionStatus.State``."""
-
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
 
 
 @dataclass(frozen=True)
@@ -42,58 +33,6 @@ class Retries:
 
     count: int
     interval_s: float
-
-
-@dataclass
-class _Version:
-    """A version in whatever state, with the number of calls that run on it.
-
-    That number is the only count of calls: a model is closed when it is 0.
-    """
-
-    number: int
-    path: Path
-    state: State = State.START
-    error: ServingError | None = None
-    model: LoadedModel | None = None
-    in_flight: int = 0
-
-    @property
-    def loaded(self) -> LoadedModel:
-        """The model, in the states AVAILABLE and UNLOADING."""
-        if self.model is None:
-            raise RuntimeError(f"version {self.number} is {self.state.name} without a model")
-        return self.model
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """What ``GetModelStatus`` returns for a version.
-
-    Attributes:
-        number: The version.
-        state: Its state.
-        error: Why it failed to load; None for any other version.
-    """
-
-    number: int
-    state: State
-    error: ServingError | None
-
-
-@dataclass(frozen=True)
-class Servable:
-    """A loaded version, for one call.
-
-    Attributes:
-        name: Name of its model.
-        version: Its number.
-        model: What the engine loaded.
-    """
-
-    name: str
-    version: int
-    model: LoadedModel
 
 
 class ServedModel:
@@ -113,7 +52,7 @@ class ServedModel:
         self._retries = retries
         self._on_change = on_change
         self._changed = threading.Condition()
-        self._versions: dict[int, _Version] = {}
+        self._versions: dict[int, Version] = {}
         self._desired: dict[int, Path] = {}
         self._closing = False
         # A daemon, since a load cannot be interrupted and must not keep the process alive.
@@ -121,13 +60,17 @@ class ServedModel:
         self._thread.start()
 
     def set_desired_versions(self, versions: Mapping[int, Path]) -> None:
-        """Set which versions, by number, are served from now on; returns at once."""
+        """Set which versions, by number, are served from now on; returns at once.
+
+        Called again and again, it also looks whether the folders of versions that do not load change.
+        """
+        self._look_at_folders()
         with self._changed:
             for number, path in versions.items():
                 version = self._versions.get(number)
-                # A version that failed is tried again only after its folder was gone in between.
-                if version is None or (version.state is State.END and number not in self._desired):
-                    self._versions[number] = _Version(number, path)
+                # A version that failed is tried again only after its folder was gone in between, or has changed.
+                if version is None or (version.state is State.END and (number not in self._desired or version.settled)):
+                    self._versions[number] = Version(number, path)
             self._desired = dict(versions)
             self._changed.notify_all()
 
@@ -169,6 +112,14 @@ class ServedModel:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def _look_at_folders(self) -> None:
+        with self._changed:
+            watches = [(version, version.watch) for version in self._versions.values() if version.watch]
+        for version, watch in watches:
+            if watch.settled():  # reads the folder, and so outside the lock, for which calls wait
+                with self._changed:
+                    version.settled = version.watch is watch
+
     def _work(self) -> None:
         while (version := self._next()) is not None:
             if version.state is State.LOADING:
@@ -177,7 +128,7 @@ class ServedModel:
                 self._unload_version(version)
             self._on_change()
 
-    def _next(self) -> _Version | None:
+    def _next(self) -> Version | None:
         """Wait for a version to load or unload, and mark it LOADING or UNLOADING; None ends the thread."""
         with self._changed:
             while True:
@@ -200,22 +151,10 @@ class ServedModel:
                     return None
                 self._changed.wait()
 
-    def _load_version(self, version: _Version) -> None:
-        for attempt in range(self._retries.count + 1):
-            _LOGGER.info("loading version %d of model %s", version.number, self.name)
-            try:
-                model = self._load(version.path)
-            except ServingError as error:
-                failure = error
-            except Exception:
-                _LOGGER.exception("loading version %d of model %s broke", version.number, self.name)
-                failure = ServingError(grpc.StatusCode.INTERNAL, "the load broke; see the server's log")
-            else:
-                with self._changed:
-                    version.model, version.state = model, State.AVAILABLE
-                _LOGGER.info("version %d of model %s is available", version.number, self.name)
-                return
-            tries_left = self._retries.count - attempt
+    def _load_version(self, version: Version) -> None:
+        """Load a version, again and again if that fails; only tries with the same content of the folder count."""
+        tries_left = self._retries.count
+        while (failure := self._try(version)) is not None:
             _LOGGER.error(
                 "version %d of model %s failed to load (%d more tries): %s",
                 version.number,
@@ -224,14 +163,39 @@ class ServedModel:
                 failure,
             )
             with self._changed:
-                if not tries_left or self._changed.wait_for(
-                    lambda: version.number not in self._desired, max(self._retries.interval_s, 0)
-                ):
-                    break
-        with self._changed:
-            version.error, version.state = failure, State.END
+                if tries_left:
+                    self._changed.wait_for(
+                        lambda: version.settled or version.number not in self._desired,
+                        max(self._retries.interval_s, 0),
+                    )
+                if not tries_left or version.number not in self._desired:
+                    version.error, version.state = failure, State.END
+                    return
+            if version.watch and version.watch.changed():
+                _LOGGER.info("the folder of version %d of model %s has changed", version.number, self.name)
+                tries_left = self._retries.count
+            else:
+                tries_left -= 1
 
-    def _unload_version(self, version: _Version) -> None:
+    def _try(self, version: Version) -> ServingError | None:
+        """Load a version once; return why it failed."""
+        _LOGGER.info("loading version %d of model %s", version.number, self.name)
+        watch = FolderWatch(version.path)
+        with self._changed:
+            version.watch, version.settled = watch, False
+        try:
+            model = self._load(version.path)
+        except ServingError as error:
+            return error
+        except Exception:
+            _LOGGER.exception("loading version %d of model %s broke", version.number, self.name)
+            return ServingError(grpc.StatusCode.INTERNAL, "the load broke; see the server's log")
+        with self._changed:
+            version.model, version.state, version.watch = model, State.AVAILABLE, None
+        _LOGGER.info("version %d of model %s is available", version.number, self.name)
+        return None
+
+    def _unload_version(self, version: Version) -> None:
         with self._changed:
             self._changed.wait_for(lambda: version.in_flight == 0)
             model, version.model = version.loaded, None
@@ -239,7 +203,7 @@ class ServedModel:
         with self._changed:
             version.state = State.END
             if version.number in self._desired:  # it was desired again while it drained
-                self._versions[version.number] = _Version(version.number, self._desired[version.number])
+                self._versions[version.number] = Version(version.number, self._desired[version.number])
         _LOGGER.info("version %d of model %s is unloaded", version.number, self.name)
 
 

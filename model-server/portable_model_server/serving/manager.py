@@ -7,16 +7,9 @@ from contextlib import contextmanager
 
 from portable_model_server.errors import failed_precondition, invalid, not_found
 from portable_model_server.serving.config import ModelConfig
-from portable_model_server.serving.lifecycle import (
-    Loader,
-    Retries,
-    Servable,
-    ServedModel,
-    State,
-    VersionStatus,
-    servable_not_found,
-)
-from portable_model_server.serving.version_policy import scan, select
+from portable_model_server.serving.lifecycle import Loader, Retries, ServedModel, servable_not_found
+from portable_model_server.serving.version_policy import scan, select, why_none
+from portable_model_server.serving.versions import Servable, State, VersionStatus
 from serving_api.messages import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -167,12 +160,14 @@ class ModelManager:
     def _update(self, config: ModelConfig) -> None:
         try:
             folders = scan(config.base_path)
+            desired = select(config.policy, folders)
+            warning = "" if desired else f"No versions to serve under base path {config.base_path}: "
+            warning += "" if desired else why_none(config.base_path, folders)
         except OSError as error:
             # Loaded versions stay: on a network file system the path may be gone for a moment only.
             self._warn_once(config.name, f"Could not find base path {config.base_path}: {error.strerror}")
             return
-        desired = select(config.policy, folders)
-        self._warn_once(config.name, "" if desired else f"No versions to serve under base path {config.base_path}")
+        self._warn_once(config.name, warning)
         self._models[config.name].set_desired_versions(desired)
 
     def _warn_once(self, name: str, warning: str) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError
 from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import ServingError, failed_precondition, invalid
-from portable_model_server.serving.lifecycle import Servable
+from portable_model_server.serving.versions import Servable
 from serving_api.messages import DataType, PredictRequest, PredictResponse, TensorProto
 from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPE_STRING, DTYPES, TensorError, from_array, to_array

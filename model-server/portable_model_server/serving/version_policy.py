@@ -1,4 +1,4 @@
-"""Which version folders a model has, and which of them its policy serves."""
+"""Which version folders a model has, which of them its policy serves, and why there may be none."""
 
 import logging
 import re
@@ -9,6 +9,8 @@ from pathlib import Path
 from serving_api.messages import FileSystemStoragePathSourceConfig
 
 _LOGGER = logging.getLogger(__name__)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_SAVED_MODEL = "saved_model.pb"
 INT64 = range(-(2**63), 2**63)
 
 
@@ -53,7 +55,7 @@ def scan(base_path: Path) -> dict[int, Path]:
     """
     folders: dict[int, Path] = {}
     for folder in sorted(base_path.iterdir()):
-        number = int(folder.name) if re.fullmatch(r"[+-]?[0-9]{1,19}", folder.name) else None
+        number = int(folder.name) if _NUMBER.fullmatch(folder.name) else None
         if number is None or number not in INT64 or not folder.is_dir():
             continue
         if number in folders:
@@ -72,3 +74,21 @@ def select(policy: VersionPolicy, folders: Mapping[int, Path]) -> dict[int, Path
         case All():
             numbers = sorted(folders)
     return {number: folders[number] for number in numbers}
+
+
+def why_none(base_path: Path, folders: Mapping[int, Path]) -> str:
+    """Say why a policy serves none of a base path's version folders, and what to do.
+
+    Raises:
+        OSError: The base path cannot be listed.
+    """
+    if folders:
+        return f"it holds the versions {', '.join(map(str, sorted(folders)))}, and the policy names others"
+    if (base_path / _SAVED_MODEL).is_file():
+        if _NUMBER.fullmatch(base_path.name):
+            return f"it is a version's folder itself; name the folder above it, {base_path.parent}"
+        return f"it holds {_SAVED_MODEL} itself; move what it holds into a folder named by a number, {base_path / '1'}"
+    for folder in sorted(base_path.iterdir()):
+        if (folder / _SAVED_MODEL).is_file() and not folder.name.startswith("."):
+            return f"{folder.name} is no number; name that folder by its version, such as {base_path / '1'}"
+    return f"it holds no folder named by a number, such as {base_path / '1'}"

@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 
 from portable_model_server.engines.base import LoadedModel
 from portable_model_server.errors import ServingError, invalid
-from portable_model_server.serving.lifecycle import Servable
 from portable_model_server.serving.prediction import Predictor
 from portable_model_server.serving.tfrecord import TFRecordError, read_records
+from portable_model_server.serving.versions import Servable
 from serving_api.messages import PredictionLog
 from serving_api.names import WARMUP_FILE
 

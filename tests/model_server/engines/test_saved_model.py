@@ -63,7 +63,49 @@ def test_a_model_not_for_serving(tmp_path, saved_model, tags):
 
 def test_an_empty_file(tmp_path):
     (tmp_path / "saved_model.pb").touch()
-    with pytest.raises(SavedModelError, match='no graph tagged "serve"'):
+    with pytest.raises(SavedModelError, match="is damaged or not yet whole"):
+        read_saved_model(tmp_path)
+
+
+FILES = [
+    "assets/words.txt",
+    "variables/variables.index",
+    "variables/variables.data-00000-of-00002",
+    "variables/variables.data-00001-of-00002",
+]
+
+
+@pytest.mark.parametrize("missing", FILES)
+@pytest.mark.parametrize("in_a_function", [False, True])
+def test_a_folder_that_is_not_whole(tmp_path, saved_model, graph, missing, in_a_function):
+    graph.asset_file_def.add(filename="words.txt")
+    graph.graph_def.node.add(name="weights", op="VarHandleOp")
+    nodes = graph.graph_def.library.function.add().node_def if in_a_function else graph.graph_def.node
+    nodes.add(name="restore", op="RestoreV2")
+    write(tmp_path, saved_model)
+    for name in FILES:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert read_saved_model(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(SavedModelError, match=f"holds no {missing}: copy the model's whole folder"):
+        read_saved_model(tmp_path)
+
+
+@pytest.mark.parametrize("operations", [["VarHandleOp"], ["RestoreV2"], []])
+def test_what_restores_no_variables_needs_none(tmp_path, saved_model, graph, operations):
+    for operation in operations:
+        graph.graph_def.node.add(name=operation, op=operation)
+    assert read_saved_model(write(tmp_path, saved_model))
+
+
+def test_variables_of_which_no_values_are_there(tmp_path, saved_model, graph):
+    for operation in ("VariableV2", "RestoreV2"):
+        graph.graph_def.node.add(name=operation, op=operation)
+    write(tmp_path, saved_model)
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "variables" / "variables.index").touch()
+    with pytest.raises(SavedModelError, match=r"holds no variables/variables\.data-00000-of-00001"):
         read_saved_model(tmp_path)
 
 

@@ -29,6 +29,11 @@ def test_several_models() -> None:
     assert (c.policy, d.policy) == (Latest(2), All())
 
 
+def test_a_file_uri_is_a_path() -> None:
+    (model,) = single_model("m", "file:///models/m")
+    assert model.base_path == Path("/models/m")
+
+
 def test_an_empty_configuration_is_one() -> None:
     assert parse_models("") == []
 
@@ -44,6 +49,15 @@ def config(text: str) -> str:
         (config('name: "a" base_path: "/a"'), "Illegal setting neither"),
         (config('name: "a" base_path: "/a" model_platform: "other"'), "unsupported platform other"),
         (config('name: "a" base_path: "a" model_platform: "tensorflow"'), "to have an absolute path"),
+        (
+            config('name: "a" base_path: "s3://b/a" model_platform: "tensorflow"'),
+            "begins with s3://, and only files",
+        ),
+        (
+            config('name: "a" base_path: "GS://b/a" model_platform: "tensorflow"'),
+            "begins with GS://, and only files",
+        ),
+        (config('name: "a" base_path: "file://a" model_platform: "tensorflow"'), "to have an absolute path"),
         (config('base_path: "/a" model_platform: "tensorflow"'), "has no name"),
         ("custom_model_config {}", "custom_model_config is not supported"),
         (

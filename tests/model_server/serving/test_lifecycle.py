@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from portable_model_server.errors import ServingError
-from portable_model_server.serving.lifecycle import Retries, ServedModel, State
+from portable_model_server.engines.base import LoadedModel
+from portable_model_server.errors import ServingError, not_found
+from portable_model_server.serving.lifecycle import Retries, ServedModel
+from portable_model_server.serving.versions import State
 from tests.model_server.fake_engine import FakeLoader
 from tests.processes import wait_until
 
@@ -120,6 +122,61 @@ def test_a_failed_version_is_tried_again_only_after_it_was_gone(model: ServedMod
     model.set_desired_versions(paths(1))
     reaches(model, {1: State.AVAILABLE})
     assert model.statuses()[0].error is None
+
+
+def test_a_failed_version_is_tried_again_when_its_folder_has_changed(
+    model: ServedModel, loader: FakeLoader, tmp_path: Path
+) -> None:
+    """A copy that goes on is left alone: its folder must be the same at two looks."""
+    folders = {1: tmp_path}
+    loader.broken.add(tmp_path.name)
+    model.set_desired_versions(folders)
+    reaches(model, {1: State.END})
+    loader.broken.clear()
+    for size in range(1, 4):
+        (tmp_path / "saved_model.pb").write_bytes(b"x" * size)
+        model.set_desired_versions(folders)
+    assert states(model) == {1: State.END}
+    assert len(loader.attempts) == 1
+    model.set_desired_versions(folders)
+    reaches(model, {1: State.AVAILABLE})
+    assert len(loader.attempts) == 2
+
+
+def test_waiting_for_a_retry_ends_when_the_folder_has_changed(loader: FakeLoader, tmp_path: Path) -> None:
+    loader.broken.add(tmp_path.name)
+    model = ServedModel("m", loader, Retries(1, 3600), lambda: None)
+    model.set_desired_versions({1: tmp_path})
+    wait_until(lambda: len(loader.attempts) == 1, "first attempt", timeout=10)
+    # Two changes, of which each starts a try: with the same content there would be one retry.
+    for size in (1, 2):
+        (tmp_path / "saved_model.pb").write_bytes(b"x" * size)
+        model.set_desired_versions({1: tmp_path})
+        model.set_desired_versions({1: tmp_path})
+        wait_until(lambda: len(loader.attempts) == 1 + size, f"attempt {1 + size}", timeout=10)  # noqa: B023
+    loader.broken.clear()
+    (tmp_path / "saved_model.pb").write_bytes(b"whole")
+    model.set_desired_versions({1: tmp_path})
+    model.set_desired_versions({1: tmp_path})
+    reaches(model, {1: State.AVAILABLE})
+    model.close(30)
+
+
+def test_retries_count_for_a_folder_that_stays_the_same(tmp_path: Path) -> None:
+    """One that changes during each of the first five tries gets a try and two retries after that."""
+    attempts: list[Path] = []
+
+    def load(path: Path) -> LoadedModel:
+        attempts.append(path)
+        if len(attempts) <= 5:
+            (path / "saved_model.pb").write_bytes(b"x" * len(attempts))
+        raise not_found("half")
+
+    model = ServedModel("m", load, Retries(2, 0), lambda: None)
+    model.set_desired_versions({1: tmp_path})
+    reaches(model, {1: State.END})
+    assert len(attempts) == 8
+    model.close(30)
 
 
 def test_retries(loader: FakeLoader) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from portable_model_server.errors import ServingError
 from portable_model_server.serving.config import ModelConfig
-from portable_model_server.serving.lifecycle import Retries, State
+from portable_model_server.serving.lifecycle import Retries
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.version_policy import All
+from portable_model_server.serving.versions import State
 from serving_api.messages import ModelSpec
 from tests.model_server.fake_engine import FakeLoader
 from tests.processes import wait_until

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from portable_model_server.serving.version_policy import All, Latest, Specific, scan, select
+from portable_model_server.serving.version_policy import All, Latest, Specific, scan, select, why_none
 
 
 def test_only_folders_named_by_a_number(tmp_path: Path) -> None:
@@ -33,3 +33,23 @@ def test_policies() -> None:
     assert set(select(All(), folders)) == {1, 2, 3, 10}
     assert set(select(Specific(frozenset({2, 4})), folders)) == {2}
     assert select(Latest(), {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("files", "base", "words"),
+    [
+        ([], "m", "it holds no folder named by a number, such as {base}/1"),
+        ([".1-x/saved_model.pb", "notes.txt", "a/b"], "m", "it holds no folder named by a number, such as {base}/1"),
+        (["v1/saved_model.pb"], "m", "v1 is no number; name that folder by its version, such as {base}/1"),
+        (["saved_model.pb", "v1/saved_model.pb"], "m", "it holds saved_model.pb itself; move what it holds into"),
+        (["saved_model.pb"], "7", "it is a version's folder itself; name the folder above it, {parent}"),
+        (["10/x", "2/x"], "m", "it holds the versions 2, 10, and the policy names others"),
+    ],
+)
+def test_why_there_is_no_version(tmp_path: Path, files: list[str], base: str, words: str) -> None:
+    path = tmp_path / base
+    path.mkdir()
+    for name in files:
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).touch()
+    assert why_none(path, scan(path)).startswith(words.format(base=path, parent=tmp_path))
