@@ -1,6 +1,8 @@
 """Both container images start a model server at the same path with the same flags, which fit what the tiers share."""
 
 import re
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,22 @@ def test_metrics(dockerfile: str, line: CommandLine) -> None:
 
 def test_the_server_is_not_root(dockerfile: str) -> None:
     assert re.findall(r"^USER (.*)$", dockerfile, re.M) == ["10001:10001"]
+
+
+def test_the_server_can_read_what_was_copied(dockerfile: str, tmp_path: Path) -> None:
+    """Whatever the umask of the checkout: the command runs here, on a folder of its own."""
+    match = re.search(r"^RUN (find (/models\S*(?: /opt/portable)?) .*)$", dockerfile, re.M)
+    assert match
+    assert "\nCOPY " not in dockerfile[match.end() :]
+    copied = set(re.findall(r"^COPY (?!--from).* (/\w+/\w+)", dockerfile, re.M)) - {"/build"}
+    assert all(path.startswith(tuple(match[2].split())) for path in copied)
+    folder = tmp_path / "brain-tumor" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch(0o600)
+    (folder / "script").touch(0o700)
+    for path in (folder, folder.parent):
+        path.chmod(0o700)
+    subprocess.run(["/bin/sh", "-c", match[1].replace(match[2], str(tmp_path / "brain-tumor"))], check=True, timeout=60)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "brain-tumor").rglob("*")}
+    assert modes == {"1": 0o755, "saved_model.pb": 0o644, "script": 0o755}
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o755

@@ -1,5 +1,6 @@
 """A version folder appears complete or not at all."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -32,7 +33,22 @@ def test_a_block_that_ends_well_publishes(tmp_path):
         assert not target.exists()
     assert listing(target.parent) == ["3"]
     assert (target / "assets.extra" / "metadata.json").read_text() == "{}"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+def test_other_users_can_read_it_whatever_the_umask(tmp_path):
+    target = tmp_path / "models" / "brain-tumor" / "3"
+    previous = os.umask(0o077)
+    try:
+        with new_version(target) as folder:
+            (folder / "variables").mkdir()
+            (folder / "variables" / "variables.index").write_text("")
+            (folder / "saved_model.pb").touch(0o600)
+    finally:
+        os.umask(previous)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "models").rglob("*")}
+    assert set(modes) == {target.parent, target, *target.rglob("*")}
+    assert modes == {path: 0o755 if path.is_dir() else 0o644 for path in modes}
+    assert stat.S_IMODE((tmp_path / "models").stat().st_mode) == 0o755
 
 
 @pytest.mark.parametrize("error", [ConversionError("no"), KeyboardInterrupt(), RuntimeError("unforeseen")])
