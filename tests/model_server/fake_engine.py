@@ -5,8 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from portable_model_server.engines.saved_model import Signature
+from portable_model_server.engines.base import UnsupportedError
+from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import failed_precondition
+from serving_api.messages import SignatureDef
+
+INITIALISER = "__saved_model_init_op"
 
 
 class FakeModel:
@@ -24,6 +28,23 @@ class FakeModel:
 
     def close(self) -> None:
         self.closed.set()
+
+
+class RefusingModel:
+    """A LoadedModel that has an initialiser, and a signature "other", which its engine cannot compute."""
+
+    engine = "fake"
+    streams = paying_rows = 1
+    signatures: Mapping[str, Signature] = {
+        INITIALISER: Signature({}, {INITIALISER: TensorInfo("NoOp", 0, None)}, "", SignatureDef()),
+        "other": Signature({}, {"y": TensorInfo("y:0", 1, ())}, "", SignatureDef()),
+    }
+
+    def predict(self, signature: str, inputs: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Any]:
+        raise UnsupportedError("not here")
+
+    def close(self) -> None:
+        raise NotImplementedError
 
 
 class FakeLoader:

@@ -23,6 +23,10 @@ class InvalidInputError(EngineError):
     """The model refuses these inputs; the message gives the reason to the caller."""
 
 
+class UnsupportedError(EngineError):
+    """The engine cannot compute this signature of the model, though others of it; the caller may read why."""
+
+
 class BusyError(EngineError):
     """Too many calls wait for the model; the caller may try again later."""
 
@@ -66,11 +70,12 @@ class LoadedModel(Protocol):
     ) -> dict[str, NDArray[Any]]:
         """Compute the named outputs, by alias, into arrays that the caller owns; strings have dtype object.
 
-        The caller has checked that the signature and the outputs exist and that the inputs are complete and of
-        the declared dtypes. The engine checks the shapes.
+        The caller has checked that the signature and the outputs exist and are tensors, and that the inputs are
+        complete and of the declared dtypes. The engine checks the shapes.
 
         Raises:
             InvalidInputError: The model refuses the inputs.
+            UnsupportedError: The engine cannot compute this signature.
             EngineError: The engine failed.
         """
 
@@ -100,6 +105,18 @@ def check_inputs(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> No
     Raises:
         InvalidInputError: An input does not fit; the message names it and its shape.
     """
+    check_shapes(signature, inputs)
+    for alias, array in inputs.items():
+        if array.size == 0:
+            raise InvalidInputError(f'input "{alias}" is empty: its shape is {_text(array.shape)}')
+
+
+def check_shapes(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Check inputs against the shapes that their signature declares; a free size may be 0.
+
+    Raises:
+        InvalidInputError: An input does not fit; the message names it and its shape.
+    """
     for alias, array in inputs.items():
         declared = signature.inputs[alias].shape
         if declared is not None and not (
@@ -107,8 +124,25 @@ def check_inputs(signature: Signature, inputs: Mapping[str, NDArray[Any]]) -> No
             and all(size in (-1, given) for size, given in zip(declared, array.shape, strict=True))
         ):
             raise InvalidInputError(f'input "{alias}": expected shape {_text(declared)}, got {_text(array.shape)}')
-        if array.size == 0:
-            raise InvalidInputError(f'input "{alias}" is empty: its shape is {_text(array.shape)}')
+
+
+def without_rows(
+    signature: Signature, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> dict[str, NDArray[Any]] | None:
+    """The outputs of no rows for inputs of no rows, where sizes that are free are 0 too.
+
+    Returns:
+        None if an input has rows, or if an output never has any.
+    """
+    if not inputs or any(not array.ndim or len(array) for array in inputs.values()):
+        return None
+    arrays = {}
+    for alias in outputs:
+        info = signature.outputs[alias]
+        if not info.shape or info.shape[0] != -1 or info.dtype not in DTYPES:
+            return None
+        arrays[alias] = np.empty([max(size, 0) for size in info.shape], DTYPES[info.dtype][0])
+    return arrays
 
 
 def noise(signature: Signature, rows: int) -> dict[str, NDArray[Any]] | None:
@@ -117,7 +151,7 @@ def noise(signature: Signature, rows: int) -> dict[str, NDArray[Any]] | None:
     inputs = {}
     for alias, info in signature.inputs.items():
         sizes = (info.shape or (-1, -1))[1:]
-        if info.dtype == DTYPE_STRING or -1 in sizes:
+        if info.dtype == DTYPE_STRING or info.dtype not in DTYPES or -1 in sizes:
             return None
         inputs[alias] = generator.integers(0, 256, (rows, *sizes)).astype(DTYPES[info.dtype][0])
     return inputs

@@ -13,6 +13,9 @@ _LOGGER = logging.getLogger(__name__)
 def create_engine(name: str | None, threads: Threads, precision: str = "") -> Engine:
     """Create an engine by its name; None is OpenVINO, with TensorFlow, where installed, for what it cannot run.
 
+    Where TensorFlow is not installed, or OpenVINO is named, a model is also loaded if OpenVINO can compute only some of
+    its signatures, the default one among them.
+
     Args:
         name: The engine.
         threads: How many threads it may use.
@@ -21,8 +24,10 @@ def create_engine(name: str | None, threads: Threads, precision: str = "") -> En
     Raises:
         EngineError: The name is unknown, the engine's package is not installed, or it does not run that form.
     """
-    if name is None:
-        return _OpenVINOFirst(threads, precision)
+    return _OpenVINOFirst(threads, precision) if name is None else _create(name, threads, precision, partly=True)
+
+
+def _create(name: str, threads: Threads, precision: str, *, partly: bool) -> Engine:
     if name not in (OPENVINO, TENSORFLOW):
         raise EngineError(f'unknown engine "{name}": choose {OPENVINO} or {TENSORFLOW}')
     if not _installed(name):
@@ -31,7 +36,7 @@ def create_engine(name: str | None, threads: Threads, precision: str = "") -> En
     if name == OPENVINO:
         from portable_model_server.engines.openvino import OpenVINOEngine
 
-        return OpenVINOEngine(threads, precision)
+        return OpenVINOEngine(threads, precision, partly=partly)
     if precision == INT8:
         raise EngineError("TensorFlow cannot run the int8 form: leave out --precision=int8, or take --engine=openvino")
     from portable_model_server.engines.tensorflow import TensorFlowEngine
@@ -47,7 +52,7 @@ class _OpenVINOFirst:
     def __init__(self, threads: Threads, precision: str) -> None:
         self._threads = threads
         self._precision = precision
-        self._openvino = create_engine(OPENVINO, threads, precision)
+        self._openvino = _create(OPENVINO, threads, precision, partly=not _installed(TENSORFLOW))
 
     def load(self, path: Path) -> LoadedModel:
         try:
@@ -58,7 +63,7 @@ class _OpenVINOFirst:
             if not _installed(TENSORFLOW):
                 raise EngineError(f"{error}; TensorFlow, which could run it, is not installed") from error
             _LOGGER.warning("TensorFlow runs the model in %s, with more memory: %s", path, error)
-        return create_engine(TENSORFLOW, self._threads).load(path)
+        return _create(TENSORFLOW, self._threads, "", partly=False).load(path)
 
 
 def _installed(name: str) -> bool:

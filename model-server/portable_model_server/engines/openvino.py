@@ -1,18 +1,14 @@
 """Runs a SavedModel by OpenVINO: without TensorFlow, in a fifth of its memory and a sixth of its load time.
 
 This module refuses what OpenVINO would silently compute wrong: a wrong shape (it drops a graph's assertions), an empty
-batch (it may return the outputs of the batch before), numbers of 64 bits (it computes in 32), and signatures other
-than the default one.
+batch (it may return the outputs of the batch before), and numbers of 64 bits (it computes in 32).
 """
 
 import logging
-import math
-import queue
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +18,24 @@ from numpy.typing import NDArray
 from portable_model_server.engines.base import (
     OPENVINO,
     EngineError,
-    InvalidInputError,
     Threads,
+    UnsupportedError,
     check_inputs,
-    noise,
-    shapes_text,
+    check_shapes,
+    without_rows,
 )
 from portable_model_server.engines.constants import ConstantOutput, constant_outputs
-from portable_model_server.engines.form import choose_form
-from portable_model_server.engines.memory import drop_mapped_pages, trim_heap
+from portable_model_server.engines.form import FLOAT32, choose_form
+from portable_model_server.engines.memory import trim_heap
+from portable_model_server.engines.openvino_graph import Graph
 from portable_model_server.engines.saved_model import (
     Signature,
     TensorInfo,
+    has_assertions,
+    placeholders,
     read_saved_model,
     signatures,
+    write_with_default,
 )
 from serving_api.names import DEFAULT_SIGNATURE
 
@@ -53,12 +53,9 @@ _ = openvino.Tensor(np.zeros(1, np.float32)).data
 _LOGGER = logging.getLogger(__name__)
 # The CPU plugin converts these to 32 bits and lets numbers overflow.
 _TOO_WIDE = {2: "float64", 9: "int64", 23: "uint64"}
-# OpenVINO keeps the working memory of the largest batch so far. It may keep that of batches up to this many rows.
-_KEPT_BATCH = 4
 # A prediction that one thread makes in less is not divided among several. Two threads gained 7 % on the shipped model
 # (1 ms) with the machine to itself, and lost up to 30 % beside other programs; they gained 100 % on Xception (160 ms).
 _WORTH_DIVIDING_S = 0.010
-_TRIALS = 3
 
 
 class OpenVINOEngine:
@@ -71,14 +68,16 @@ class OpenVINOEngine:
 
     name = OPENVINO
 
-    def __init__(self, threads: Threads, precision: str = "") -> None:
+    def __init__(self, threads: Threads, precision: str = "", *, partly: bool = True) -> None:
         """Prepare to load.
 
         Args:
             threads: How many threads a model may use.
             precision: The form of a model to load (``form.choose_form``).
+            partly: Whether a model may be loaded of which OpenVINO cannot compute some signatures.
         """
         self._precision = precision
+        self._partly = partly
         # OpenVINO divides the threads by itself, so the flags of TensorFlow's two pools are one limit here.
         self._threads = max(threads.intra_op or threads.cpus, threads.inter_op or threads.cpus)
         self._core = openvino.Core()
@@ -90,7 +89,7 @@ class OpenVINOEngine:
         }
 
     def load(self, path: Path) -> "OpenVINOModel":
-        """Compile a SavedModel; the outputs of signatures other than the default must be constants.
+        """Compile a SavedModel: each signature by itself, but for its outputs that are constants.
 
         Raises:
             SavedModelError: There is no readable SavedModel.
@@ -99,6 +98,9 @@ class OpenVINOEngine:
         meta_graph = read_saved_model(path)
         declared = signatures(meta_graph)
         constants = {name: constant_outputs(meta_graph, signature) for name, signature in declared.items()}
+        asserts = has_assertions(meta_graph)
+        fed, default = placeholders(meta_graph), declared.get(DEFAULT_SIGNATURE)
+        readable = default and all(fed.get(info.name) == "Placeholder" for info in default.inputs.values())
         del meta_graph  # as large as the weights
         form = choose_form(path, self._precision)
         if form.metadata:
@@ -106,22 +108,60 @@ class OpenVINOEngine:
                 name: {alias: output.replaced(*form.metadata) for alias, output in outputs.items()}
                 for name, outputs in constants.items()
             }
-        computed = {name for name, signature in declared.items() if signature.outputs.keys() - constants[name].keys()}
-        if computed - {DEFAULT_SIGNATURE}:
-            others = ", ".join(sorted(computed - {DEFAULT_SIGNATURE}))
-            raise EngineError(f"OpenVINO computes only the signature {DEFAULT_SIGNATURE}, this model also has {others}")
-        graph = None
-        if computed:
-            default = declared[DEFAULT_SIGNATURE]
-            outputs = {
-                alias: info for alias, info in default.outputs.items() if alias not in constants[DEFAULT_SIGNATURE]
+        computed = {
+            name: {
+                alias: info
+                for alias, info in signature.outputs.items()
+                if alias not in constants[name] and info.is_tensor
             }
-            graph = self._compile(form.file, default, outputs)
+            for name, signature in declared.items()
+        }
+        # The default one first: without it, the others need not be compiled.
+        names = sorted(computed, key=lambda name: (name != DEFAULT_SIGNATURE, name))
+        computed = {name: computed[name] for name in names if computed[name]}
+        if form.precision != FLOAT32 and computed.keys() - {DEFAULT_SIGNATURE}:
+            raise EngineError(f"only {DEFAULT_SIGNATURE} has an int8 form: choose --precision=float32")
+        as_it_is = form.file if readable or form.precision != FLOAT32 else None
+        graphs, refused = self._compile_all(path, as_it_is, declared, computed)
         trim_heap()
         _LOGGER.info("OpenVINO runs the model in %s in %s", path, form.precision)
-        return OpenVINOModel(declared, constants, graph, self._threads)
+        return OpenVINOModel(declared, constants, graphs, refused, self._threads, asserts)
 
-    def _compile(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> "_Graph":
+    def _compile_all(
+        self,
+        path: Path,
+        default: Path | None,
+        declared: Mapping[str, Signature],
+        computed: Mapping[str, Mapping[str, TensorInfo]],
+    ) -> tuple[dict[str, Graph], dict[str, str]]:
+        """The graphs of the signatures, and why some have none.
+
+        Args:
+            path: The version's folder.
+            default: What OpenVINO reads for the default signature; None if it has to be rewritten too.
+            declared: The signatures.
+            computed: The outputs of each that are to be computed.
+
+        Raises:
+            EngineError: OpenVINO cannot compute the default signature, or any of several, or some if it has to.
+        """
+        graphs: dict[str, Graph] = {}
+        refused: dict[str, str] = {}
+        for name, outputs in computed.items():
+            try:
+                as_it_is = default if name == DEFAULT_SIGNATURE else None
+                with nullcontext(as_it_is) if as_it_is else _as_default(path, name) as file:
+                    graphs[name] = self._compile(file, declared[name], outputs)
+            except EngineError as error:
+                if name == DEFAULT_SIGNATURE or not self._partly:
+                    raise
+                refused[name] = str(error)
+                _LOGGER.warning("calls of the signature %s of the model in %s are refused: %s", name, path, error)
+        if refused and not graphs:
+            raise EngineError("; ".join(refused.values()))
+        return graphs, refused
+
+    def _compile(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> Graph:
         for alias, info in signature.inputs.items():
             if info.dtype in _TOO_WIDE:
                 raise EngineError(f'OpenVINO cuts the {_TOO_WIDE[info.dtype]} input "{alias}" to 32 bits')
@@ -130,12 +170,12 @@ class OpenVINOEngine:
             graph = self._graph(file, signature, outputs, self._threads)
         return graph
 
-    def _graph(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo], streams: int) -> "_Graph":
+    def _graph(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo], streams: int) -> Graph:
         try:
             compiled, folder = self._compiled(file, streams)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot compile the model: {' '.join(str(error).split())}") from error
-        return _Graph(compiled, _ports(compiled.inputs, signature.inputs), _ports(compiled.outputs, outputs), folder)
+        return Graph(compiled, signature.inputs, outputs, folder)
 
     def _compiled(self, file: Path, streams: int) -> tuple[Any, Path | None]:
         """A compiled model, and the folder from which it maps its constants, deleted already; None if in memory.
@@ -167,13 +207,17 @@ class OpenVINOModel:
         self,
         declared: Mapping[str, Signature],
         constants: Mapping[str, Mapping[str, ConstantOutput]],
-        graph: "_Graph | None",
+        graphs: Mapping[str, Graph],
+        refused: Mapping[str, str],
         threads: int,
+        asserts: bool,
     ) -> None:
         self.signatures = declared
         self._constants = constants
-        self._graph = graph
-        self.streams = graph.streams if graph else 1
+        self._graphs = graphs
+        self._refused = refused
+        self._asserts = asserts
+        self.streams = min((graph.streams for graph in graphs.values()), default=1)
         # Each thread gets a row. Even one thread computes two rows of a small network faster together.
         self.paying_rows = max(2, threads)
 
@@ -184,100 +228,40 @@ class OpenVINOModel:
         constants = self._constants[signature]
         arrays = {alias: constants[alias].array(inputs) for alias in outputs if alias in constants}
         computed = [alias for alias in outputs if alias not in constants]
-        if computed and self._graph:
-            check_inputs(self.signatures[signature], inputs)
-            arrays |= self._graph.compute(inputs, computed)
-        return arrays
+        return arrays | self._compute(signature, inputs, computed) if computed else arrays
+
+    def _compute(
+        self, name: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> dict[str, NDArray[Any]]:
+        if name in self._refused:
+            raise UnsupportedError(
+                f'the signature "{name}" cannot be computed by this server without TensorFlow: use tensorflow/serving'
+            )
+        declared = self.signatures[name]
+        check_shapes(declared, inputs)
+        # An assertion of the graph, which OpenVINO drops, may refuse an empty batch; the converter's does.
+        empty = None if self._asserts else without_rows(declared, inputs, outputs)
+        if empty is not None:
+            return empty
+        check_inputs(declared, inputs)
+        return self._graphs[name].compute(inputs, outputs)
 
     def close(self) -> None:
         """See ``base.LoadedModel.close``."""
-        self._graph = None
+        self._graphs = {}
         trim_heap()
 
 
-class _Graph:
-    """A compiled model with one inference request for each of its streams; further callers wait for one."""
-
-    def __init__(
-        self, compiled: Any, inputs: Mapping[str, int], outputs: Mapping[str, int], folder: Path | None
-    ) -> None:
-        self._compiled = compiled
-        self._inputs = inputs
-        self._outputs = outputs
-        self._mapped_from = folder
-        self.streams: int = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(self.streams):
-            self._idle.put(compiled.create_infer_request())
-        self._oversized = False
-        self._releasing = threading.Lock()
-
-    def compute(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        request = self._idle.get()
-        try:
-            results = request.infer({self._inputs[alias]: array for alias, array in inputs.items()}, share_outputs=True)
-            if self._mapped_from:  # the first prediction packs the weights
-                drop_mapped_pages(self._mapped_from)
-                self._mapped_from = None
-            return {alias: results[self._outputs[alias]].copy() for alias in outputs}
-        except RuntimeError as error:
-            if "shape" in str(error).lower():  # OpenVINO has one exception for every failure
-                raise InvalidInputError(f"the model cannot compute on these shapes: {shapes_text(inputs)}") from error
-            raise EngineError("OpenVINO failed to compute") from error
-        finally:
-            if any(array.ndim and len(array) > _KEPT_BATCH for array in inputs.values()):
-                self._oversized = True
-            self._idle.put(request)
-            if self._oversized:
-                self._release_memory()
-
-    def seconds(self, signature: Signature) -> float:
-        """The time of a prediction for one row of noise; infinite if there is none. The first one does not count."""
-        inputs = noise(signature, rows=1)
-        if inputs is None:
-            return math.inf
-        times = []
-        try:
-            for _ in range(1 + _TRIALS):
-                started = time.perf_counter()
-                self.compute(inputs, list(self._outputs))
-                times.append(time.perf_counter() - started)
-        except EngineError:  # numbers that mean something to this model, such as indices
-            return math.inf
-        return min(times[1:])
-
-    def _release_memory(self) -> None:
-        """Give the working memory back. OpenVINO refuses while a request runs; the last request to end tries again."""
-        with self._releasing:
-            requests: list[Any] = []
-            try:
-                while len(requests) < self.streams:
-                    requests.append(self._idle.get_nowait())
-                self._compiled.release_memory()
-                self._oversized = False
-            except queue.Empty:
-                return
-            finally:
-                for request in requests:
-                    self._idle.put(request)
-
-
-def _ports(ports: Sequence[Any], tensors: Mapping[str, TensorInfo]) -> dict[str, int]:
-    """The index of each alias's port.
-
-    OpenVINO gives a port's node the name of an alias, with a suffix where that name is taken. Aliases of one tensor
-    share a port, and a port has the names of all aliases of its value.
+@contextmanager
+def _as_default(path: Path, name: str) -> Iterator[Path]:
+    """Yield a folder with a SavedModel whose default signature, the only one that OpenVINO reads, is this one.
 
     Raises:
-        EngineError: The names do not tell which port belongs to an alias.
+        EngineError: There is no place for temporary files.
     """
-    of_tensor: dict[str, int] = {}
-    for alias, info in tensors.items():
-        matches = [index for index, port in enumerate(ports) if port.node.friendly_name == alias]
-        matches = matches or [index for index, port in enumerate(ports) if alias in port.names]
-        if len(matches) == 1:
-            of_tensor.setdefault(info.name, matches[0])
-    missing = sorted(alias for alias, info in tensors.items() if info.name not in of_tensor)
-    if missing or len(set(of_tensor.values())) < len(of_tensor):
-        raise EngineError(f"OpenVINO's names do not tell which tensor is which: {', '.join(missing or tensors)}")
-    return {alias: of_tensor[info.name] for alias, info in tensors.items()}
+    try:
+        with tempfile.TemporaryDirectory(prefix="signature-") as temporary:
+            write_with_default(path, name, Path(temporary))
+            yield Path(temporary)
+    except OSError as error:
+        raise EngineError(f'the signature "{name}" needs room in the temporary folder: {error.strerror}') from error

@@ -1,19 +1,19 @@
 """Reads a SavedModel without a graph runtime: its signatures."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from serving_api.messages import MetaGraphDef, NodeDef, SavedModel, SignatureDef
+from serving_api.messages import DataType, MetaGraphDef, NodeDef, SavedModel, SignatureDef
 from serving_api.messages import TensorInfo as TensorInfoProto
+from serving_api.names import DEFAULT_SIGNATURE
 
 FILE_NAME = "saved_model.pb"
 SERVE_TAG = "serve"
-# The initialiser of a TF2 SavedModel's tables is listed among the signatures under this name; nobody calls it.
-# Source: tensorflow/python/saved_model/constants.py, INIT_OP_SIGNATURE_KEY.
-_INIT_OP_SIGNATURE = "__saved_model_init_op"
+# The attribute that holds the dtype of what a node returns, for the nodes that are fed.
+_DTYPE_ATTRIBUTES = {"Placeholder": "dtype", "PlaceholderWithDefault": "dtype", "Identity": "T"}
 _VARIABLES = {"VarHandleOp", "VariableV2", "Variable"}
 
 
@@ -27,13 +27,22 @@ class TensorInfo:
 
     Attributes:
         name: Name of the graph's tensor, such as ``images:0``.
-        dtype: TensorFlow's number, as in ``TensorProto.dtype``.
+        dtype: TensorFlow's number, as in ``TensorProto.dtype``; for an input that of the tensor that is fed, since
+            TensorFlow never reads what a signature says of it.
         shape: -1 for a free dimension; None for an unknown rank.
     """
 
     name: str
     dtype: int
     shape: tuple[int, ...] | None
+
+    @property
+    def is_tensor(self) -> bool:
+        """False for an operation without a value, such as a SavedModel's initialiser or its training step.
+
+        Those are listed among the signatures, as ``__saved_model_init_op`` and ``__saved_model_train_op``.
+        """
+        return self.dtype != DataType.DT_INVALID or ":" in self.name
 
 
 @dataclass(frozen=True)
@@ -88,17 +97,63 @@ def read_saved_model(path: Path) -> MetaGraphDef:
 
 def signatures(meta_graph: MetaGraphDef) -> dict[str, Signature]:
     """Return a MetaGraphDef's signatures by name; they do not keep the MetaGraphDef alive."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
     return {
         name: Signature(
-            inputs={alias: _tensor_info(info) for alias, info in proto.inputs.items()},
+            inputs={alias: _fed(_tensor_info(info), nodes) for alias, info in proto.inputs.items()},
             outputs={alias: _tensor_info(info) for alias, info in proto.outputs.items()},
             method_name=proto.method_name,
             # A copy, since a part of a message keeps the whole message in memory, weights included.
             proto=type(proto).FromString(proto.SerializeToString()),
         )
         for name, proto in meta_graph.signature_def.items()
-        if name != _INIT_OP_SIGNATURE
     }
+
+
+def write_with_default(path: Path, name: str, folder: Path) -> None:
+    """Write a SavedModel whose default signature, its only one, is any signature of the SavedModel in ``path``.
+
+    What is fed within the graph becomes a placeholder there. The variables and assets are links.
+
+    Args:
+        path: The folder of the SavedModel.
+        name: The signature.
+        folder: An empty folder.
+
+    Raises:
+        SavedModelError: There is no readable SavedModel.
+        OSError: It cannot be written.
+    """
+    meta_graph = read_saved_model(path)
+    signature = SignatureDef.FromString(meta_graph.signature_def[name].SerializeToString())
+    meta_graph.ClearField("signature_def")
+    meta_graph.signature_def[DEFAULT_SIGNATURE].CopyFrom(signature)
+    fed = {info.name.removesuffix(":0"): info for info in signature.inputs.values()}
+    for node in meta_graph.graph_def.node:
+        if node.name in fed and node.op != "Placeholder":
+            info = _fed(_tensor_info(fed[node.name]), {node.name: node})
+            node.Clear()
+            node.name, node.op = info.name.removesuffix(":0"), "Placeholder"
+            node.attr["dtype"].type = DataType.ValueType(info.dtype)
+            node.attr["shape"].shape.CopyFrom(fed[node.name].tensor_shape)
+    (folder / FILE_NAME).write_bytes(SavedModel(meta_graphs=[meta_graph]).SerializeToString())
+    for beside in ("variables", "assets"):
+        if (path / beside).exists():
+            (folder / beside).symlink_to((path / beside).absolute())
+
+
+def placeholders(meta_graph: MetaGraphDef) -> dict[str, str]:
+    """The tensors that a graph has for its inputs, by name, and the operations that make them.
+
+    A signature may also feed tensors within the graph.
+    """
+    nodes = meta_graph.graph_def.node
+    return {f"{node.name}:0": node.op for node in nodes if node.op in ("Placeholder", "PlaceholderWithDefault")}
+
+
+def has_assertions(meta_graph: MetaGraphDef) -> bool:
+    """Whether a graph refuses some inputs by an operation of its own."""
+    return any(node.op == "Assert" for node in _nodes(meta_graph))
 
 
 def _nodes(meta_graph: MetaGraphDef) -> Iterator[NodeDef]:
@@ -120,6 +175,13 @@ def _missing(path: Path, meta_graph: MetaGraphDef) -> Iterator[str]:
         count = min(counts, default="00001")
         needed += [f"variables/variables.data-{shard:05}-of-{count}" for shard in range(int(count))]
     return (name for name in needed if not (path / name).is_file())
+
+
+def _fed(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> TensorInfo:
+    """An input with the dtype that its tensor really has."""
+    node = nodes.get(info.name.removesuffix(":0"), NodeDef())
+    attribute = _DTYPE_ATTRIBUTES.get(node.op)
+    return replace(info, dtype=node.attr[attribute].type) if attribute else info
 
 
 def _tensor_info(info: TensorInfoProto) -> TensorInfo:

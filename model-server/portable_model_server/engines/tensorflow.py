@@ -47,7 +47,7 @@ class TensorFlowEngine:
             raise EngineError(f"TensorFlow cannot load the model: {_reason(error)}") from error
         for name, signature in declared.items():
             for alias, info in {**signature.inputs, **signature.outputs}.items():
-                if not session.has(info.name):
+                if info.is_tensor and not session.has(info.name):
                     session.close()
                     raise EngineError(
                         f'TensorFlow cannot load the model: the graph has no tensor "{info.name}", '

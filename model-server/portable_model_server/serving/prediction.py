@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import numpy as np
 from numpy.typing import NDArray
 
-from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError
+from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, UnsupportedError
 from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import ServingError, failed_precondition, invalid
 from portable_model_server.serving.versions import Servable
 from serving_api.messages import DataType, PredictRequest, PredictResponse, TensorProto
 from serving_api.names import DEFAULT_SIGNATURE
-from serving_api.tensors import DTYPE_STRING, DTYPES, TensorError, from_array, to_array
+from serving_api.tensors import DTYPES, TensorError, from_array, to_array
 
 
 def dtype_name(number: int) -> str:
@@ -66,31 +65,26 @@ class Predictor:
         """Run a signature that exists on inputs that are complete and of the declared dtypes.
 
         Raises:
-            ServingError: The model refuses the inputs, or the engine failed.
+            ServingError: The model refuses the inputs, an output is no tensor, or the engine failed.
         """
-        if inputs and all(array.ndim and not len(array) for array in inputs.values()):
-            return _empty_outputs(servable.model.signatures[signature], outputs)
+        for alias in outputs:
+            info = servable.model.signatures[signature].outputs[alias]
+            if not info.is_tensor:
+                # As TensorFlow 2.20's session says it.
+                raise ServingError(grpc.StatusCode.OUT_OF_RANGE, f"Node '{info.name}' does not have output 0")
         started = time.perf_counter()
         try:
             arrays = servable.model.predict(signature, inputs, outputs)
         except InvalidInputError as error:
             raise invalid(str(error)) from error
+        except UnsupportedError as error:
+            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, str(error)) from error
         except BusyError as error:
             raise ServingError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         except EngineError as error:
             raise ServingError(grpc.StatusCode.INTERNAL, str(error)) from error
         self.observe_engine(servable.name, servable.model.engine, time.perf_counter() - started)
         return arrays
-
-
-def _empty_outputs(signature: Signature, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Return outputs of no rows for an empty batch, on which engines differ; unknown sizes are 0 too."""
-    arrays = {}
-    for alias in outputs:
-        info = signature.outputs[alias]
-        shape = (0, *(max(size, 0) for size in (info.shape or ())[1:]))
-        arrays[alias] = np.empty(shape, object if info.dtype == DTYPE_STRING else DTYPES[info.dtype][0])
-    return arrays
 
 
 def _inputs(signature: Signature, given: Mapping[str, TensorProto]) -> dict[str, NDArray[Any]]:

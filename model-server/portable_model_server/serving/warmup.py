@@ -69,4 +69,7 @@ class Warmup:
             try:
                 self.predictor.predict(servable, log.predict_log.request)
             except ServingError as error:
+                if error.code is grpc.StatusCode.UNIMPLEMENTED:
+                    _LOGGER.warning("warmup record %d of %s skipped: %s", count, path, error.message)
+                    return
                 raise ServingError(error.code, f"warmup record {count} failed: {error.message}") from error

@@ -9,7 +9,12 @@ import pytest
 import tensorflow as tf
 
 from brain_tumor.calls import PREDICT, predictions_of
+from brain_tumor.contract import PREDICT_SIGNATURE
 from converter.convert import Job, convert
+from portable_model_server.engines.base import OPENVINO, TENSORFLOW, InvalidInputError, Threads
+from portable_model_server.engines.c_api import INVALID_ARGUMENT, Session, TensorFlowError
+from portable_model_server.engines.choice import create_engine
+from portable_model_server.engines.saved_model import SERVE_TAG
 from serving_api.names import WARMUP_FILE
 from tests.converter import compare
 from tests.converter.small_models import SIZE, build_keras, write
@@ -59,10 +64,16 @@ def run(version, images, calls, **environment):
     np.save(version.parent / "images.npy", images)
     outputs = [call.outputs for call in calls]
     arguments = [str(version), str(version.parent / "images.npy"), json.dumps(outputs), json.dumps(BATCHES)]
-    log = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "graph_execution_state=1", "CUDA_VISIBLE_DEVICES": "-1"}
+    log = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "graph_execution_state=1"}
+    done = run_python(SCRIPT, *arguments, **log, **environment)
+    return np.array(json.loads(done.stdout)), *done.stderr.split("records run")
+
+
+def run_python(script, *arguments, **environment):
+    """A script that has ended well in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
-        env={**CLEAN_ENVIRONMENT, **log, **environment},
+        [sys.executable, "-c", script, *arguments],
+        env={**CLEAN_ENVIRONMENT, "CUDA_VISIBLE_DEVICES": "-1", **environment},
         cwd=ROOT,
         timeout=120,
         capture_output=True,
@@ -70,7 +81,7 @@ def run(version, images, calls, **environment):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return np.array(json.loads(done.stdout)), *done.stderr.split("records run")
+    return done
 
 
 def test_after_the_warmup_no_call_of_the_gateway_waits_for_a_graph(version):
@@ -96,3 +107,20 @@ def test_weights_that_are_assumed_to_be_frozen_give_the_same(version, model):
     probabilities, *_ = run(version, images, [PREDICT], TF_ONEDNN_ASSUME_FROZEN_WEIGHTS="1")
     assert tf.__version__.startswith("2.20."), "the setting is of this version of TensorFlow Serving"
     np.testing.assert_allclose(probabilities, compare.by_keras(model, images), atol=compare.TOLERANCE)
+
+
+def test_an_empty_batch_is_refused_by_tensorflow_and_by_both_engines(version):
+    outputs = [call.outputs for call in predictions_of(metadata(explains=True))]
+    empty = {"images": np.zeros((0, *SIZE, 3), np.uint8)}
+    session = Session(version, SERVE_TAG, 1, 1)
+    for names in outputs:
+        with pytest.raises(TensorFlowError, match="images must hold at least one image") as caught:
+            session.run(empty, names)
+        assert caught.value.code == INVALID_ARGUMENT
+    session.close()
+    for name in (OPENVINO, TENSORFLOW):
+        model = create_engine(name, Threads(1)).load(version)
+        for names in outputs:
+            with pytest.raises(InvalidInputError, match='input "images" is empty'):
+                model.predict(PREDICT_SIGNATURE, empty, names)
+        model.close()

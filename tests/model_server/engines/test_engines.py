@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from portable_model_server.engines.base import EngineError, InvalidInputError, Threads
+from portable_model_server.engines.base import EngineError, InvalidInputError, Threads, UnsupportedError
 from portable_model_server.engines.choice import create_engine
 from portable_model_server.engines.saved_model import SavedModelError
 from serving_api.messages import SavedModel
@@ -99,6 +99,34 @@ def test_an_empty_batch_is_refused_alike(models):
             classify(model, random_images(0))
 
 
+def test_no_rows_give_no_rows(tmp_path, engines):
+    """Where the graph does not refuse them."""
+
+    def build():
+        x = _floats("x")
+        return {"serving_default": signature({"x": x}, {"y": x * 2, "z": tf.argmax(x, 1, tf.int32)})}
+
+    path = save(tmp_path / "1", build)
+    for name in NAMES:
+        outputs = engines[name].load(path).predict("serving_default", {"x": np.zeros((0, 3), "f")}, ["y", "z"])
+        assert [outputs[alias].shape for alias in "yz"] == [(0, 3), (0,)]
+        assert [outputs[alias].dtype for alias in "yz"] == [np.float32, np.int32]
+
+
+def test_no_rows_for_an_output_without_rows(tmp_path, engines):
+    """OpenVINO might return the sum of the batch before."""
+
+    def build():
+        x = _floats("x")
+        return {"serving_default": signature({"x": x}, {"y": tf.reduce_sum(x)})}
+
+    path = save(tmp_path / "1", build)
+    inputs = {"x": np.zeros((0, 3), "f")}
+    assert engines["tensorflow"].load(path).predict("serving_default", inputs, ["y"])["y"] == 0
+    with pytest.raises(InvalidInputError, match=r'input "x" is empty: its shape is \[0,3\]'):
+        engines["openvino"].load(path).predict("serving_default", inputs, ["y"])
+
+
 def test_a_large_batch_predicts_what_its_images_do(model):
     images = random_images(64)
     together = classify(model, images)["probabilities"]
@@ -180,6 +208,14 @@ def _outputs_of_one_operation():
     return {"serving_default": signature({"x": x}, outputs)}
 
 
+def _dtype_of_its_own():
+    """The signature says float, as one of TensorFlow Serving's own test models does; the placeholder takes uint8."""
+    x = v1.placeholder(tf.uint8, [None, 3], name="x")
+    definition = signature({"x": x}, {"y": tf.cast(x, tf.float32) + 1})
+    definition.inputs["x"].dtype = tf.float32.as_datatype_enum
+    return {"serving_default": definition}
+
+
 def _unused_input():
     x, z = _floats("x"), _floats("z")
     return {"serving_default": signature({"x": x, "z": z}, {"y": x + 1})}
@@ -205,6 +241,20 @@ def _input_name_for_another_output():
 def _computed_second_signature():
     x = _floats("x")
     return {"serving_default": signature({"x": x}, {"y": x * 2}), "other": signature({"x": x}, {"y": x * 3})}
+
+
+def _signatures_that_share():
+    """Both need the weights; one feeds a tensor within the graph of the other."""
+    x = _floats("x")
+    weights = tf.constant(np.arange(9, dtype=np.float32).reshape(3, 3))
+    features = tf.identity(x @ weights, name="features")
+    signatures = {
+        "serving_default": signature({"x": x}, {"y": tf.reduce_sum(features * 2, 1)}),
+        "features": signature({"x": x}, {"features": features}),
+        "from_features": signature({"features": features}, {"y": tf.reduce_sum(features * 2, 1), "x": features + 1}),
+        "named": signature({"x": x}, {"name": tf.constant("model"), "y": x - 1}),
+    }
+    return signatures
 
 
 def _no_default_signature():
@@ -234,20 +284,23 @@ FOR_BOTH = [
     _input_as_output_of_its_name,
     _alias_that_is_an_inner_node,
     _outputs_of_one_operation,
+    _dtype_of_its_own,
     _unused_input,
     _constants_beside_numbers,
     _constants_for_each_row,
+    _computed_second_signature,
+    _signatures_that_share,
+    _no_default_signature,
 ]
 FOR_TENSORFLOW = {
     _input_name_for_another_output: "names do not tell",
-    _computed_second_signature: "only the signature serving_default, this model also has other",
-    _no_default_signature: "only the signature serving_default, this model also has other",
     _strings: "cannot compile",
     _wide_integers: 'int64 input "x"',
     _unknown_rank: "cannot compile",
 }
 VALUES = {
     1: np.float32([[5, 1, 4, 3], [2, 8, 7, 6]]),
+    4: np.uint8([[5, 1, 4], [2, 8, 7]]),
     7: np.array([b"a", b"bcd"], dtype=object),
     9: np.array([2**40, -(2**33)]),
 }
@@ -257,6 +310,8 @@ def predict_all(model):
     """A model's outputs for inputs that differ from one another, by signature and alias."""
     outputs = {}
     for name, declared in model.signatures.items():
+        if name == "__saved_model_init_op":
+            continue
         inputs = {}
         for number, (alias, info) in enumerate(sorted(declared.inputs.items())):
             values = VALUES[info.dtype]
@@ -331,6 +386,38 @@ def test_tensorflow_takes_what_openvino_cannot_run(tmp_path, engines, build, rea
     assert predict_all(model) == predict_all(engines["tensorflow"].load(path))
 
 
+def _strings_beside_numbers():
+    x, text = _floats("x"), v1.placeholder(tf.string, [None], name="text")
+    return {
+        "serving_default": signature({"x": x}, {"y": x * 2}),
+        "lengths": signature({"text": text}, {"lengths": tf.strings.length(text)}),
+        "tripled": signature({"x": x}, {"y": x * 3}),
+    }
+
+
+def test_what_openvino_can_compute_of_a_model(tmp_path, engines, caplog):
+    """On its own it serves that; where TensorFlow is installed, TensorFlow serves the whole model."""
+    path = save(tmp_path / "1", _strings_beside_numbers)
+    assert create_engine(None, THREADS).load(path).engine == "tensorflow"
+    with caplog.at_level(logging.WARNING, "portable_model_server"):
+        model = engines["openvino"].load(path)
+    assert "calls of the signature lengths of the model in" in caplog.records[-1].getMessage()
+    assert set(model.signatures) == {"serving_default", "lengths", "tripled"}
+    for name, factor in (("serving_default", 2), ("tripled", 3)):
+        y = model.predict(name, {"x": VALUES[1][:, :3]}, ["y"])["y"]
+        np.testing.assert_array_equal(y, VALUES[1][:, :3] * factor)
+    with pytest.raises(UnsupportedError, match='the signature "lengths" cannot be computed by this server without'):
+        model.predict("lengths", {"text": VALUES[7]}, ["lengths"])
+    model.close()
+
+
+def test_a_signature_for_which_there_is_no_room(tmp_path, engines, monkeypatch):
+    path = save(tmp_path / "1", _no_default_signature)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(EngineError, match='the signature "other" needs room in the temporary folder: No such file'):
+        engines["openvino"].load(path)
+
+
 def test_wide_integers_keep_their_width(tmp_path):
     model = create_engine(None, THREADS).load(save(tmp_path / "1", _wide_integers))
     assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]
@@ -362,6 +449,7 @@ def test_an_unknown_operation(tmp_path, engine):
     graph.meta_info_def.tags.append("serve")
     graph.graph_def.node.add(name="y", op="NoSuchOperation")
     graph.signature_def["serving_default"].outputs["y"].name = "y:0"
+    assert not graph.signature_def["serving_default"].outputs["y"].dtype, "the name says that it is a tensor"
     (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
     with pytest.raises(EngineError, match="NoSuchOperation"):
         engine.load(tmp_path)
@@ -504,7 +592,7 @@ def test_openvino_divides_a_prediction_if_it_is_long_and_takes_batches(
         monkeypatch.setattr("portable_model_server.engines.openvino._WORTH_DIVIDING_S", worth_dividing_s)
         model = create_engine("openvino", threads).load(path)
         assert (model.streams, model.paying_rows) == (streams, max(2, number))
-        assert model._graph._compiled.get_property("INFERENCE_NUM_THREADS") == number
+        assert model._graphs["serving_default"]._compiled.get_property("INFERENCE_NUM_THREADS") == number
         model.close()
 
 

@@ -123,11 +123,32 @@ def test_signatures(graph):
 
     by_name = signatures(graph)
 
-    assert set(by_name) == {"serving_default"}
+    assert set(by_name) == {"serving_default", "__saved_model_init_op"}
+    assert not by_name["__saved_model_init_op"].outputs["init"].is_tensor
     signature = by_name["serving_default"]
     assert signature.method_name == "tensorflow/serving/predict"
     assert signature.inputs == {"images": TensorInfo("images:0", UINT8, (-1, 24, 24, 3))}
+    assert all(info.is_tensor for info in (*signature.inputs.values(), *signature.outputs.values()))
     assert signature.outputs == {"scalar": TensorInfo("out:1", FLOAT, ()), "any": TensorInfo("out:2", STRING, None)}
-    assert signature.proto == definition
+    assert signature.proto == definition, "what the model says of itself stays"
     definition.method_name = "changed"
     assert signature.proto.method_name == "tensorflow/serving/predict", "a view of the graph would keep it in memory"
+
+
+@pytest.mark.parametrize(
+    ("op", "attribute", "dtype"),
+    [
+        ("Placeholder", "dtype", UINT8),
+        ("PlaceholderWithDefault", "dtype", UINT8),
+        ("Identity", "T", UINT8),
+        ("Cast", "DstT", FLOAT),
+    ],
+)
+def test_an_input_has_the_dtype_of_its_placeholder(graph, op, attribute, dtype):
+    """Not that which the signature declares; of other operations, the dtype is not known here."""
+    graph.graph_def.node.add(name="images", op=op).attr[attribute].type = UINT8
+    images = graph.signature_def["serving_default"].inputs["images"]
+    images.name, images.dtype = "images:0", FLOAT
+    signature = signatures(graph)["serving_default"]
+    assert signature.inputs["images"].dtype == dtype
+    assert signature.proto.inputs["images"].dtype == FLOAT
