@@ -38,6 +38,7 @@ from portable_model_server.engines.saved_model import (
     write_with_default,
 )
 from serving_api.names import DEFAULT_SIGNATURE
+from serving_api.tensors import DTYPES
 
 # `import openvino` also imports its converter, which reports each import to its makers over the network. The entry
 # None makes both imports fail, and openvino copes with that. This server needs only the runtime.
@@ -162,6 +163,10 @@ class OpenVINOEngine:
         return graphs, refused
 
     def _compile(self, file: Path, signature: Signature, outputs: Mapping[str, TensorInfo]) -> Graph:
+        for alias, info in (*signature.inputs.items(), *outputs.items()):
+            # It would return other numbers, such as the real part of a complex one.
+            if info.dtype and info.dtype not in DTYPES:
+                raise EngineError(f'OpenVINO does not know the dtype of "{alias}"')
         for alias, info in signature.inputs.items():
             if info.dtype in _TOO_WIDE:
                 raise EngineError(f'OpenVINO cuts the {_TOO_WIDE[info.dtype]} input "{alias}" to 32 bits')

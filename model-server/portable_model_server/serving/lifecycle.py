@@ -35,6 +35,10 @@ class Retries:
     interval_s: float
 
 
+class _ChangedMeanwhile(ServingError):
+    """A version was loaded from a folder that was not yet whole, or may not have been."""
+
+
 class ServedModel:
     """The versions of one model, and the thread that loads those that are desired and unloads the others."""
 
@@ -154,7 +158,7 @@ class ServedModel:
     def _load_version(self, version: Version) -> None:
         """Load a version, again and again if that fails; only tries with the same content of the folder count."""
         tries_left = self._retries.count
-        while (failure := self._try(version)) is not None:
+        while (failure := self._try(version, last=not tries_left)) is not None:
             _LOGGER.error(
                 "version %d of model %s failed to load (%d more tries): %s",
                 version.number,
@@ -171,14 +175,18 @@ class ServedModel:
                 if not tries_left or version.number not in self._desired:
                     version.error, version.state = failure, State.END
                     return
-            if version.watch and version.watch.changed():
+            if not isinstance(failure, _ChangedMeanwhile) and version.watch and version.watch.changed():
                 _LOGGER.info("the folder of version %d of model %s has changed", version.number, self.name)
                 tries_left = self._retries.count
             else:
                 tries_left -= 1
 
-    def _try(self, version: Version) -> ServingError | None:
-        """Load a version once; return why it failed."""
+    def _try(self, version: Version, *, last: bool) -> ServingError | None:
+        """Load a version once; return why it failed.
+
+        A folder that changes meanwhile may hold weights of which a part is missing, and not every engine notices. If
+        it is the last try, such a version is served all the same: perhaps something else is written there.
+        """
         _LOGGER.info("loading version %d of model %s", version.number, self.name)
         watch = FolderWatch(version.path)
         with self._changed:
@@ -190,6 +198,9 @@ class ServedModel:
         except Exception:
             _LOGGER.exception("loading version %d of model %s broke", version.number, self.name)
             return ServingError(grpc.StatusCode.INTERNAL, "the load broke; see the server's log")
+        if not last and watch.changed():
+            model.close()
+            return _ChangedMeanwhile(grpc.StatusCode.UNAVAILABLE, "its folder changed while it was loaded")
         with self._changed:
             version.model, version.state, version.watch = model, State.AVAILABLE, None
         _LOGGER.info("version %d of model %s is available", version.number, self.name)

@@ -272,6 +272,16 @@ def _wide_integers():
     return {"serving_default": signature({"x": x}, {"y": x + 1})}
 
 
+def _brain_floats():
+    x = v1.placeholder(tf.bfloat16, [None], name="x")
+    return {"serving_default": signature({"x": x}, {"y": tf.cast(x + 1, tf.float32)})}
+
+
+def _complex_numbers():
+    x = _floats("x")
+    return {"serving_default": signature({"x": x}, {"y": tf.complex(x, x)})}
+
+
 def _unknown_rank():
     x = v1.placeholder(tf.float32, None, name="x")
     return {"serving_default": signature({"x": x}, {"y": x + 1})}
@@ -418,6 +428,19 @@ def test_a_signature_for_which_there_is_no_room(tmp_path, engines, monkeypatch):
         engines["openvino"].load(path)
 
 
+@pytest.mark.parametrize(("build", "alias"), [(_brain_floats, "x"), (_complex_numbers, "y")])
+def test_only_tensorflow_loads_dtypes_that_no_message_here_holds(tmp_path, engines, build, alias):
+    """Its other signatures and outputs can be called."""
+    path = save(tmp_path / "1", build)
+    with pytest.raises(EngineError, match=f'does not know the dtype of "{alias}"'):
+        engines["openvino"].load(path)
+    model = create_engine(None, THREADS).load(path)
+    assert model.engine == "tensorflow"
+    if alias == "y":
+        with pytest.raises(EngineError, match="no response can hold a tensor of TensorFlow's dtype 8"):
+            model.predict("serving_default", {"x": VALUES[1]}, ["y"])
+
+
 def test_wide_integers_keep_their_width(tmp_path):
     model = create_engine(None, THREADS).load(save(tmp_path / "1", _wide_integers))
     assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]
@@ -427,6 +450,21 @@ def test_the_default_engine_is_openvino(image_path, caplog):
     with caplog.at_level(logging.WARNING, "portable_model_server"):
         assert create_engine(None, THREADS).load(image_path).engine == "openvino"
     assert not caplog.records
+
+
+def test_a_tensor_within_the_graph_is_fed_in_any_shape(tmp_path, engines):
+    """TensorFlow Serving's own tests send [1] to an input of which the signature says that it is a scalar."""
+
+    def build():
+        x = _floats("x")
+        inner = tf.identity(x + 1, name="inner")
+        definition = signature({"inner": inner}, {"y": inner * 2})
+        del definition.inputs["inner"].tensor_shape.dim[:]
+        return {"serving_default": definition, "outer": signature({"x": x}, {"y": inner * 2})}
+
+    model = engines["tensorflow"].load(save(tmp_path / "1", build))
+    assert model.predict("serving_default", {"inner": np.float32([3])}, ["y"])["y"].tolist() == [6]
+    assert model.predict("outer", {"x": np.float32([[3, 4, 5]])}, ["y"])["y"].tolist() == [[8, 10, 12]]
 
 
 def test_tensorflow_leaves_shapes_to_the_graph(tmp_path, engines):

@@ -11,7 +11,7 @@ from portable_model_server.engines.base import LoadedModel
 from portable_model_server.errors import ServingError, not_found
 from portable_model_server.serving.lifecycle import Retries, ServedModel
 from portable_model_server.serving.versions import State
-from tests.model_server.fake_engine import FakeLoader
+from tests.model_server.fake_engine import FakeLoader, FakeModel
 from tests.processes import wait_until
 
 
@@ -176,6 +176,24 @@ def test_retries_count_for_a_folder_that_stays_the_same(tmp_path: Path) -> None:
     model.set_desired_versions({1: tmp_path})
     reaches(model, {1: State.END})
     assert len(attempts) == 8
+    model.close(30)
+
+
+@pytest.mark.parametrize(("changing", "loads"), [(0, 1), (1, 2), (2, 3), (9, 3)])
+def test_a_folder_that_changes_while_it_is_loaded(tmp_path: Path, changing: int, loads: int) -> None:
+    """The load is not trusted, and comes again, but not for ever."""
+    models: list[FakeModel] = []
+
+    def load(path: Path) -> LoadedModel:
+        models.append(FakeModel(path))
+        if len(models) <= changing:
+            (path / "variables.data").write_bytes(b"x" * len(models))
+        return models[-1]
+
+    model = ServedModel("m", load, Retries(2, 0), lambda: None)
+    model.set_desired_versions({1: tmp_path})
+    reaches(model, {1: State.AVAILABLE})
+    assert [used.closed.is_set() for used in models] == [True] * (loads - 1) + [False]
     model.close(30)
 
 
