@@ -14,6 +14,7 @@ from typing import TypeAlias
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_SECONDS = 600
+_HOST = re.compile(r"[^\[\]:]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:.]+\](?::\d{1,5})?")
 
@@ -60,10 +61,18 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def address(text: str) -> str:
-    """``host:port``."""
+    """``host:port``, where an address of IPv6 is in brackets."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("must be host:port")
+    if not _HOST.fullmatch(host) or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError("must be host:port, with an address of IPv6 in brackets: [::1]:9696")
+    return text
+
+
+def addresses(text: str) -> str:
+    """``host:port``, or a gRPC target that lists addresses, such as ``ipv4:10.0.0.1:8500,10.0.0.2:8500``."""
+    family, _, listed = text.partition(":")
+    for part in listed.split(",") if family in ("ipv4", "ipv6") else [text]:
+        address(part)
     return text
 
 

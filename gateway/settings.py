@@ -17,6 +17,7 @@ from brain_tumor.contract import MODEL_NAME
 from gateway.setting_types import (
     Network,
     address,
+    addresses,
     boolean,
     file,
     integer,
@@ -55,7 +56,9 @@ def setting(variable: str, parse: Callable[[str], T], default: str, meaning: str
 class Settings:
     """The values of all settings; ``Settings()`` holds the defaults."""
 
-    bind: str = setting("GATEWAY_BIND", address, "0.0.0.0:9696", "address and port to listen on")
+    bind: str = setting(
+        "GATEWAY_BIND", address, "[::]:9696", "address and port to listen on; [::] is every address, of IPv4 too"
+    )
     admin_bind: str = setting(
         "GATEWAY_ADMIN_BIND",
         optional_address,
@@ -63,7 +66,7 @@ class Settings:
         "address and port for probes and metrics, which then have no other; empty: they are at GATEWAY_BIND too",
     )
     model_server: str = setting(
-        "MODEL_SERVER_ADDRESS", address, "localhost:8500", "the model server's gRPC API; every address of it is used"
+        "MODEL_SERVER_ADDRESS", addresses, "localhost:8500", "the model server's gRPC API; every address of it is used"
     )
     model_name: str = setting("MODEL_NAME", str, MODEL_NAME, "the model to ask for")
     deadline: float = setting(

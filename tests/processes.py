@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,15 @@ EXAMPLES = ROOT / "examples"
 START_TIMEOUT = 60.0
 # A developer's own settings must not reach the servers under test.
 CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has an address of IPv6 to test with."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_until(

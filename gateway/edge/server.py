@@ -12,6 +12,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from gateway.edge.binds import listening
 from gateway.edge.crowd import Crowd
 from gateway.edge.worker import EdgeWorker
 from gateway.logs.stderr import StderrPipe
@@ -52,7 +53,7 @@ class Server(BaseApplication):
 def _options(settings: Settings, logging: dict[str, Any]) -> dict[str, Any]:
     """gunicorn's options, by their names in its documentation."""
     options = {
-        "bind": [settings.bind, settings.admin_bind] if settings.admin_bind else settings.bind,
+        "bind": [address for bind in (settings.bind, settings.admin_bind) if bind for address in listening(bind)],
         # One process a pod: the cluster scales by pods, and this process holds all metrics, slots and metadata.
         "workers": 1,
         "worker_class": EdgeWorker,

@@ -11,6 +11,7 @@ from functools import partial
 from gunicorn.util import parse_address
 from gunicorn.workers.base import Worker
 
+from gateway.edge.binds import listening
 from gateway.edge.connection import Connection
 from gateway.edge.crowd import Crowd
 from gateway.logs.hooks import log_loop_exception
@@ -99,9 +100,10 @@ class EdgeWorker(Worker):
 
 
 def _socket_names(bind: str) -> set[object]:
-    """The names of the socket that listens at an address."""
-    # Not by its place among the sockets: systemd may hand over others.
-    if not bind:
-        return set()
-    host, port = parse_address(bind)
-    return {name for *_, name in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    """The names of the sockets that listen at an address of the settings."""
+    # Not by their place among the sockets: systemd may hand over others.
+    names: set[object] = set()
+    for address in listening(bind) if bind else ():
+        host, port = parse_address(address)
+        names.update(name for *_, name in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    return names

@@ -96,7 +96,7 @@ class Flags:
     version: bool = _flag(False, "print the version and end")
     engine: str = _flag("", "own flag: openvino or tensorflow; unset is OpenVINO, TensorFlow for what it cannot run")
     precision: str = _flag("", "own flag: float32 or int8 (OpenVINO); unset is what the model's metadata recommends")
-    host: str = _flag("0.0.0.0", "own flag: address to listen on")  # noqa: S104 tensorflow_model_server's address
+    host: str = _flag("::", "own flag: address to listen on; :: is every address, of IPv4 too")
     max_message_bytes: int = _flag(16 << 20, "own flag: largest gRPC request or REST body", Kind.INT64)
     shutdown_grace_seconds: int = _flag(30, "own flag: how long calls in flight may go on after SIGTERM")
 

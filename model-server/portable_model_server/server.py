@@ -10,7 +10,7 @@ import grpc
 
 from portable_model_server.api.calls import CallRecorder
 from portable_model_server.api.grpc import ModelServicer, PredictionServicer
-from portable_model_server.api.listeners import GrpcListener, RestListener, check_address
+from portable_model_server.api.listeners import GrpcListener, RestListener, address, check_address, every_address
 from portable_model_server.api.metrics import Metrics
 from portable_model_server.api.rest import RestLimits, create_app
 from portable_model_server.engines.base import EngineError, LoadedModel, Threads
@@ -59,6 +59,7 @@ class ModelServer:
             else None
         )
         self._arrange = _arrangement(flags)
+        self._host = every_address(flags.host)
         self._rest_port = flags.rest_api_port
         if not flags.port and not flags.grpc_socket_path:
             raise invalid("At least one of --port or --grpc_socket_path must be set.")
@@ -66,7 +67,7 @@ class ModelServer:
             _LOGGER.error("--rest_api_port cannot be same as --port. Skipped exporting HTTP/REST API.")
             self._rest_port = 0
         for port in filter(None, (flags.port, self._rest_port)):
-            check_address(flags.host, port)
+            check_address(self._host, port)
         self._metrics = Metrics()
         self._predictor = Predictor(not flags.enable_serialization_as_tensor_content, self._metrics.observe_engine)
         self._manager = self._create_manager()
@@ -149,7 +150,7 @@ class ModelServer:
         """Open the ports; the executor runs the predictions over REST."""
         flags = self._flags
         recorder = CallRecorder(self._manager, self._metrics)
-        addresses = [f"{flags.host}:{flags.port}"] if flags.port else []
+        addresses = [address(self._host, flags.port)] if flags.port else []
         if flags.grpc_socket_path:
             addresses.append(f"unix:{flags.grpc_socket_path}")
         listeners: dict[str, GrpcListener | RestListener] = {}
@@ -175,7 +176,7 @@ class ModelServer:
             cors=flags.rest_api_enable_cors_support,
         )
         listeners["REST"] = RestListener(
-            flags.host, self._rest_port, app, predictions=self._rest_threads, max_body_bytes=flags.max_message_bytes
+            self._host, self._rest_port, app, predictions=self._rest_threads, max_body_bytes=flags.max_message_bytes
         )
         return listeners
 

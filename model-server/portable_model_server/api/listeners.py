@@ -27,19 +27,31 @@ class PortTaken(Exception):
     """Nothing can listen at an address; the message names it and the reason."""
 
 
+def every_address(host: str) -> str:
+    """The host to listen on: ``::``, which is every address, is IPv4's alone where the machine has no IPv6."""
+    return "0.0.0.0" if host == "::" and not socket.has_dualstack_ipv6() else host  # noqa: S104 as the flag asks
+
+
+def address(host: str, port: int) -> str:
+    """``HOST:PORT``, with an address of IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def check_address(host: str, port: int) -> None:
     """Fail early, before models load, if the port cannot be opened.
 
     Raises:
         PortTaken: Another process has the port, or nothing can listen at the address.
     """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if host == "::":
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             probe.bind((host, port))
-        except OSError as error:
-            reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-            raise PortTaken(f"listening on {host}:{port} {reason}; choose another port") from None
+    except OSError as error:
+        reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
+        raise PortTaken(f"listening on {address(host, port)} {reason}; choose another port") from None
 
 
 class GrpcListener:
@@ -123,9 +135,9 @@ class RestListener:
         try:
             self._server.prepare()
         except OSError as error:
-            raise PortTaken(f"REST cannot listen on {host}:{port}: {error.strerror}") from None
+            raise PortTaken(f"REST cannot listen on {address(host, port)}: {error.strerror}") from None
         threading.Thread(target=self._server.serve, name="rest", daemon=True).start()
-        _LOGGER.info("Exporting HTTP/REST API at:%s:%d ...", host, port)
+        _LOGGER.info("Exporting HTTP/REST API at:%s ...", address(host, port))
 
     def close(self, grace_s: int) -> threading.Event:
         """Close the port and idle connections; the event is set once the requests under way have ended."""

@@ -15,6 +15,7 @@ from tests.brain_tumor import images
 from tests.gateway.images.fetchers import fetcher
 from tests.gateway.images.name_lookup import lookup_of
 from tests.gateway.web_server import web_server
+from tests.processes import has_ipv6
 
 LOOPBACKS = (ip_network("127.0.0.0/8"),)
 
@@ -178,14 +179,6 @@ def test_ipv6():
         web.serve("/scan.png", images.GLIOMA)
         assert own.fetch(web.url("/scan.png", "[::1]"), Deadline(60)) == images.GLIOMA
         assert web.requests[0][1]["Host"] == f"[::1]:{web.port}"
-
-
-def has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
