@@ -7,7 +7,7 @@ import pytest
 
 from gateway.images.addresses import DENIED_NETWORKS
 from gateway.settings import Settings
-from tests.kube_config.manifests import OVERLAYS, TIERS, Object, build, build_with, of_kind, one
+from tests.kube_config.manifests import KUBE_CONFIG, OVERLAYS, TIERS, Object, build, build_with, of_kind, one
 from tests.kube_config.network_policy import Endpoint, Outside, Pod, allows
 
 NAMESPACE = "brain-tumor"
@@ -23,6 +23,7 @@ OTHERS = {
     "its neighbour": Outside("169.254.20.11"),
     "eks dns": Outside("10.100.0.10"),
     "other eks dns": Outside("172.20.0.10"),
+    "eks dns, IPv6": Outside("fd12:3456::a"),
     "beside eks dns": Outside("10.100.0.11"),
     "beside other eks dns": Outside("172.20.0.11"),
     "internet": Outside("8.8.8.8"),
@@ -69,7 +70,7 @@ HTTP = {("TCP", 9696)}
 # The ports of the gateway in an overlay with the component admin-port.
 OVERLAY_HTTP = {"eks": {*HTTP, ("TCP", 9697)}}
 # Further servers of DNS that an overlay opens.
-OVERLAY_DNS = {"eks": {"eks dns", "other eks dns"}}
+OVERLAY_DNS = {"eks": {"eks dns", "other eks dns", "eks dns, IPv6", "fc00::1", "fd00::1", "fd00:ec2::254"}}
 
 Reach = dict[tuple[str, str], set[tuple[str, int]]]
 
@@ -189,6 +190,16 @@ def test_urls_reach_the_addresses_that_the_gateway_permits_and_no_others(objects
         left_out = [*around, *map(ipaddress.ip_network, block["except"])]
         denied = [network for network in DENIED_NETWORKS if network.version == whole.version]
         assert list(ipaddress.collapse_addresses(left_out)) == list(ipaddress.collapse_addresses(denied))
+
+
+def test_what_is_open_to_one_family_of_addresses_is_open_to_the_other(objects):
+    """But for single addresses, which a cluster may have in one family alone."""
+    for policy in of_kind([*objects, *build(KUBE_CONFIG / "jobs" / "s3")], "NetworkPolicy"):
+        for rule in (*policy["spec"].get("ingress", []), *policy["spec"].get("egress", [])):
+            peers = (*rule.get("from", []), *rule.get("to", []))
+            networks = [ipaddress.ip_network(peer["ipBlock"]["cidr"]) for peer in peers if "ipBlock" in peer]
+            if any(network.num_addresses > 1 for network in networks):
+                assert {network.version for network in networks} == {4, 6}, policy["metadata"]["name"]
 
 
 def test_every_pod_of_the_namespace_is_isolated_both_ways(objects):

@@ -95,7 +95,7 @@ def test_what_is_tested_is_what_runs(everything):
 
 def test_ports(everything, upstream):
     (port,) = container_of(everything, NAME)["ports"]
-    assert configuration(everything)["server"]["bindAddress"] == f"0.0.0.0:{port['containerPort']}"
+    assert configuration(everything)["server"]["bindAddress"] == f":{port['containerPort']}"  # both families
     (service,) = one(everything, "Service", NAME)["spec"]["ports"]
     assert service["targetPort"] == port["name"]
     assert upstream["uri"] == "http://gateway"

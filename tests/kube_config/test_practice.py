@@ -27,6 +27,12 @@ def test_service_ports_exist(objects, tier):
             assert port["port"] == ports[port["targetPort"]]  # a headless Service maps no ports
 
 
+def test_families_of_addresses(objects):
+    """Clients have the gateway's Service in both; a model server with two addresses would be two replicas for it."""
+    policies = {tier: one(objects, "Service", tier)["spec"]["ipFamilyPolicy"] for tier in TIERS}
+    assert policies == {"gateway": "PreferDualStack", "model-server": "SingleStack"}
+
+
 def test_the_hpa_owns_the_number_of_replicas(objects, tier):
     assert "replicas" not in one(objects, "Deployment", tier)["spec"]
     hpa = one(objects, "HorizontalPodAutoscaler", tier)["spec"]

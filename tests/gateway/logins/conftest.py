@@ -38,7 +38,7 @@ def provider() -> Iterator[oidc.Provider]:
 def settings(folder: Path, port: int, upstream: str) -> Mapping[str, str]:
     """The component's settings as variables, and its file in the folder: only addresses and paths are others."""
     text = (COMPONENT / "oauth2-proxy.yaml").read_text()
-    for theirs, ours in ((FOLDER, str(folder)), ("0.0.0.0:4180", f"127.0.0.1:{port}"), ("http://gateway", upstream)):
+    for theirs, ours in ((FOLDER, str(folder)), ('":4180"', f"127.0.0.1:{port}"), ("http://gateway", upstream)):
         assert text.count(theirs) == 1
         text = text.replace(theirs, ours)
     (folder / "oauth2-proxy.yaml").write_text(text)
