@@ -26,6 +26,10 @@ def test_it_runs_the_gateway_with_the_packages_of_its_own_environment() -> None:
     assert json.loads(entrypoint) == ["/opt/venv/bin/python", "-m", "gateway"]
 
 
+def test_any_user_may_read_what_it_holds() -> None:
+    assert FINAL.index("COPY gateway gateway") < FINAL.index("RUN chmod -R a+rX . ") < FINAL.index("compileall")
+
+
 def test_port_and_user() -> None:
     assert re.findall(r"^EXPOSE (.*)$", FINAL, re.MULTILINE) == [Settings().bind.rpartition(":")[2]]
     assert re.findall(r"^USER (.*)$", FINAL, re.MULTILINE) == ["10001:10001"]
