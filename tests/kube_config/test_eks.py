@@ -1,11 +1,11 @@
-"""The load balancer of the EKS overlay, whose schema Kubernetes does not have, and the registry in docs/eks.md."""
+"""What an EKS cluster needs once, its overlay's load balancer, and the registry in docs/eks.md."""
 
 import re
 
 import pytest
 import yaml
 
-from tests.kube_config.manifests import KUBE_CONFIG, TIERS, Object, build, of_kind, one
+from tests.kube_config.manifests import EKS_CLUSTER, KUBE_CONFIG, TIERS, Object, build, of_kind, one
 from tests.processes import ROOT
 
 EKS = KUBE_CONFIG / "overlays" / "eks"
@@ -17,11 +17,15 @@ def eks() -> list[Object]:
     return build(EKS)
 
 
-def test_the_ingress_leads_to_auto_mode_s_load_balancer(eks):
+@pytest.fixture
+def cluster() -> list[Object]:
+    return build(EKS_CLUSTER)
+
+
+def test_the_ingress_leads_to_auto_mode_s_load_balancer(eks, cluster):
     """Source of the names: https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html"""
-    (ingress,), (of_class,), (parameters,) = (
-        of_kind(eks, kind) for kind in ("Ingress", "IngressClass", "IngressClassParams")
-    )
+    (ingress,) = of_kind(eks, "Ingress")
+    (of_class,), (parameters,) = (of_kind(cluster, kind) for kind in ("IngressClass", "IngressClassParams"))
     assert ingress["spec"]["ingressClassName"] == of_class["metadata"]["name"]
     assert of_class["spec"] == {
         "controller": "eks.amazonaws.com/alb",
@@ -47,6 +51,19 @@ def test_the_ingress_leads_to_the_gateway_s_pods(eks):
     backend = path["backend"]["service"]
     service = one(eks, "Service", backend["name"])["spec"]
     assert backend["port"]["name"] in [port["name"] for port in service["ports"]]
+
+
+def test_the_cluster_enforces_network_policies(cluster):
+    """Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html"""
+    (switch,) = of_kind(cluster, "ConfigMap")
+    assert switch["metadata"] == {"name": "amazon-vpc-cni", "namespace": "kube-system"}
+    assert switch["data"] == {"enable-network-policy-controller": "true"}
+
+
+def test_the_document_applies_what_the_cluster_needs_before_it_deploys():
+    steps = re.findall(r"^(kubectl apply --kustomize|make deploy).*$", DOCUMENT, re.MULTILINE)
+    assert steps == ["kubectl apply --kustomize", "make deploy"]
+    assert f"kubectl apply --kustomize {EKS_CLUSTER.relative_to(ROOT)}\n" in DOCUMENT
 
 
 def test_the_documented_step_replaces_every_sample_registry(eks):

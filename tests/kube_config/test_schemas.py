@@ -4,7 +4,7 @@ import pytest
 from kubernetes_validate import ValidationError, latest_version, validate
 
 from portable_model_server.serving.config import metrics_path
-from tests.kube_config.manifests import OLDEST, build_with, container_of, one
+from tests.kube_config.manifests import EKS_CLUSTER, OLDEST, build, build_with, container_of, one
 from tests.processes import ROOT
 
 # Kinds of EKS and of the Prometheus Operator, whose schemas Kubernetes does not have.
@@ -13,7 +13,7 @@ FOREIGN = {"IngressClassParams", "PodMonitor"}
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
 def test_every_object_is_valid(objects, version):
-    for manifest in objects:
+    for manifest in (*objects, *build(EKS_CLUSTER)):
         if manifest["kind"] not in FOREIGN:
             validate(manifest, version, strict=True)
 

@@ -11,7 +11,7 @@ from gateway.app import create_app
 from gateway.edge.server import GRACEFUL_TIMEOUT
 from gateway.model.client import ModelClient
 from gateway.settings import Settings
-from tests.kube_config.manifests import TIERS, Object, container_of, of_kind, one, pod_of
+from tests.kube_config.manifests import EKS_CLUSTER, TIERS, Object, build, container_of, of_kind, one, pod_of
 from tests.kube_config.read_by_programs import model_server_flags, settings
 from tests.processes import ROOT
 
@@ -51,6 +51,7 @@ def test_probes_and_metrics_are_where_the_gateway_has_them(objects):
         if monitor["metadata"]["name"] == "gateway":
             assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == port
     for ingress in of_kind(objects, "Ingress"):
+        assert port == "admin", "an Ingress lets everyone read the metrics at the gateway's own port"
         (found,) = (one["containerPort"] for one in gateway["ports"] if one["name"] == port)
         assert ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/healthcheck-port"] == str(found)
     for service in of_kind(objects, "Service"):
@@ -159,9 +160,8 @@ def test_probes(objects):
 def test_the_load_balancer_of_eks(objects):
     ingresses = of_kind(objects, "Ingress")
     if not ingresses:
-        assert not of_kind(objects, "IngressClassParams")
         return
-    (ingress,), (parameters,) = ingresses, of_kind(objects, "IngressClassParams")
+    (ingress,), (parameters,) = ingresses, of_kind(build(EKS_CLUSTER), "IngressClassParams")
     annotations = {
         key.removeprefix("alb.ingress.kubernetes.io/"): value
         for key, value in ingress["metadata"]["annotations"].items()
