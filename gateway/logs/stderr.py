@@ -67,8 +67,10 @@ class StderrPipe:
     """
 
     def __init__(self) -> None:
+        self._read_end, self._write_end = os.pipe()
         # Both ends without blocking: the write end so that no library ever waits.
-        self._read_end, self._write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(self._read_end, False)
+        os.set_blocking(self._write_end, False)
         self._rest = b""
         self._kinds: dict[str, tuple[float, int]] = {}  # (time of its last record, lines since)
 

@@ -177,3 +177,11 @@ def test_what_a_crash_says_reaches_the_operator():
     assert ("critical", "free(): invalid pointer") in [(line["level"], line["message"]) for line in documents]
     assert documents[-1]["message"] == f"the worker ended with {-signal.SIGABRT}"
     assert NAME not in done.stderr
+
+
+@pytest.mark.timeout(60)
+def test_a_child_that_outlives_the_worker_does_not_keep_the_master_waiting() -> None:
+    pipe = StderrPipe()
+    other_end = os.dup(pipe._write_end)
+    pipe.finish()
+    os.close(other_end)
