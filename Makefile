@@ -1,8 +1,6 @@
 # Every target installs what it needs: .pipenv holds the package manager, .venv the packages of Pipfile.lock.
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# macOS has make 3.81 of 2006: each line of a recipe has a shell of its own, sh, and the tools' options are those of BSD.
 .DEFAULT_GOAL := help
-.ONESHELL:
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -69,7 +67,7 @@ CODE := brain_tumor serving_api training converter gateway model-server/portable
 .PHONY: help install keras-2 run experiment test check format lock bench bench-peers images tag tools kind-up deploy kind-down e2e-images e2e clean
 
 help: ## Show this help
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed "s/:.*## /$$(printf '\t')/" | expand -t 12
 
 run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=path converts and serves your own
 	@exec .venv/bin/python -m scripts.serve $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
@@ -77,11 +75,11 @@ run: $(SERVING) $(if $(MODEL),.venv/.converter) ## Serve on this machine; MODEL=
 	  $(if $(MODEL),--keras-model "$(MODEL)")
 
 experiment: .venv/.training .venv/.converter .venv/.model-server .venv/.sources ## From images to a served model: DATA=kaggle/1, kaggle/2, phantom or a folder
-	@if [ -z "$(DATA)" ]; then
-	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of images" >&2
-	  exit 2
+	@if [ -z "$(DATA)" ]; then \
+	  echo "make experiment needs DATA: kaggle/1, kaggle/2, phantom, or a folder of images" >&2; \
+	  exit 2; \
 	fi
-	exec .venv/bin/python -m training.experiment "$(DATA)" "$(OUT)" $(OPTIONS)
+	@exec .venv/bin/python -m training.experiment "$(DATA)" "$(OUT)" $(OPTIONS)
 
 keras-2: .venv/.converter .venv/.keras-2 ## Install what reads models that Keras 2 wrote (TensorFlow 2.15 and earlier)
 
@@ -120,18 +118,19 @@ tag: ## Print the tag of the container images
 
 tools: .tools/kube-score ## Install the linter that the manifests' tests use (needs Go)
 
-kind-up: ## Make a kind cluster with the container images and metrics-server (needs Docker, kind and kubectl)
-	@TAG=$(TAG) scripts/kind-up
+kind-up: ## Make a kind cluster with the container images and metrics-server (needs Docker or Podman, kind and kubectl)
+	@TAG=$(TAG) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" scripts/kind-cluster up
 
 deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind, eks or your own
+	@scripts/overlay-images kube-config/overlays/$(OVERLAY)
 	@scripts/deploy "$(OVERLAY)"
 
 kind-down: ## Remove the kind cluster
-	@kind delete cluster --name $$(sed -n 's/^name: //p' kind-config.yaml)
+	@BUILDER=$(BUILDER) scripts/kind-cluster down
 
 e2e-images: ## Build the container images that make e2e tests, and the one of its load generator (needs Go)
 	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
-	TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
+	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
 	  scripts/images gateway model-server-portable client e2e
 
 e2e: $(call packages_of,tests/e2e) ## Test on the cluster that KUBECONFIG names, in its own namespaces; TESTS=path narrows
@@ -142,23 +141,23 @@ clean: ## Remove the installed packages and caches
 
 .tools/kube-score: Makefile
 	@echo "Installing kube-score $(KUBE_SCORE_VERSION) into .tools"
-	GOBIN=$(CURDIR)/.tools go install github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE_VERSION)
-	touch $@
+	@GOBIN="$(CURDIR)/.tools" go install github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE_VERSION)
+	@touch $@
 
 $(PIPENV): Makefile
-	@python=$$(scripts/find-python)
-	echo "Installing pipenv $(PIPENV_VERSION) into .pipenv"
-	"$$python" -m venv --clear .pipenv
-	.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
-	touch $@
+	@echo "Installing pipenv $(PIPENV_VERSION) into .pipenv"
+	@python=$$(scripts/find-python) && "$$python" -m venv --clear .pipenv
+	@.pipenv/bin/python -m pip install --quiet --disable-pip-version-check pipenv==$(PIPENV_VERSION)
+	@touch $@
 
 # Like an editable install: with it "python -m portable_model_server" runs from the checkout's root.
 .venv/.sources: .venv/.model-server
-	@packages=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-	printf '%s\n' "$(CURDIR)/model-server" "$(CURDIR)/client" > "$$packages/brain-tumor.pth"
-	touch $@
+	@packages=$$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	  printf '%s\n' "$(CURDIR)/model-server" "$(CURDIR)/client" > "$$packages/brain-tumor.pth"
+	@touch $@
 
 .venv/.%: Pipfile.lock $(PIPENV)
 	@echo "Installing the packages of $*"
-	COLUMNS=500 $(PIPENV) sync --verbose --categories $* 2>&1 | grep --line-buffered -E '^(Downloading|Successfully|ERROR|Error)|rror:' || test $${PIPESTATUS[0]} -eq 0
-	touch $@
+	@rm -f $@
+	@{ COLUMNS=500 $(PIPENV) sync --verbose --categories $* 2>&1 && touch $@; } | \
+	  grep --line-buffered -E '^(Downloading|Successfully|ERROR|Error)|rror:'; test -f $@

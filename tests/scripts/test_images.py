@@ -1,4 +1,4 @@
-"""scripts/images calls a builder that works, with the right files, names and arguments."""
+"""scripts/images calls a builder that works, with the right files, names and arguments, and a model it can send."""
 
 import shutil
 import subprocess
@@ -7,24 +7,44 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT
+from tests.scripts.old_tools import SHELLS
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request) -> str:
+    return SHELLS[request.param]
 
 
 @pytest.fixture
-def build(tmp_path: Path):
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a model of the user's own."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(ROOT / "scripts", checkout / "scripts")
+    for model in ("models/mine/1", "runs/mine/1"):
+        (checkout / model).mkdir(parents=True)
+        (checkout / model / "saved_model.pb").touch()
+    (checkout / "models" / "empty").mkdir()
+    return checkout
+
+
+@pytest.fixture
+def build(tmp_path: Path, checkout: Path, shell: str):
     """A function that runs the script with only these builders installed, some of which may not work."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
 
     def run(*images: str, installed: tuple[str, ...] = ("docker",), broken: tuple[str, ...] = (), **settings: str):
         for name in installed:
-            tool = tmp_path / name
+            tool = tools / name
             # "info" or "version" asks whether the builder works. Every other call is printed.
             check = "exit 1" if name in broken else "exit 0"
             tool.write_text(f'#!/bin/sh\ncase $1 in info | version) {check} ;; esac\necho {name} "$@"\n')
             tool.chmod(0o755)
-        for name in ("bash", "git", "dirname"):
-            (tmp_path / name).symlink_to(shutil.which(name))
-        environment = {"PATH": str(tmp_path), "TAG": "1.2.3", **settings}
+        for name in ("git", "dirname"):
+            (tools / name).symlink_to(shutil.which(name))
+        environment = {"PATH": str(tools), "TAG": "1.2.3", **settings}
         return subprocess.run(
-            ["bash", "scripts/images", *images], cwd=ROOT, env=environment, capture_output=True, text=True
+            [shell, checkout / "scripts/images", *images], env=environment, capture_output=True, text=True, timeout=60
         )
 
     return run
@@ -57,6 +77,29 @@ def test_every_image(build):
         assert call.endswith(" tests/e2e/image" if name == "e2e" else " .")
 
 
+@pytest.mark.parametrize("model", ["./models/mine", "{checkout}/models/mine", "models/mine/"])
+def test_a_model_s_folder_however_it_is_written(build, checkout, model):
+    done = build("model-server", MODEL=model.format(checkout=checkout))
+    assert "--build-arg MODEL=models/mine" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        ("runs/mine", "Copy the folder there"),  # .dockerignore keeps it from the builder
+        ("/nowhere/mine", "Copy the folder there"),
+        ("models/empty", "models/empty/1/saved_model.pb"),
+        ("models/mine/1", "models/mine/1/1/saved_model.pb"),  # a version's folder in place of the model's
+        ("models/other", "models/other/1/saved_model.pb"),
+    ],
+)
+def test_a_model_that_cannot_be_sent_is_refused_before_anything_is_built(build, model, advice):
+    done = build("gateway", "model-server", MODEL=model)
+    assert done.returncode == 2
+    assert advice in done.stderr
+    assert not done.stdout
+
+
 def test_a_builder_that_does_not_work_is_skipped(build):
     done = build("gateway", installed=("docker", "buildah"), broken=("docker",))
     assert "\nbuildah build " in done.stdout
@@ -74,7 +117,14 @@ def test_without_a_builder(build, settings):
     assert "Install" in done.stderr
 
 
-def test_an_image_that_does_not_exist(build):
-    done = build("gatewy")
+@pytest.mark.parametrize(
+    ("image", "settings", "message"),
+    [
+        ("gatewy", {}, "gateway, model-server, model-server-gpu, model-server-portable and client"),
+        ("gateway", {"BUILDER": "kaniko"}, "Choose one of: docker podman buildah"),
+    ],
+)
+def test_what_does_not_exist(build, image, settings, message):
+    done = build(image, **settings)
     assert done.returncode == 2
-    assert "gateway, model-server, model-server-gpu, model-server-portable and client" in done.stderr
+    assert message in done.stderr
