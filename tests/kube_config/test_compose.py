@@ -3,6 +3,9 @@
 import json
 import os
 import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,7 @@ def test_only_the_gateway_is_reached_and_only_from_this_machine(base):
     for file in (PORTABLE, TENSORFLOW):
         assert "ports" not in service("model-server", file)
         assert service("model-server", file)["networks"] == ["tiers"]
-    assert "tiers" in service("gateway")["networks"]
+    assert service("gateway")["networks"] == ["outside", "tiers"]
     assert project(PORTABLE)["networks"]["tiers"] == {"internal": True}
 
 
@@ -143,3 +146,30 @@ def test_the_probes_of_the_cluster(base, file):
     assert service("gateway")["healthcheck"]["test"][-2:] == ["9696", gateway["path"]]
     ports = {str(port["containerPort"]) for port in container_of(base, "model-server")["ports"]}
     assert any(port in " ".join(service("model-server", file)["healthcheck"]["test"]) for port in ports)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_probe_tells_by_its_exit_code(tier):
+    """The command itself, with this Python, against a server that is ready only on its path."""
+    *command, _port, path = service(tier)["healthcheck"]["test"][2:]
+
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == path else 503)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    def exit_code(path: str, port: int) -> int:
+        return subprocess.run(
+            [sys.executable, *command, str(port), path], stderr=subprocess.DEVNULL, timeout=30
+        ).returncode
+
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            assert exit_code(path, server.server_port) == 0
+            assert exit_code("/other", server.server_port) == 1
+        finally:
+            server.shutdown()
+    assert exit_code(path, server.server_port) == 1
