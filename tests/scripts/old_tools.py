@@ -14,8 +14,10 @@ _PATH = os.pathsep.join([str(ROOT / ".tools"), os.environ["PATH"]])
 
 
 def _found(*names: str) -> dict[str, str]:
+    """The paths of those that are installed, once for each program."""
     paths = {name: shutil.which(name, path=_PATH) for name in names}
-    return {name: path for name, path in paths.items() if path}
+    programs = {os.path.realpath(path): (name, path) for name, path in paths.items() if path}
+    return dict(programs.values())
 
 
 SHELLS = _found("sh", "dash", "bash", "bash-3.2")
