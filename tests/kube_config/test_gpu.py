@@ -33,7 +33,7 @@ def test_the_pod_gets_a_gpu(on_gpus, container):
 
 def test_the_container_image_is_tensorflow_serving_s_of_the_same_version():
     base = re.search(r"^ARG BASE=(.*)$", (ROOT / "model-server" / "Dockerfile").read_text(), re.MULTILINE)
-    assert f"--build-arg BASE={base[1]}-gpu)" in (ROOT / "scripts" / "images").read_text()
+    assert f"--build-arg BASE={base[1]}-gpu\n" in (ROOT / "scripts" / "images").read_text()
 
 
 def test_tensorflow_leaves_memory_to_cuda(container):
@@ -72,5 +72,5 @@ def test_the_documented_rule_makes_the_hpa_s_metric(on_gpus):
     metrics = Metrics()
     metrics.observe_request("brain-tumor", "OK", "Predict", "GRPC", seconds=2)
     series = rule["seriesQuery"].partition("{")[0]
-    assert re.search(rf"^{series}{{.*}} 2e\+06$", metrics.page().decode(), re.MULTILINE)
+    assert re.search(rf"^{series}{{.*}} 2000000.0$", metrics.page().decode(), re.MULTILINE)
     assert rule["metricsQuery"].endswith(" / 1e6")  # microseconds of all calls in a second: calls at a time
