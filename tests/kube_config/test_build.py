@@ -33,11 +33,13 @@ def test_all_components_go_together(everything):
     assert container_of(everything, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
 
 
-def test_one_line_changes_the_model_server_s_image_and_nothing_else(tmp_path):
-    portable = build_with(tmp_path, "portable-model-server")
-    container = container_of(portable, "model-server")
+def test_the_portable_server_has_another_image_and_needs_less_memory_and_nothing_else(tmp_path):
+    portable, base = build_with(tmp_path, "portable-model-server"), build(KUBE_CONFIG / "base")
+    container, usual = container_of(portable, "model-server"), container_of(base, "model-server")
     container["image"] = container["image"].replace("-portable", "")
-    assert portable == build(KUBE_CONFIG / "base")
+    assert container["resources"]["requests"].pop("memory") == "512Mi"
+    assert usual["resources"]["requests"].pop("memory") == "1Gi"
+    assert portable == base
 
 
 def test_a_changed_setting_replaces_the_pods(tmp_path):
