@@ -23,11 +23,18 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
 
 
+def grow(path: Path) -> None:
+    """With the time that it had: copies may keep the time of their source."""
+    status = path.stat()
+    path.write_bytes(b"whole")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda folder: (folder / "variables" / "index").touch(),
-        lambda folder: (folder / "variables" / "data").write_bytes(b"whole"),
+        lambda folder: grow(folder / "variables" / "data"),
         lambda folder: touch(folder / "saved_model.pb"),
         lambda folder: (folder / "saved_model.pb").rename(folder / "other.pb"),
         lambda folder: (folder / "saved_model.pb").unlink(),
