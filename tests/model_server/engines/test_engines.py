@@ -527,6 +527,29 @@ def test_tensorflow_is_missing(tmp_path):
     assert "cannot compile" in fallback and "TensorFlow, which could run it, is not installed" in fallback
 
 
+PARTLY_WITHOUT_TENSORFLOW = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.modules["tensorflow"] = None  # as if it were not installed
+from portable_model_server.engines.base import Threads, UnsupportedError
+from portable_model_server.engines.choice import create_engine
+model = create_engine(None, Threads(1)).load(Path(sys.argv[1]))
+print(model.predict("tripled", {"x": np.ones((1, 3), np.float32)}, ["y"])["y"].tolist())
+try:
+    model.predict("lengths", {"text": np.array([b""], object)}, ["lengths"])
+except UnsupportedError as error:
+    print(error)
+"""
+
+
+def test_without_tensorflow_a_model_is_served_in_part(tmp_path):
+    path = save(tmp_path / "1", _strings_beside_numbers)
+    tripled, lengths = run_python(PARTLY_WITHOUT_TENSORFLOW, path, home=tmp_path).splitlines()
+    assert tripled == "[[3.0, 3.0, 3.0]]"
+    assert lengths.startswith('the signature "lengths" cannot be computed by this server without TensorFlow')
+
+
 SHARE_OF_CPU = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
