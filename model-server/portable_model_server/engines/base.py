@@ -70,8 +70,8 @@ class LoadedModel(Protocol):
     ) -> dict[str, NDArray[Any]]:
         """Compute the named outputs, by alias, into arrays that the caller owns; strings have dtype object.
 
-        The caller has checked that the signature and the outputs exist and are tensors, and that the inputs are
-        complete and of the declared dtypes. The engine checks the shapes.
+        The caller has checked that the signature and the outputs exist and are tensors of ``DTYPES``, and that the
+        inputs are complete and of the declared dtypes. The engine checks the shapes.
 
         Raises:
             InvalidInputError: The model refuses the inputs.

@@ -116,14 +116,13 @@ class Session:
 
         Args:
             feeds: The values of tensors that are given, by name; strings are of dtype object or bytes.
-            fetches: The names of the tensors to compute; each exists (``has``).
+            fetches: The names of the tensors to compute; each exists (``has``) and has a dtype of ``DTYPES``.
 
         Returns:
             Their values, which the caller owns; strings have dtype object.
 
         Raises:
             TensorFlowError: TensorFlow refuses a value, or fails.
-            TypeError: A tensor has a dtype that is not in ``DTYPES``.
         """
         library = self._library
         inputs = (_POINTER * len(feeds))()
@@ -178,8 +177,6 @@ class Session:
         library = self._library
         dtype = library.TF_TensorType(tensor)
         shape = tuple(library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor)))
-        if dtype not in DTYPES:
-            raise TypeError(f"a tensor of TensorFlow's dtype {dtype}")
         if dtype == DTYPE_STRING:
             strings: NDArray[Any] = np.empty(shape, dtype=object)
             for index, string in enumerate(self._strings(tensor)):

@@ -83,8 +83,6 @@ class TensorFlowModel:
                 raise EngineError("TensorFlow failed to compute") from error
             check_inputs(declared, inputs)  # its message is clearer than the graph's
             raise InvalidInputError(_reason(error)) from error
-        except TypeError as error:
-            raise EngineError(f"no response can hold {error}") from error
         return {alias: values[name] for alias, name in fetches.items()}
 
     def close(self) -> None:

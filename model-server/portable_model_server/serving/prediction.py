@@ -53,10 +53,7 @@ class Predictor:
         response.model_spec.version.value = servable.version
         response.model_spec.signature_name = name
         for alias, array in outputs.items():
-            try:
-                response.outputs[alias].CopyFrom(from_array(array, typed_fields=self.typed_fields))
-            except TensorError:
-                raise _rare(f'output "{alias}"', signature.outputs[alias].dtype) from None
+            response.outputs[alias].CopyFrom(from_array(array, typed_fields=self.typed_fields))
         return response
 
     def run(
@@ -65,13 +62,16 @@ class Predictor:
         """Run a signature that exists on inputs that are complete and of the declared dtypes.
 
         Raises:
-            ServingError: The model refuses the inputs, an output is no tensor, or the engine failed.
+            ServingError: The model refuses the inputs, an output is no tensor or of a dtype that no response can hold,
+                or the engine failed.
         """
         for alias in outputs:
             info = servable.model.signatures[signature].outputs[alias]
             if not info.is_tensor:
                 # As TensorFlow 2.20's session says it.
                 raise ServingError(grpc.StatusCode.OUT_OF_RANGE, f"Node '{info.name}' does not have output 0")
+            if info.dtype not in DTYPES:
+                raise _rare(f'output "{alias}"', info.dtype)
         started = time.perf_counter()
         try:
             arrays = servable.model.predict(signature, inputs, outputs)
