@@ -76,6 +76,7 @@ class Client:
         if self._loop.is_closed():
             return
         self._run(self._client.aclose())
+        self._run(self._loop.shutdown_asyncgens())  # a response that was left unread may have one
         self._run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
