@@ -123,7 +123,6 @@ kind-up: ## Make a kind cluster with the container images and metrics-server (ne
 	@TAG=$(TAG) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" MODEL="$(MODEL_FOLDER)" scripts/kind-cluster up
 
 deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind, eks or your own
-	@scripts/overlay-images kube-config/overlays/$(OVERLAY)
 	@scripts/deploy "$(OVERLAY)"
 
 kind-down: ## Remove the kind cluster

@@ -29,7 +29,7 @@ WITHOUT_EFFECT = {
     "remove_unused_fields_from_bundle_metagraph": (Kind.BOOL, "nothing unused is kept"),
     "enable_signature_method_name_check": (Kind.BOOL, "method names are not checked"),
     "per_process_gpu_memory_fraction": (Kind.FLOAT, "there is no GPU support"),
-    "tensorflow_session_config_file": (Kind.STRING, "there is no session"),
+    "tensorflow_session_config_file": (Kind.STRING, "sessions take the flags for threads alone"),
     "thread_pool_factory_config_file": (Kind.STRING, "threads follow the CPU limit"),
     "mixed_precision": (Kind.STRING, "models run in float32"),
     "xla_cpu_compilation_enabled": (Kind.BOOL, "there is no XLA"),

@@ -16,19 +16,31 @@ TENSORFLOW = "tensorflow"
 
 
 class EngineError(Exception):
-    """The engine failed: at loading, it cannot run this model; at predicting, something broke."""
+    """The engine failed: at loading, it cannot run this model; at predicting, something broke.
+
+    Attributes:
+        code: The number of the status with which a call ends, as gRPC and TensorFlow number them; 13 is INTERNAL.
+    """
+
+    code = 13
 
 
 class InvalidInputError(EngineError):
     """The model refuses these inputs; the message gives the reason to the caller."""
 
+    code = 3  # INVALID_ARGUMENT
+
 
 class UnsupportedError(EngineError):
     """The engine cannot compute this signature of the model, though others of it; the caller may read why."""
 
+    code = 12  # UNIMPLEMENTED
+
 
 class BusyError(EngineError):
     """Too many calls wait for the model; the caller may try again later."""
+
+    code = 14  # UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -153,7 +165,7 @@ def noise(signature: Signature, rows: int) -> dict[str, NDArray[Any]] | None:
         sizes = (info.shape or (-1, -1))[1:]
         if info.dtype == DTYPE_STRING or info.dtype not in DTYPES or -1 in sizes:
             return None
-        inputs[alias] = generator.integers(0, 256, (rows, *sizes)).astype(DTYPES[info.dtype][0])
+        inputs[alias] = generator.integers(0, 256, (rows, *sizes), np.uint8).astype(DTYPES[info.dtype][0])
     return inputs
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from serving_api.tensors import DTYPE_STRING, DTYPES
 
 INVALID_ARGUMENT = 3  # TF_INVALID_ARGUMENT
+_UNIMPLEMENTED = 12  # TF_UNIMPLEMENTED
 _POINTER = ctypes.c_void_p
 _SIZE = ctypes.c_size_t
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -116,13 +117,13 @@ class Session:
 
         Args:
             feeds: The values of tensors that are given, by name; strings are of dtype object or bytes.
-            fetches: The names of the tensors to compute; each exists (``has``) and has a dtype of ``DTYPES``.
+            fetches: The names of the tensors to compute, at least one; each exists (``has``).
 
         Returns:
             Their values, which the caller owns; strings have dtype object.
 
         Raises:
-            TensorFlowError: TensorFlow refuses a value, or fails.
+            TensorFlowError: TensorFlow refuses a value, or fails; or a dtype is not in ``DTYPES``.
         """
         library = self._library
         inputs = (_POINTER * len(feeds))()
@@ -143,14 +144,21 @@ class Session:
                     library.TF_DeleteTensor(tensor)
 
     def close(self) -> None:
-        """Give the memory back. Nothing may run now or later."""
-        self._call("TF_CloseSession", self._session)
-        self._call("TF_DeleteSession", self._session)
-        self._library.TF_DeleteGraph(self._graph)
+        """Give the memory back. Nothing may run now or later.
+
+        Raises:
+            TensorFlowError: The session does not end well; the memory is given back all the same.
+        """
+        try:
+            self._call("TF_CloseSession", self._session)
+        finally:
+            self._call("TF_DeleteSession", self._session)
+            self._library.TF_DeleteGraph(self._graph)
 
     def _output(self, tensor: str) -> _Output:
         operation, _, index = tensor.partition(":")
-        return _Output(self._library.TF_GraphOperationByName(self._graph, operation.encode()), int(index or 0))
+        found = self._library.TF_GraphOperationByName(self._graph, operation.encode())
+        return _Output(found if index.isdecimal() or not index else None, int(index) if index.isdecimal() else 0)
 
     def _outputs(self, tensors: Sequence[str] | Mapping[str, Any]) -> Any:
         return (_Output * len(tensors))(*map(self._output, tensors))
@@ -176,6 +184,8 @@ class Session:
     def _array(self, tensor: Any) -> NDArray[Any]:
         library = self._library
         dtype = library.TF_TensorType(tensor)
+        if dtype not in DTYPES:
+            raise TensorFlowError(_UNIMPLEMENTED, f"a tensor is of TensorFlow's dtype {dtype}")
         shape = tuple(library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor)))
         if dtype == DTYPE_STRING:
             strings: NDArray[Any] = np.empty(shape, dtype=object)

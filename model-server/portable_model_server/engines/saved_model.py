@@ -1,5 +1,6 @@
 """Reads a SavedModel without a graph runtime: its signatures."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_saved_model(path: Path) -> MetaGraphDef:
     for meta_graph in saved_model.meta_graphs:
         if list(meta_graph.meta_info_def.tags) == [SERVE_TAG]:
             for name in _missing(path, meta_graph):
-                raise SavedModelError(f"{path} holds no {name}: copy the model's whole folder")
+                raise SavedModelError(f"{path} holds no {name} that this user may read: copy the model's whole folder")
             return meta_graph
     raise SavedModelError(f'{file} holds no graph tagged "{SERVE_TAG}": it was not saved for serving')
 
@@ -174,7 +175,8 @@ def _missing(path: Path, meta_graph: MetaGraphDef) -> Iterator[str]:
         counts = [file.name[-5:] for file in path.glob(f"variables/variables.data-{digits}-of-{digits}")]
         count = min(counts, default="00001")
         needed += [f"variables/variables.data-{shard:05}-of-{count}" for shard in range(int(count))]
-    return (name for name in needed if not (path / name).is_file())
+    # Path.is_file raises where it may not look.
+    return (name for name in needed if not os.path.isfile(path / name))  # noqa: PTH113
 
 
 def _fed(info: TensorInfo, nodes: Mapping[str, NodeDef]) -> TensorInfo:

@@ -15,6 +15,7 @@ from portable_model_server.engines.base import (
     EngineError,
     InvalidInputError,
     Threads,
+    UnsupportedError,
     check_inputs,
 )
 from portable_model_server.engines.c_api import INVALID_ARGUMENT, Session, TensorFlowError
@@ -47,7 +48,8 @@ class TensorFlowEngine:
             raise EngineError(f"TensorFlow cannot load the model: {_reason(error)}") from error
         for name, signature in declared.items():
             for alias, info in {**signature.inputs, **signature.outputs}.items():
-                if info.is_tensor and not session.has(info.name):
+                # A sparse tensor has no name of its own.
+                if info.is_tensor and info.name and not session.has(info.name):
                     session.close()
                     raise EngineError(
                         f'TensorFlow cannot load the model: the graph has no tensor "{info.name}", '
@@ -73,17 +75,21 @@ class TensorFlowModel:
     ) -> dict[str, NDArray[Any]]:
         """See ``base.LoadedModel.predict``."""
         declared = self.signatures[signature]
+        if not all(info.name for info in (*declared.inputs.values(), *declared.outputs.values())):
+            raise UnsupportedError(f'the signature "{signature}" has sparse tensors, which this server does not have')
         feeds = {declared.inputs[alias].name: array for alias, array in inputs.items()}
         fetches = {alias: declared.outputs[alias].name for alias in outputs}
         computed = [name for name in fetches.values() if name not in feeds]  # TensorFlow computes none that it is given
         try:
-            values = feeds | dict(zip(computed, self._session.run(feeds, computed), strict=True))
+            values = dict(zip(computed, self._session.run(feeds, computed) if computed else (), strict=True))
         except TensorFlowError as error:
             if error.code != INVALID_ARGUMENT:
-                raise EngineError("TensorFlow failed to compute") from error
+                failure = EngineError(f"TensorFlow failed to compute: {_reason(error)}")
+                failure.code = error.code
+                raise failure from error
             check_inputs(declared, inputs)  # its message is clearer than the graph's
             raise InvalidInputError(_reason(error)) from error
-        return {alias: values[name] for alias, name in fetches.items()}
+        return {alias: values[name] if name in values else feeds[name].copy() for alias, name in fetches.items()}
 
     def close(self) -> None:
         """See ``base.LoadedModel.close``."""

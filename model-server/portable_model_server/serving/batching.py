@@ -99,8 +99,13 @@ class _BatchedModel:
             raise InvalidInputError(f"Task size {rows} is larger than maximum input batch size {most}")
         parts = []
         for start in range(0, rows, most):
-            part = {alias: array[start : start + most] for alias, array in inputs.items()}
-            parts.append(turns.compute(_Call(part, tuple(outputs), min(most, rows - start))))
+            part = _Call(
+                {alias: array[start : start + most] for alias, array in inputs.items()},
+                tuple(outputs),
+                min(most, rows - start),
+            )
+            parts.append(turns.compute(part))
+            _check_rows(parts[-1], part.rows)
         return {alias: np.concatenate([part[alias] for part in parts]) for alias in outputs}
 
     def close(self) -> None:
@@ -232,9 +237,13 @@ class _Turns:
             for alias in first.inputs
         }
         outputs = self._model.predict(self._signature, inputs, first.names)
-        if any(not array.ndim or len(array) != size for array in outputs.values()):
-            raise EngineError("an output does not have a row for each row of the inputs, so calls cannot share batches")
+        _check_rows(outputs, size)
         start = 0
         for call in batch:
             call.outputs = {alias: array[start : start + call.rows] for alias, array in outputs.items()}
             start += call.rows
+
+
+def _check_rows(outputs: _Arrays, rows: int) -> None:
+    if any(not array.ndim or len(array) != rows for array in outputs.values()):
+        raise EngineError("an output does not have a row for each row of the inputs, so the model takes no batches")

@@ -19,6 +19,7 @@ from portable_model_server.serving.folder_watch import FolderWatch
 from portable_model_server.serving.versions import Servable, State, Version, VersionStatus
 
 _LOGGER = logging.getLogger(__name__)
+_MOST_CHANGES = 10  # of a folder that is being copied, within one load
 Loader = Callable[[Path], LoadedModel]
 
 
@@ -118,7 +119,11 @@ class ServedModel:
 
     def _look_at_folders(self) -> None:
         with self._changed:
-            watches = [(version, version.watch) for version in self._versions.values() if version.watch]
+            watches = [
+                (version, version.watch)
+                for version in self._versions.values()
+                if version.watch and version.number in self._desired
+            ]
         for version, watch in watches:
             if watch.settled():  # reads the folder, and so outside the lock, for which calls wait
                 with self._changed:
@@ -156,8 +161,11 @@ class ServedModel:
                 self._changed.wait()
 
     def _load_version(self, version: Version) -> None:
-        """Load a version, again and again if that fails; only tries with the same content of the folder count."""
-        tries_left = self._retries.count
+        """Load a version, again and again if that fails. After a change of the folder the tries are counted anew.
+
+        But not for ever, since other versions wait, and something may be written there all the time.
+        """
+        tries_left, changes_left = self._retries.count, _MOST_CHANGES
         while (failure := self._try(version, last=not tries_left)) is not None:
             _LOGGER.error(
                 "version %d of model %s failed to load (%d more tries): %s",
@@ -175,9 +183,14 @@ class ServedModel:
                 if not tries_left or version.number not in self._desired:
                     version.error, version.state = failure, State.END
                     return
-            if not isinstance(failure, _ChangedMeanwhile) and version.watch and version.watch.changed():
+            if (
+                changes_left
+                and not isinstance(failure, _ChangedMeanwhile)
+                and version.watch
+                and version.watch.changed()
+            ):
                 _LOGGER.info("the folder of version %d of model %s has changed", version.number, self.name)
-                tries_left = self._retries.count
+                tries_left, changes_left = self._retries.count, changes_left - 1
             else:
                 tries_left -= 1
 
@@ -199,18 +212,24 @@ class ServedModel:
             _LOGGER.exception("loading version %d of model %s broke", version.number, self.name)
             return ServingError(grpc.StatusCode.INTERNAL, "the load broke; see the server's log")
         if not last and watch.changed():
-            model.close()
+            self._close(model, version)
             return _ChangedMeanwhile(grpc.StatusCode.UNAVAILABLE, "its folder changed while it was loaded")
         with self._changed:
             version.model, version.state, version.watch = model, State.AVAILABLE, None
         _LOGGER.info("version %d of model %s is available", version.number, self.name)
         return None
 
+    def _close(self, model: LoadedModel, version: Version) -> None:
+        try:
+            model.close()
+        except Exception:  # the thread must go on to the other versions
+            _LOGGER.exception("closing version %d of model %s broke", version.number, self.name)
+
     def _unload_version(self, version: Version) -> None:
         with self._changed:
             self._changed.wait_for(lambda: version.in_flight == 0)
             model, version.model = version.loaded, None
-        model.close()
+        self._close(model, version)
         with self._changed:
             version.state = State.END
             if version.number in self._desired:  # it was desired again while it drained

@@ -8,13 +8,15 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
-from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, UnsupportedError
+from portable_model_server.engines.base import EngineError
 from portable_model_server.engines.saved_model import Signature, TensorInfo
 from portable_model_server.errors import ServingError, failed_precondition, invalid
 from portable_model_server.serving.versions import Servable
 from serving_api.messages import DataType, PredictRequest, PredictResponse, TensorProto
 from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPES, TensorError, from_array, to_array
+
+_STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 
 
 def dtype_name(number: int) -> str:
@@ -75,14 +77,8 @@ class Predictor:
         started = time.perf_counter()
         try:
             arrays = servable.model.predict(signature, inputs, outputs)
-        except InvalidInputError as error:
-            raise invalid(str(error)) from error
-        except UnsupportedError as error:
-            raise ServingError(grpc.StatusCode.UNIMPLEMENTED, str(error)) from error
-        except BusyError as error:
-            raise ServingError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
         except EngineError as error:
-            raise ServingError(grpc.StatusCode.INTERNAL, str(error)) from error
+            raise ServingError(_STATUSES.get(error.code, grpc.StatusCode.INTERNAL), str(error)) from error
         self.observe_engine(servable.name, servable.model.engine, time.perf_counter() - started)
         return arrays
 

@@ -1,6 +1,7 @@
 """Which version folders a model has, which of them its policy serves, and why there may be none."""
 
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,13 +83,14 @@ def why_none(base_path: Path, folders: Mapping[int, Path]) -> str:
     Raises:
         OSError: The base path cannot be listed.
     """
+    # os.path.isfile, since Path.is_file raises for a folder that may not be read, such as a volume's lost+found.
     if folders:
         return f"it holds the versions {', '.join(map(str, sorted(folders)))}, and the policy names others"
-    if (base_path / _SAVED_MODEL).is_file():
+    if os.path.isfile(base_path / _SAVED_MODEL):  # noqa: PTH113
         if _NUMBER.fullmatch(base_path.name):
             return f"it is a version's folder itself; name the folder above it, {base_path.parent}"
         return f"it holds {_SAVED_MODEL} itself; move what it holds into a folder named by a number, {base_path / '1'}"
     for folder in sorted(base_path.iterdir()):
-        if (folder / _SAVED_MODEL).is_file() and not folder.name.startswith("."):
+        if os.path.isfile(folder / _SAVED_MODEL) and not folder.name.startswith("."):  # noqa: PTH113
             return f"{folder.name} is no number; name that folder by its version, such as {base_path / '1'}"
     return f"it holds no folder named by a number, such as {base_path / '1'}"

@@ -34,7 +34,6 @@ def test_all_times_are_measured(tmp_path, monkeypatch):
     figures = vars(times)
     assert all(math.isfinite(value) and value >= 0 for value in figures.values())
     assert min(times.gateway_cpu, times.refusal_cpu, times.model_cpu, times.connection_memory) > 0
-    assert times.refusal_cpu < times.gateway_cpu, "a refused image is not decoded"
 
 
 def test_both_columns_of_a_load_that_is_served(tmp_path, monkeypatch, capsys):

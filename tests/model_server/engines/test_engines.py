@@ -439,6 +439,39 @@ def test_only_tensorflow_loads_dtypes_that_no_message_here_holds(tmp_path, engin
     model.close()
 
 
+def test_an_input_that_is_an_output_comes_alone_too(tmp_path, engine):
+    model = engine.load(save(tmp_path / "1", _input_as_output))
+    given = np.float32([[5, 1, 4]])
+    returned = model.predict("serving_default", {"x": given}, ["b"])["b"]
+    assert returned.tolist() == given.tolist()
+    assert not np.shares_memory(returned, given), "the caller owns it"
+
+
+def test_a_failure_keeps_tensorflow_s_status(tmp_path, engines):
+    def build():
+        x = _floats("x")
+        nowhere = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[])
+        return {
+            "serving_default": signature(
+                {"x": x}, {"y": x + tf.raw_ops.ReadVariableOp(resource=nowhere, dtype=x.dtype)}
+            )
+        }
+
+    model = engines["tensorflow"].load(save(tmp_path / "1", build))
+    with pytest.raises(EngineError, match="TensorFlow failed to compute: Could not find variable") as caught:
+        model.predict("serving_default", {"x": VALUES[1]}, ["y"])
+    assert caught.value.code == 9, "FAILED_PRECONDITION"
+
+
+def test_a_tensor_name_that_no_graph_has(tmp_path, engines):
+    path = save(tmp_path / "1", _input_as_output)
+    message = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    message.meta_graphs[0].signature_def["serving_default"].outputs["a"].name = "a:b:0"
+    (path / "saved_model.pb").write_bytes(message.SerializeToString())
+    with pytest.raises(EngineError, match='the graph has no tensor "a:b:0", which is "a" of the signature'):
+        engines["tensorflow"].load(path)
+
+
 def test_wide_integers_keep_their_width(tmp_path):
     model = create_engine(None, THREADS).load(save(tmp_path / "1", _wide_integers))
     assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]

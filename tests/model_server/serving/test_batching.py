@@ -193,6 +193,16 @@ def test_a_large_call_is_computed_in_parts() -> None:
     assert [len(batch) for batch in model.batches] == [4, 4, 2]
 
 
+def test_parts_whose_outputs_have_other_rows_are_not_joined() -> None:
+    class First(SumModel):
+        def of(self, rows):
+            return rows.sum(1)[:1]
+
+    served = batched(First(), replace(PARAMETERS, enable_large_batch_splitting=True))
+    with pytest.raises(EngineError, match="does not have a row for each row"):
+        served.predict("serving_default", {"x": rows(*range(10))}, ["y"])
+
+
 def test_a_large_call_is_refused_as_tensorflow_serving_does() -> None:
     served = batched(model := SumModel(), replace(PARAMETERS, enable_large_batch_splitting=False))
     with pytest.raises(InvalidInputError, match="Task size 5 is larger than maximum input batch size 4"):

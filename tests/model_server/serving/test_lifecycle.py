@@ -9,6 +9,7 @@ import pytest
 
 from portable_model_server.engines.base import LoadedModel
 from portable_model_server.errors import ServingError, not_found
+from portable_model_server.serving import lifecycle
 from portable_model_server.serving.lifecycle import Retries, ServedModel
 from portable_model_server.serving.versions import State
 from tests.model_server.fake_engine import FakeLoader, FakeModel
@@ -194,6 +195,37 @@ def test_a_folder_that_changes_while_it_is_loaded(tmp_path: Path, changing: int,
     model.set_desired_versions({1: tmp_path})
     reaches(model, {1: State.AVAILABLE})
     assert [used.closed.is_set() for used in models] == [True] * (loads - 1) + [False]
+    model.close(30)
+
+
+def test_a_folder_in_which_something_is_written_all_the_time(tmp_path: Path) -> None:
+    """A version that cannot be loaded is given up in the end, since others wait for the thread."""
+    tries = 0
+
+    def load(path: Path) -> LoadedModel:
+        nonlocal tries
+        tries += 1
+        (path / "log").write_bytes(b"x" * tries)
+        raise not_found("broken")
+
+    model = ServedModel("m", load, Retries(1, 0), lambda: None)
+    model.set_desired_versions({1: tmp_path})
+    reaches(model, {1: State.END})
+    assert tries == lifecycle._MOST_CHANGES + 2
+    model.close(30)
+
+
+def test_a_model_that_does_not_close_well(loader: FakeLoader) -> None:
+    model = ServedModel("m", loader, Retries(0, 0), lambda: None)
+    model.set_desired_versions(paths(1))
+    reaches(model, {1: State.AVAILABLE})
+
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    loader.models["1"].close = broken  # type: ignore[method-assign]
+    model.set_desired_versions(paths(2))
+    reaches(model, {1: State.END, 2: State.AVAILABLE})
     model.close(30)
 
 
