@@ -36,6 +36,28 @@ class PlaceAway(PlaceUnreadable):
     temporary = True
 
 
+class ModelError(ClientError):
+    """A model's version folder was not fetched."""
+
+
+class ModelUnusable(ModelError):
+    """There is no archive of a version folder, or not the one that was asked for."""
+
+
+class ModelRefused(ModelError):
+    """The archive is there, but only others may read it."""
+
+
+class ModelAway(ModelError):
+    """The archive cannot be read now."""
+
+    temporary = True
+
+
+class ModelChanged(ModelAway):
+    """The archive is not the one any more that the download began with."""
+
+
 class ServiceUnreachable(ClientError):
     """No connection to the service can be made."""
 

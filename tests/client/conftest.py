@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,3 +25,32 @@ def service() -> Iterator[ScriptedService]:
 def command(service: ScriptedService, tmp_path: Path) -> Command:
     """``brain-tumor`` in an empty folder, with the scripted service."""
     return Command(tmp_path, service.url)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URL of moto's server."""
+    from moto.server import ThreadedMotoServer  # which takes a second, and most tests do without
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    logger = logging.getLogger("werkzeug")  # to which its server gives a level and a handler, once and for all
+    level, handlers = logger.level, logger.handlers[:]
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
+@pytest.fixture
+def s3_environment(s3: str, tmp_path: Path) -> dict[str, str]:
+    """Access keys and the server's URL, and no files of the developer's own."""
+    return {
+        "AWS_ENDPOINT_URL_S3": s3,
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "something",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

@@ -4,10 +4,11 @@ import argparse
 import importlib.metadata
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from brain_tumor_client.command import classify, merge, model
+from brain_tumor_client.command import classify, fetch_model, merge, model
 from brain_tumor_client.results.tables import SUFFIXES
 from brain_tumor_client.sources.bucket import SCHEME, Prefix
 from brain_tumor_client.sources.slices import PLANES
@@ -43,6 +44,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     of_merge.add_argument("--out", type=_table, required=True, metavar="FILE", help="a new file, in any of the formats")
     of_model = commands.add_parser("model", parents=[service], help="say which model is served")
     of_model.set_defaults(run=model.run)
+    of_fetch = commands.add_parser(
+        "fetch-model", help="bring a model to a model server, in a pod", description=fetch_model.__doc__
+    )
+    of_fetch.set_defaults(run=fetch_model.run)
+    _add_fetch_options(of_fetch)
     return parser.parse_args(arguments)
 
 
@@ -142,6 +148,40 @@ def _add_classify_options(parser: argparse.ArgumentParser) -> None:
         metavar="I/N",
         help="only the I-th (from 0) of N parts of the files; DICOM files of one folder stay together",
     )
+
+
+def _add_fetch_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "archive",
+        nargs="?",
+        default=os.environ.get("MODEL_URL", ""),
+        metavar="URL",
+        help="a tar archive of a version folder, with or without gzip: s3://BUCKET/KEY, gs://BUCKET/OBJECT or "
+        "https://... (default: MODEL_URL, since others can read a command line)",
+    )
+    add("--sha256", type=_sha256, required=True, metavar="HEX", help="the archive's checksum, as sha256sum prints it")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="the version folder, named by its number")
+    add(
+        "--max-bytes",
+        type=_whole(1, 2**40),
+        default=2 * 2**30,
+        metavar="N",
+        help="of the archive, and of all files in it (default: 2147483648)",
+    )
+    add(
+        "--timeout",
+        type=_number(0.1, 86400),
+        default=600.0,
+        metavar="SECONDS",
+        help="for everything together (default: 600)",
+    )
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError("must be 64 hexadecimal digits, as sha256sum prints them for the archive")
+    return text.lower()
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

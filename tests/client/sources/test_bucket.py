@@ -1,6 +1,5 @@
 """Images from an S3 bucket, by boto3, from moto's server on loopback."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ import boto3
 import nibabel
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from brain_tumor_client.errors import ImageAway, ImageUnusable
 from brain_tumor_client.sources.bucket import Bucket, InBucket, Prefix
@@ -22,36 +20,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 Put = Callable[..., None]
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    logger = logging.getLogger("werkzeug")  # to which its server gives a level and a handler, once and for all
-    level, handlers = logger.level, logger.handlers[:]
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
-
-
 @pytest.fixture
-def environment(s3: str, tmp_path: Path) -> dict[str, str]:
-    """Access keys and the server's URL, and no files of the developer's own."""
-    return {
-        "AWS_ENDPOINT_URL_S3": s3,
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-@pytest.fixture
-def put(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Put]:
+def put(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
     """A function that puts an object into the bucket ``images``, which is empty before and afterwards."""
-    for name, value in environment.items():
+    for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     bucket = boto3.resource("s3", region_name="us-east-1").Bucket("images")
     bucket.create()
@@ -61,9 +33,9 @@ def put(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: p
 
 
 @pytest.fixture
-def classify(command: Command, environment: dict[str, str]):
+def classify(command: Command, s3_environment: dict[str, str]):
     def run(*arguments: str, **changes: str):
-        return command.run("classify", *arguments, "--out", "r.csv", "--restart", **{**environment, **changes})
+        return command.run("classify", *arguments, "--out", "r.csv", "--restart", **{**s3_environment, **changes})
 
     return run
 
@@ -138,11 +110,11 @@ def test_a_volume(put: Put, classify, command: Command, tmp_path: Path, suffix: 
     assert list(scratch.iterdir()) == []
 
 
-def test_a_public_object_needs_no_keys(put: Put, classify, command: Command, environment: dict[str, str]) -> None:
+def test_a_public_object_needs_no_keys(put: Put, classify, command: Command, s3_environment: dict[str, str]) -> None:
     put("private.png", PNG)
     put("public.png", PNG, ACL="public-read")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        del environment[name]
+        del s3_environment[name]
     assert classify("s3://images").returncode == 1
     private, public = command.rows("r.csv")
     assert private["error_detail"] == "S3 does not send the file. Check that its bucket lets you read it."
