@@ -22,10 +22,12 @@ TIERS = ("gateway", "model-server")
 # All components but gpu, in an order that works: monitoring patches an object of network-policies, admin-port one of
 # both, and oauth2-proxy needs what admin-port did.
 TOGETHER = (
-    *("portable-model-server", "small", "batching", "network-policies", "monitoring", "keys", "admin-port"),
-    "oauth2-proxy",
+    *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "keys"),
+    *("admin-port", "oauth2-proxy"),
 )
-ON_GPUS = ("gpu", "network-policies", "monitoring")  # gpu has another container image, and includes batching
+# gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
+ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")
+FROM_AN_IMAGE = ("model-image-volume",)  # newer than OLDEST
 # Where the cluster assigns users, and somebody else makes the namespace.
 ON_OPENSHIFT = (
     *("network-policies", "monitoring", "admin-port", "openshift-route", "oauth2-proxy", "openshift"),

@@ -10,6 +10,7 @@ import yaml
 
 from tests.kube_config.manifests import (
     COMPONENTS,
+    FROM_AN_IMAGE,
     KUBE_CONFIG,
     ON_GPUS,
     ON_OPENSHIFT,
@@ -32,6 +33,7 @@ CASES = {
     "eks": ("overlays/eks", [name for name in TOGETHER if name not in ("network-policies", "admin-port")]),
     "base": ("base", [*TOGETHER]),
     "gpus": ("base", [*ON_GPUS]),
+    "image": ("base", [*FROM_AN_IMAGE]),
     "openshift": ("base", [*ON_OPENSHIFT]),
     "volume": ("jobs/volume", ["openshift"]),
     "s3": ("jobs/s3", []),

@@ -62,7 +62,8 @@ def test_restricted(objects, tier):
     pod, container = pod_of(objects, tier), container_of(objects, tier)
     assert_restricted(pod, container)
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-    assert [volume for volume in pod["volumes"] if not {"configMap", "emptyDir", "secret"} & volume.keys()] == []
+    kinds = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+    assert [volume for volume in pod["volumes"] if not kinds & volume.keys()] == []
     assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
     assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]  # the only folder that can be written
     (namespace,) = of_kind(objects, "Namespace")

@@ -51,7 +51,7 @@ def build(tmp_path: Path, checkout: Path, shell: str):
 
 
 def test_every_image(build):
-    names = ("gateway", "model-server", "model-server-gpu", "model-server-portable", "client", "e2e")
+    names = ("gateway", "model-server", "model-server-gpu", "model-server-portable", "client", "model", "e2e")
     done = build(*names, REGISTRY="host/path/", MODEL="models/mine")
     assert done.returncode == 0, done.stderr
     calls = [line for line in done.stdout.splitlines() if line.startswith("docker build")]
@@ -64,6 +64,7 @@ def test_every_image(build):
             "model-server/Dockerfile",
             "model-server/Dockerfile.portable",
             "client/Dockerfile",
+            "model-server/Dockerfile.model",
             "tests/e2e/image/Dockerfile",
         ),
         strict=True,
@@ -71,7 +72,7 @@ def test_every_image(build):
         assert f"--file {file} " in call
         assert f"--tag host/path/brain-tumor-{name}:1.2.3 " in call
         assert (ROOT / file).is_file()
-        assert ("MODEL=models/mine" in call) == name.startswith("model-server")
+        assert ("MODEL=models/mine" in call) == name.startswith("model")
         assert ("VERSION=1.2.3" in call) == (name != "e2e")
         assert ("BASE=tensorflow/serving:2.20.0-gpu" in call) == (name == "model-server-gpu")
         assert call.endswith(" tests/e2e/image" if name == "e2e" else " .")
@@ -120,7 +121,7 @@ def test_without_a_builder(build, settings):
 @pytest.mark.parametrize(
     ("image", "settings", "message"),
     [
-        ("gatewy", {}, "gateway, model-server, model-server-gpu, model-server-portable and client"),
+        ("gatewy", {}, "gateway, model-server, model-server-gpu, model-server-portable, client and model"),
         ("gateway", {"BUILDER": "kaniko"}, "Choose one of: docker podman buildah"),
     ],
 )
