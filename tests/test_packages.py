@@ -70,3 +70,11 @@ def test_all_tests_and_unknown_paths_install_everything() -> None:
 def test_the_makefile_knows_what_each_folder_of_tests_needs(folder: str) -> None:
     (needs,) = re.findall(rf"^TESTS_OF_{folder} := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(needs.split()) <= CATEGORIES.keys() | {"sources"}
+
+
+def test_the_s3_server_of_the_end_to_end_tests_is_that_of_the_others() -> None:
+    lines = (ROOT / "tests" / "e2e" / "image" / "requirements.txt").read_text().splitlines()[1:]
+    pinned = dict(re.findall(r"^([\w-]+)(==\S+)$", "\n".join(lines), re.MULTILINE))
+    assert "moto" in pinned
+    assert len(pinned) == len(lines)
+    assert pinned == {name: CATEGORIES["test"][name]["version"] for name in pinned}
