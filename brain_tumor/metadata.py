@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from brain_tumor import reference
 from brain_tumor.contract import PHANTOM_NOTICE, RESEARCH_NOTICE
+from brain_tumor.reference import Histogram
 
 # What cv2.resize, tf.image.resize and image_dataset_from_directory do by default. The other filters are Pillow's, which
 # antialias when they shrink an image.
@@ -101,6 +103,8 @@ class ModelMetadata:
         versions: The software that made the model, a JSON object that is kept unchanged.
         documentation: What a reader must know before use (intended use, data, limits, items of a checklist), a JSON
             object that is kept unchanged.
+        reference: How images and predictions were spread at the model's own validation: a histogram for each of
+            ``brain_tumor.reference.FEATURES``, for some, or for none. With them the gateway measures drift.
 
     Raises:
         MetadataError: A field is missing or out of range.
@@ -120,6 +124,7 @@ class ModelMetadata:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
     documentation: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Histogram] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -143,6 +148,11 @@ class ModelMetadata:
             _require(getattr(self, part) in PRECISIONS, f"{part} must be one of {', '.join(PRECISIONS)}")
         for part in ("training", "metrics", "versions", "documentation"):
             _require(isinstance(getattr(self, part), Mapping), f"{part} must be an object")
+        predicted = self.reference.get(reference.CLASSES)
+        _require(
+            predicted is None or predicted.edges == tuple(range(len(names) - 1)),
+            f"reference: classes needs a bin for each class: edges 0 to {len(names) - 2}",
+        )
 
     @property
     def notice(self) -> str:
@@ -170,6 +180,8 @@ class ModelMetadata:
             "versions": dict(self.versions),
             "documentation": dict(self.documentation),
         }
+        if self.reference:
+            document["reference"] = reference.to_document(self.reference)
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
@@ -193,12 +205,17 @@ class ModelMetadata:
         _require(isinstance(document, dict), "model metadata must be a JSON object")
         _require(isinstance(document.get("class_names"), list), "class_names must be a list of strings")
         image, out_of_distribution = _object(document, "image"), _object(document, "out_of_distribution")
+        try:
+            histograms = reference.from_document(document.get("reference", {}))
+        except ValueError as error:
+            raise MetadataError(f"reference: {error}") from None
         size: dict[str, Any] = {"height": height, "width": width}  # the constructor finds a side that is still None
         return cls(
             class_names=tuple(document["class_names"]),
             image=ImageSpec(**size | {part.name: image[part.name] for part in fields(ImageSpec) if part.name in image}),
             out_of_distribution_threshold=out_of_distribution.get("threshold"),
             out_of_distribution_score=out_of_distribution.get("score", OOD_SCORES[0]),
+            reference=histograms,
             **{name: document[name] for name in _OPTIONAL if name in document},
         )
 

@@ -30,11 +30,13 @@ class Prepared:
         batch: uint8 (1, height, width, 3).
         view: What the model sees of the image, made smaller; None if it was not asked for.
         facts: What the image's file says of it.
+        size: Pixels of the longer side, before anything was made of the image.
     """
 
     batch: NDArray[np.uint8]
     view: Image.Image | None
     facts: FileFacts
+    size: int
 
 
 class Preprocessor(BasePreprocessor):
@@ -97,13 +99,14 @@ class Preprocessor(BasePreprocessor):
             keep_grey=not self.spec.crop_to_head,
             wanted=wanted,
         )
+        size = max(decoded.image.size)
         image = self._cropped(decoded.image)
         batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
         if view_side is None:
-            return Prepared(batch, None, decoded.facts)
+            return Prepared(batch, None, decoded.facts, size)
         view = self._framed(image)
         view.thumbnail((view_side, view_side))
-        return Prepared(batch, view.convert("RGB"), decoded.facts)
+        return Prepared(batch, view.convert("RGB"), decoded.facts, size)
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).

@@ -5,6 +5,7 @@ import pytest
 
 from brain_tumor import contract
 from brain_tumor.metadata import ImageSpec, MetadataError, ModelMetadata
+from brain_tumor.reference import Histogram
 
 METADATA = ModelMetadata(
     class_names=("glioma", "meningioma", "notumor", "pituitary"),
@@ -21,6 +22,7 @@ METADATA = ModelMetadata(
     metrics={"accuracy": 0.9},
     versions={"keras": "3"},
     documentation={"intended_use": "research", "limits": ["one data set"]},
+    reference={"classes": Histogram((0, 1, 2), (3, 4, 5, 0)), "brightness": Histogram((20.5,), (6, 6))},
 )
 
 
@@ -57,6 +59,10 @@ def test_text_is_stable_and_readable():
         "metrics": {"accuracy": 0.9},
         "versions": {"keras": "3"},
         "documentation": {"intended_use": "research", "limits": ["one data set"]},
+        "reference": {
+            "classes": {"edges": [0, 1, 2], "counts": [3, 4, 5, 0]},
+            "brightness": {"edges": [20.5], "counts": [6, 6]},
+        },
     }
 
 
@@ -69,6 +75,8 @@ def test_defaults_of_metadata_written_by_hand():
     assert metadata.explains is False
     assert (metadata.precision, metadata.recommended_precision) == ("float32", "float32")
     assert metadata.documentation == {}
+    assert metadata.reference == {}
+    assert "reference" not in json.loads(metadata.to_json())
 
 
 def test_the_size_in_the_text_wins_over_the_arguments():
@@ -77,7 +85,8 @@ def test_the_size_in_the_text_wins_over_the_arguments():
 
 
 def test_older_code_reads_newer_metadata():
-    assert ModelMetadata.from_json(document(novelty={"a": 1})) == METADATA
+    reference = {**json.loads(METADATA.to_json())["reference"], "novelty": 1}
+    assert ModelMetadata.from_json(document(novelty={"a": 1}, reference=reference)) == METADATA
 
 
 def test_phantom_models_say_so():
@@ -89,7 +98,7 @@ def test_phantom_models_say_so():
 
 
 def test_names_beyond_ascii_survive():
-    metadata = replace(METADATA, class_names=("gliome", "méningiome", "垂体"))
+    metadata = replace(METADATA, class_names=("gliome", "méningiome", "垂体"), reference={})
     assert ModelMetadata.from_json(metadata.to_json()).class_names == metadata.class_names
 
 
@@ -131,6 +140,19 @@ def test_names_beyond_ascii_survive():
         ({"metrics": "good"}, "metrics"),
         ({"versions": 2}, "versions"),
         ({"documentation": "see elsewhere"}, "documentation must be an object"),
+        ({"reference": []}, "reference: must be an object"),
+        ({"reference": {"size": [1, 2]}}, "reference: size must be an object"),
+        ({"reference": {"size": {"edges": [1], "counts": {}}}}, "reference: size must be an object with the lists"),
+        ({"reference": {"size": {"edges": [], "counts": [1]}}}, "reference: size needs 1 to 63 edges"),
+        ({"reference": {"size": {"edges": [1], "counts": [1]}}}, "reference: size needs 1 to 63 edges, and one count"),
+        ({"reference": {"size": {"edges": list(range(64)), "counts": [1] * 65}}}, "reference: size needs 1 to 63"),
+        ({"reference": {"size": {"edges": [2, 2], "counts": [1, 1, 1]}}}, "reference: size edges must ascend"),
+        ({"reference": {"size": {"edges": ["2"], "counts": [1, 1]}}}, "reference: size edges must be finite"),
+        ({"reference": {"size": {"edges": [10**400], "counts": [1, 1]}}}, "reference: size"),
+        ({"reference": {"size": {"edges": [2], "counts": [1, -1]}}}, "reference: size counts must be whole"),
+        ({"reference": {"size": {"edges": [2], "counts": [1, 0.5]}}}, "reference: size counts must be whole"),
+        ({"reference": {"size": {"edges": [2], "counts": [0, 0]}}}, "reference: size counts must be whole"),
+        ({"reference": {"classes": {"edges": [0, 1], "counts": [1, 1, 1]}}}, "reference: classes needs a bin for each"),
     ],
 )
 def test_bad_field_is_named(changes, message):

@@ -232,6 +232,7 @@ def test_the_view_is_the_frame_made_smaller(spec):
     np.testing.assert_array_equal(prepared.batch, preprocessor.from_bytes(data))
     np.testing.assert_array_equal(prepared.batch, preprocessor.convert_to_tensor(image))
     assert preprocessor.prepare(data).view is None
+    assert prepared.size == max(image.size)
 
 
 def test_the_page_is_passed_on():
