@@ -62,7 +62,7 @@ def load_crowd(settings: Settings) -> Crowd:
     from gateway.metrics import Metrics
     from gateway.model.client import ModelClient
 
-    metrics = Metrics()
+    metrics = Metrics(settings.revision)
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
     application = create_app(settings, model_client, metrics, slots)

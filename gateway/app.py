@@ -34,11 +34,11 @@ def create_app(
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or not found: no redirect repeats the client's Host
-    metrics = metrics or Metrics()
+    metrics = metrics or Metrics(settings.revision)
     access_log.register(app, metrics)
     errors.register(app, metrics)
     cors.register(app, settings.cors_origins)
-    source = ImageSource(_create_fetcher(settings), settings.max_images, settings.max_body)
+    source = ImageSource(_create_fetcher(settings, metrics), settings.max_images, settings.max_body)
     classifier = Classifier(model_client, metrics, max_pixels=settings.max_pixels, decoders=settings.decoders)
     slots = slots or NoSlots()
     app.register_blueprint(predict_routes(source, classifier, metrics, settings.deadline, slots))
@@ -55,7 +55,7 @@ def create_app(
     return app
 
 
-def _create_fetcher(settings: Settings) -> Fetcher | None:
+def _create_fetcher(settings: Settings, metrics: Metrics) -> Fetcher | None:
     if not settings.url_fetch:
         return None
     return Fetcher(
@@ -64,4 +64,5 @@ def _create_fetcher(settings: Settings) -> Fetcher | None:
         max_bytes=settings.max_body,
         timeout=settings.url_timeout,
         ca_file=settings.url_ca_file,
+        count=metrics.fetched,
     )

@@ -16,6 +16,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MAX_SECONDS = 600
 _HOST = re.compile(r"[^\[\]:]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d{1,5})?|https?://\[[0-9a-f:.]+\](?::\d{1,5})?")
 
 
@@ -58,6 +59,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return text.lower()
 
     return parse
+
+
+def word(text: str) -> str:
+    """A short word without blanks."""
+    if not _WORD.fullmatch(text):
+        raise ValueError("must be 1 to 64 letters, digits, dots, hyphens or underscores")
+    return text
 
 
 def address(text: str) -> str:

@@ -28,6 +28,7 @@ from gateway.setting_types import (
     ports,
     seconds,
     url_path,
+    word,
 )
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -167,6 +168,9 @@ class Settings:
     )
     log_level: str = setting("GATEWAY_LOG_LEVEL", one_of(*LOG_LEVELS), "info", f"one of {', '.join(LOG_LEVELS)}")
     log_format: str = setting("GATEWAY_LOG_FORMAT", one_of(*LOG_FORMATS), "plain", f"one of {', '.join(LOG_FORMATS)}")
+    revision: str = setting(
+        "GATEWAY_REVISION", word, "unknown", "commit that the gateway was built from, for metrics; our image sets it"
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

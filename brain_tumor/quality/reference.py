@@ -10,7 +10,7 @@ from brain_tumor.reference import Histogram
 
 _LEAST_IMAGES = 200  # with fewer the histograms' own errors pass for drift
 _BINS = 10  # as is usual for the population stability index
-_LEAST_IN_A_BIN = 50  # images
+_LEAST_IN_A_BIN = 100  # images
 _DIGITS = 4  # decimals of an edge: a confidence of 0.99999 on one machine is 0.99998 on another
 # Pixels. Most data sets have few sizes, so that no tenths of them can be made: half an octave a bin instead.
 _SIZES = (90, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096)
@@ -48,7 +48,7 @@ def measure(
 
 
 def _parts(values: NDArray[np.floating]) -> list[float]:
-    """Edges that part values into tenths, or into fewer parts of at least 50 values."""
+    """Edges that part values into tenths, or into fewer parts of at least 100 values."""
     count = min(_BINS, len(values) // _LEAST_IN_A_BIN)
     edges = {round(float(edge), _DIGITS) for edge in np.quantile(values, np.arange(1, count) / count)}
     return sorted(edge for edge in edges if edge < values.max())

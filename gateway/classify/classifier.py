@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from brain_tumor.calls import images_of_a_call
 from brain_tumor.image import FileFacts, ImageError, Wanted
 from brain_tumor.preprocess import Prepared, Preprocessor
+from brain_tumor.reference import brightness
 from gateway.classify.changes import with_newest
 from gateway.classify.overlay import MAX_SIDE, draw_overlay, encode
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
+from gateway.metrics.predictions import Observed
 from gateway.model.client import ModelClient
 from gateway.model.responses import Prediction, ServedModel
 
@@ -55,6 +57,21 @@ class Classification:
         return int(self.probabilities.argmax())
 
 
+def observe(metrics: Metrics, classification: Classification, pixels: NDArray[np.uint8], size: int | None) -> None:
+    """Count a classification.
+
+    Args:
+        metrics: Where.
+        classification: The classification.
+        pixels: The image as the model takes it, uint8 (height, width, 3).
+        size: Pixels of the image's longer side, as sent; None if the client has prepared it.
+    """
+    index, model = classification.class_index, classification.model
+    confidence = float(classification.probabilities[index])
+    observed = Observed(index, confidence, classification.out_of_distribution, brightness(pixels), size)
+    metrics.predictions.observe(model.version, model.metadata, observed)
+
+
 Outcome: TypeAlias = Classification | ImageError  # of one image: an error says what is wrong with it
 
 
@@ -63,7 +80,7 @@ class Classifier:
 
     Args:
         model_client: Calls the model server.
-        metrics: Takes the times of the stages.
+        metrics: Takes the times of the stages, and what the model says.
         max_pixels: Largest count of pixels in one image in memory.
         decoders: How many images are decoded at a time.
     """
@@ -156,16 +173,17 @@ class Classifier:
             deadline.remaining()  # an image that is not wanted any more is none that is too large or damaged
             return error
 
-    @staticmethod
-    def _postprocess(prepared: Prepared, prediction: Prediction, row: int, view: bool) -> Classification:
-        """Take one image's row of a prediction, and draw its overlay and its view if they were asked for."""
+    def _postprocess(self, prepared: Prepared, prediction: Prediction, row: int, view: bool) -> Classification:
+        """Take one image's row of a prediction, count it, and draw its overlay and its view if they were asked for."""
         probabilities = prediction.probabilities[row]
         overlay = None
         if prediction.activation_maps is not None and prepared.view is not None:
             overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         score = float(prediction.out_of_distribution[row])
         seen = encode(prepared.view) if view and prepared.view is not None else None
-        return Classification(prediction.model, probabilities, score, overlay, prepared.facts, seen)
+        classification = Classification(prediction.model, probabilities, score, overlay, prepared.facts, seen)
+        observe(self._metrics, classification, prepared.batch[0], prepared.size)
+        return classification
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from brain_tumor.calls import images_of_a_call
 from gateway.classify.changes import with_newest
-from gateway.classify.classifier import Classification
+from gateway.classify.classifier import Classification, observe
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
@@ -23,7 +23,7 @@ class PixelClassifier:
 
     Args:
         model_client: Calls the model server.
-        metrics: Takes the times of the stages.
+        metrics: Takes the times of the stages, and what the model says.
     """
 
     def __init__(self, model_client: ModelClient, metrics: Metrics) -> None:
@@ -46,12 +46,14 @@ class PixelClassifier:
         step = images_of_a_call(model.metadata.image)
         classifications: list[Classification] = []
         for start in range(0, len(pixels), step):
-            prediction = with_newest(model, partial(self._predict, pixels[start : start + step], deadline))
+            batch = pixels[start : start + step]
+            prediction = with_newest(model, partial(self._predict, batch, deadline))
             model = prediction.model
-            classifications += [
-                Classification(model, probabilities, float(score), None)
-                for probabilities, score in zip(prediction.probabilities, prediction.out_of_distribution, strict=True)
-            ]
+            rows = zip(batch, prediction.probabilities, prediction.out_of_distribution, strict=True)
+            for image, probabilities, score in rows:
+                classification = Classification(model, probabilities, float(score), None)
+                observe(self._metrics, classification, image, None)
+                classifications.append(classification)
         return classifications
 
     def _predict(self, pixels: NDArray[np.uint8], deadline: Deadline, model: ServedModel) -> Prediction:

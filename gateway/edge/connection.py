@@ -242,7 +242,13 @@ class Connection(asyncio.Protocol):
 
     def _work_late(self) -> None:
         self._leave()
-        self.refuse(Problem(HTTPStatus.GATEWAY_TIMEOUT, "The response was not ready in time. Try again."))
+        self.refuse(
+            Problem(
+                HTTPStatus.GATEWAY_TIMEOUT,
+                "The response was not ready in time. Try again.",
+                reason="deadline_exceeded",
+            )
+        )
 
     def _count_ahead(self, size: int) -> None:
         """Count bytes that came before the response to the request before them; read no more if they are many."""

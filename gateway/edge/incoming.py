@@ -90,6 +90,7 @@ class Incoming:
         return Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The request is larger than {self._max_body:,} bytes. Send a smaller image, or fewer at a time.",
+            reason="body_too_large",
         )
 
 

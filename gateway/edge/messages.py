@@ -102,6 +102,7 @@ class Problem(NamedTuple):
         retry_after: With status 429 or 503, seconds after which to try again; None where nothing is known.
         caller: The name of who sent it; empty where nobody has a name.
         headers: Further headers of the response.
+        reason: Why, in a word for metrics; empty: the name of the status says it.
     """
 
     status: HTTPStatus
@@ -110,9 +111,10 @@ class Problem(NamedTuple):
     retry_after: int | None = None
     caller: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
 
 
-BUSY = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.")
+BUSY = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The service is busy. Try again shortly.", reason="overloaded")
 NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "There is nothing at this path. GET / lists what there is.", route=UNMATCHED)
 # Makes the response to a refused request, whose headers it gets if they could be read; logs and counts it.
 Refuse: TypeAlias = Callable[[Problem, Head | None], Response]

@@ -91,10 +91,19 @@ def problem(error: Exception, request_id: str) -> ProblemDetails:
     return problem_document(status, detail, request_id)
 
 
+def reason(error: Exception) -> str | type[Exception]:
+    """Why there is no prediction, as ``Metrics.refused`` takes it: the exception's row in the table, or its status."""
+    if isinstance(error, ClientLeft):
+        return ClientLeft
+    row = next((kind for kind, _, _ in TABLE if isinstance(error, kind)), None)
+    return row or _status_and_detail(error)[0].name.lower()
+
+
 def register(app: Flask, metrics: Metrics) -> None:
-    """Respond to every exception with its problem; count the model server's, and log what operators must see."""
+    """Respond to every exception with its problem; count them, and log what operators must see."""
 
     def handle(error: Exception) -> Response:
+        metrics.refused(reason(error))
         if isinstance(error, ClientLeft):
             return Response(status=_CLIENT_LEFT)
         document = problem(error, REQUEST_ID.get())

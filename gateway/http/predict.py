@@ -11,7 +11,7 @@ from gateway.classify.classifier import Classification, Classifier
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
 from gateway.http.documents import Prediction, Predictions, ProblemDetails, respond
-from gateway.http.errors import problem
+from gateway.http.errors import problem, reason
 from gateway.http.operations import declared
 from gateway.http.options import read_options
 from gateway.http.predict_operation import predict_operation
@@ -49,7 +49,7 @@ def predict_routes(
     Args:
         source: Reads and fetches the images of a request.
         classifier: Classifies images.
-        metrics: Takes the times of the stages.
+        metrics: Takes the times of the stages, and the images of lists that get no prediction.
         seconds: Time limit for one response, where the edge has set no deadline.
         slots: Bound how many requests fetch, or have heavy images, at a time.
     """
@@ -79,6 +79,9 @@ def predict_routes(
         outcomes = [next(predictions) if isinstance(image, bytes) else image for image in images]
         if not sent.listed and isinstance(outcomes[0], Exception):
             raise outcomes[0]
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                metrics.refused(reason(outcome))
         documents = [_document(outcome) for outcome in outcomes]
         return respond(Predictions(predictions=documents) if sent.listed else documents[0])
 

@@ -34,6 +34,7 @@ class Refusals:
         document = problem_document(problem.status, problem.detail or UNEXPECTED, request_id)
         body, media_type = error_body(head.path if head else "", document)
         self._metrics.count(problem.route, int(problem.status), problem.caller)
+        self._metrics.refused(problem.reason or problem.status.name.lower())
         token = REQUEST_ID.set(request_id)
         _log.info("%s %d%s", problem.route, problem.status, access_log.suffix(problem.caller))
         REQUEST_ID.reset(token)

@@ -7,6 +7,7 @@ a refused address and a closed port all have the same message.
 
 import functools
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urljoin
@@ -21,6 +22,7 @@ from gateway.images.exchange import Exchange, exchange
 from gateway.images.url import FetchError, HttpUrl, UrlRefused, parse_url
 
 MAX_REDIRECTS = 3
+FETCHED = "fetched"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
     "Accept": ", ".join(FORMATS.values()),
@@ -51,16 +53,25 @@ class Fetcher:
         max_bytes: Largest size of one image.
         timeout: Seconds for one fetch, with its redirects.
         ca_file: Certificate authorities to trust instead of certifi's.
+        count: Called with each fetch's outcome: ``FETCHED``, or the kind of the error that is raised.
     """
 
     def __init__(
-        self, resolver: Resolver, *, ports: frozenset[int], max_bytes: int, timeout: float, ca_file: Path | None = None
+        self,
+        resolver: Resolver,
+        *,
+        ports: frozenset[int],
+        max_bytes: int,
+        timeout: float,
+        ca_file: Path | None = None,
+        count: Callable[[str | type[Exception]], object] = lambda outcome: None,
     ) -> None:
         self._resolver = resolver
         self._ports = ports
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._tls = _tls_context(ca_file)
+        self._count = count
 
     def fetch(self, url: str, deadline: Deadline, shares: int = 1) -> bytes:
         """Fetch the bytes behind a URL.
@@ -78,7 +89,9 @@ class Fetcher:
         own = Deadline(min(self._timeout, deadline.remaining() / shares))
         with deadline.on_cancel(own.cancel):
             try:
-                return self._follow(url, own)
+                data = self._follow(url, own)
+                self._count(FETCHED)
+                return data
             except FetchError as error:
                 failure: Exception = error
             except (DeadlineExceeded, TimeoutError):
@@ -93,7 +106,8 @@ class Fetcher:
                     "No image could be fetched from the URL. Use one on a public address that returns an image."
                 )
         if deadline.cancelled:
-            raise ClientLeft
+            failure = ClientLeft()
+        self._count(type(failure))
         raise failure from None
 
     def _follow(self, text: str, deadline: Deadline) -> bytes:

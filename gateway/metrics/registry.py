@@ -1,5 +1,7 @@
-"""The gateway's metrics for Prometheus. No label ever holds anything that a client sent."""
+"""All metrics of one application, and how they are written."""
 
+import platform
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -8,18 +10,47 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from gateway import VERSION
+from gateway.metrics.predictions import Predictions
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 # Seconds: from a rejected request (1 ms) to the longest deadline that makes sense for a person who waits.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
-    """The metrics of one application, in a registry of its own: a process may hold several (tests do)."""
+    """The metrics of one application, in a registry of its own: a process may hold several (tests do).
+
+    Args:
+        revision: The commit that the gateway was built from.
+
+    Attributes:
+        predictions: What the model said of the images.
+    """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self) -> None:
+    def __init__(self, revision: str = "unknown") -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
+        build = Gauge(
+            "gateway_build_info",
+            "Always 1: what this gateway is.",
+            ["version", "revision", "python"],
+            registry=self._registry,
+        )
+        build.labels(VERSION, revision, platform.python_version()).set(1)
+        self.predictions = Predictions()
+        self._registry.register(self.predictions)
+        self._refusals = Counter(
+            "gateway_refusals",
+            "Requests, and images of a list, that got no prediction.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self._fetches = Counter(
+            "gateway_fetches", "Images fetched by URL, by how that ended.", ["outcome"], registry=self._registry
+        )
         self._requests = Counter(
             "gateway_requests",
             "Requests, by the status of their response.",
@@ -76,6 +107,18 @@ class Metrics:
         if caller:
             self._caller_requests.labels(caller, status).inc()
 
+    def refused(self, reason: str | type[Exception]) -> None:
+        """Count a request, or an image of a list, that gets no prediction.
+
+        Args:
+            reason: Why: a word of the few that there are, or an exception that is named for its meaning.
+        """
+        self._refusals.labels(_word(reason)).inc()
+
+    def fetched(self, outcome: str | type[Exception]) -> None:
+        """Count an image that was fetched by URL, or was not; the outcome is as in ``refused``."""
+        self._fetches.labels(_word(outcome)).inc()
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Take the time of one stage: source, fetch, preprocess, predict or postprocess."""
@@ -98,6 +141,11 @@ class Metrics:
     def render(self) -> bytes:
         """Write all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+def _word(meaning: str | type[Exception]) -> str:
+    """``ImageTooLarge`` as ``image_too_large``."""
+    return meaning if isinstance(meaning, str) else _CAPITAL.sub("_", meaning.__name__).lower()
 
 
 class _Calls(Collector):

@@ -42,7 +42,8 @@ def test_sizes_have_bins_that_no_validation_image_is_in():
 
 
 def test_fewer_images_have_fewer_bins_or_none():
-    assert len(measured(200)["brightness"].counts) == 4
+    assert len(measured(500)["brightness"].counts) == 5
+    assert len(measured(200)["brightness"].counts) == 2
     assert measured(199) == {}
 
 

@@ -70,6 +70,7 @@ def test_every_variable_is_read(tmp_path):
         "GATEWAY_CORS_ORIGINS": "https://viewer.example.org, http://localhost:3000/",
         "GATEWAY_LOG_LEVEL": "WARNING",
         "GATEWAY_LOG_FORMAT": "json",
+        "GATEWAY_REVISION": "0a1b2c",
     }
     assert set(environ) == set(VARIABLES.values())
     assert Settings.from_env(environ) == Settings(
@@ -103,6 +104,7 @@ def test_every_variable_is_read(tmp_path):
         cors_origins=frozenset({"https://viewer.example.org", "http://localhost:3000"}),
         log_level="warning",
         log_format="json",
+        revision="0a1b2c",
     )
 
 
