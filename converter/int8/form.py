@@ -13,6 +13,7 @@ from brain_tumor.metadata import INT8, ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from brain_tumor.quality import calibrate
 from brain_tumor.quality.ood_samples import TEST_FAMILIES, prepared
+from brain_tumor.reference import CONFIDENCE, OOD_SCORE
 from converter import interrupt
 from converter.errors import ConversionError
 from converter.int8 import runtime
@@ -99,8 +100,14 @@ def _fitted(int8: runtime.Outputs, float32: runtime.Outputs, metadata: ModelMeta
     if threshold is not None:
         threshold = round(calibrate.threshold_like(int8.scores, float32.scores, threshold), 4)
     temperature = calibrate.temperature_like(int8.logits(metadata.temperature), float32.probabilities)
+    # The float32 form's confidences and OOD scores are no reference for this one's.
+    reference = {name: part for name, part in metadata.reference.items() if name not in (CONFIDENCE, OOD_SCORE)}
     return dataclasses.replace(
-        metadata, precision=INT8, temperature=round(temperature, 4), out_of_distribution_threshold=threshold
+        metadata,
+        precision=INT8,
+        temperature=round(temperature, 4),
+        out_of_distribution_threshold=threshold,
+        reference=reference,
     )
 
 

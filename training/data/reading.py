@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain_tumor.image import ImageError
-from brain_tumor.preprocess import Preprocessor
+from brain_tumor.preprocess import Prepared, Preprocessor
 from training.data.errors import DataError
 
 
@@ -34,15 +34,25 @@ def read(folder: Path, files: list[str], preprocessor: Preprocessor) -> NDArray[
         pixels = np.memmap(cache, np.uint8, "r+", shape=(len(files), height, width, 3))
 
     def read_image(index: int) -> None:
-        try:
-            pixels[index] = preprocessor.from_bytes((folder / files[index]).read_bytes())[0]
-        except (ImageError, OSError) as error:
-            raise DataError(f"cannot read {folder / files[index]}: {error}") from error
+        pixels[index] = _prepared(folder / files[index], preprocessor).batch[0]
 
     with ThreadPoolExecutor() as pool:
         for _ in tqdm(pool.map(read_image, range(len(files))), total=len(files), desc="reading", unit="image"):
             pass
     return pixels
+
+
+def sizes(folder: Path, files: list[str], preprocessor: Preprocessor) -> list[int]:
+    """Pixels of each image's longer side, before it is prepared; the rest as in ``read``."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda file: _prepared(folder / file, preprocessor).size, files))
+
+
+def _prepared(path: Path, preprocessor: Preprocessor) -> Prepared:
+    try:
+        return preprocessor.prepare(path.read_bytes())
+    except (ImageError, OSError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
 
 
 def _reserve(file: int, size: int) -> None:

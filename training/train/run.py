@@ -30,7 +30,7 @@ from converter.graph.float32 import float32_copy
 from converter.graph.keras_head import has_exact_activation_maps
 from training.data.data_set import DataSet
 from training.data.groups import Groups
-from training.data.reading import read
+from training.data.reading import read, sizes
 from training.data.split import hold_out
 from training.train import networks
 from training.train.checkpoint import Checkpoint, CheckpointError, require_same
@@ -38,6 +38,7 @@ from training.train.fit import fit
 from training.train.input_pipeline import PREDICTION_BATCH, Images
 from training.train.ood import training_samples
 from training.train.options import Configuration
+from training.train.reference import reference_of
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
     scans, validation = (
         Images(read(data_set.folder, files, preprocessor), data_set.labels(files)) for files in (fitted, held_out)
     )
+    original_sizes = sizes(data_set.folder, held_out, preprocessor)
     ood_samples = None
     if configuration.ood_samples:
         count = min(_OOD_SAMPLES, len(fitted))
@@ -148,6 +150,7 @@ def train(data_set: DataSet, groups: Groups, configuration: Configuration, folde
         },
         metrics={"validation": _validation_metrics(logits, validation.labels, temperature)},
         versions=_versions(),
+        reference=reference_of(validation.pixels, original_sizes, logits, temperature),
     )
     with atomic_file(folder / VALIDATION) as scratch, scratch.open("wb") as stream:
         np.savez(stream, files=np.array(held_out), logits=logits, labels=validation.labels)

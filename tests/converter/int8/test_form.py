@@ -14,6 +14,7 @@ from PIL import Image
 from brain_tumor import contract
 from brain_tumor.metadata import ModelMetadata
 from brain_tumor.processes import ROOT
+from brain_tumor.reference import FEATURES
 from converter.convert import Job, convert
 from converter.errors import ConversionError
 from converter.int8 import runtime
@@ -80,6 +81,7 @@ def job_for(tmp_path, images, model):
         temperature=TEMPERATURE,
         out_of_distribution={"threshold": THRESHOLD},
         metrics={"accuracy": 0.9},
+        reference={name: {"edges": [0], "counts": [3, 1]} for name in FEATURES},
     )
     return Job(source, source.with_suffix(".json"), tmp_path / "models", int8=images)
 
@@ -104,7 +106,9 @@ def test_both_forms_are_published_with_metadata_of_their_own(published):
     assert report.int8 == int8
     assert int8.metrics["accuracy"] == float32.metrics["accuracy"] == 0.9
     assert set(int8.versions["int8"]) == {"openvino", "nncf"}
-    same = dataclasses.replace(float32, precision="int8", temperature=int8.temperature)
+    assert set(float32.reference) == set(FEATURES)
+    assert set(int8.reference) == {"classes", "brightness", "size"}
+    same = dataclasses.replace(float32, reference=int8.reference, precision="int8", temperature=int8.temperature)
     same = dataclasses.replace(same, out_of_distribution_threshold=int8.out_of_distribution_threshold)
     assert dataclasses.replace(int8, metrics=same.metrics, versions=same.versions) == same
 
