@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from brain_tumor import contract
 from brain_tumor.metadata import INT8, ModelMetadata
+from brain_tumor.reference import OOD_SCORE
 from converter import interrupt
 from converter.check.plausibility import check_on_labelled, description_warnings, other_score
 from converter.check.verify import expected_outputs, supplied_images, synthetic_images, verify
@@ -149,6 +150,9 @@ def _completed(source: Source, head: Head, name: str) -> ModelMetadata:
     selection = source.description.selection
     named = {part: name for part, name in dataclasses.asdict(selection).items() if name is not None}
     versions = {**source.metadata.versions, "source": {**source.network.origin, **named}, "converter": converter}
+    reference = dict(source.metadata.reference)
+    if source.metadata.out_of_distribution_score != head.ood_score:
+        reference.pop(OOD_SCORE, None)  # it is of another score
     return dataclasses.replace(
         source.metadata,
         name=name,
@@ -158,4 +162,5 @@ def _completed(source: Source, head: Head, name: str) -> ModelMetadata:
         if other_score(source, head)
         else source.metadata.out_of_distribution_threshold,
         versions=versions,
+        reference=reference,
     )

@@ -92,8 +92,8 @@ class Description:
         """
         known = json.loads(metadata.to_json()) | {SOURCE: {field.name: None for field in fields(Selection)}}
         yield from (name for name in self.document if name not in known)
-        for part in ("image", "out_of_distribution", SOURCE):
-            yield from (f"{part}.{name}" for name in self.document.get(part, {}) if name not in known[part])
+        for part in ("image", "out_of_distribution", "reference", SOURCE):
+            yield from (f"{part}.{name}" for name in self.document.get(part, {}) if name not in known.get(part, ()))
 
 
 def read_description(path: Path) -> Description:

@@ -225,22 +225,27 @@ def test_a_threshold_of_another_score_is_left_out(tmp_path, capsys):
     pixels = keras.Input((32, 40, 3))
     ends = [layers.Dense(4, "softmax")(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(pixels))) for _ in "ab"]
     model = keras.Model(pixels, layers.Average()(ends))
+    reference = {name: {"edges": [1], "counts": [2, 3]} for name in ("ood_score", "size")}
     for version, scored in enumerate(({}, {"score": "max-probability"}), 1):
-        source = write(tmp_path / "in", model, out_of_distribution={"threshold": 1.5} | scored)
+        source = write(tmp_path / "in", model, out_of_distribution={"threshold": 1.5} | scored, reference=reference)
         assert main([str(source), str(tmp_path / "models"), "--version", str(version)]) == 0
         published = tmp_path / "models" / "brain-tumor" / str(version) / "assets.extra" / "metadata.json"
-        kept = json.loads(published.read_text())["out_of_distribution"]
-        assert kept == {"score": "max-probability", "threshold": 1.5 if scored else None}
+        metadata = json.loads(published.read_text())
+        assert set(metadata["reference"]) == ({"ood_score", "size"} if scored else {"size"})
+        assert metadata["out_of_distribution"] == {"score": "max-probability", "threshold": 1.5 if scored else None}
         assert ("threshold is of the score energy" in capsys.readouterr().err) is not bool(scored)
 
 
 def test_misspelt_fields_of_the_metadata_are_named(tmp_path, capsys):
-    source = write(tmp_path / "in", scalling="tf", image={"filter": "nearest"}, source={"outputs": "a"})
+    source = write(
+        tmp_path / "in", scalling="tf", image={"filter": "nearest"}, source={"outputs": "a"}, reference={"hue": 1}
+    )
     assert main([str(source), str(tmp_path / "models")]) == 0
     error = capsys.readouterr().err
     assert "scalling is no field of model metadata" in error
     assert "image.filter is no field of model metadata" in error
     assert "source.outputs is no field of model metadata" in error
+    assert "reference.hue is no field of model metadata" in error
     assert (tmp_path / "models" / "brain-tumor" / "1" / "saved_model.pb").is_file()
 
 
