@@ -9,6 +9,7 @@ import pytest
 from brain_tumor.metadata import ModelMetadata
 from brain_tumor.preprocess import Preprocessor
 from brain_tumor.quality.calibrate import energy
+from brain_tumor.reference import FEATURES
 from tests.processes import ROOT
 from training.evaluate.ood import ood_samples_flagged
 
@@ -46,6 +47,12 @@ def test_its_metadata_are_complete(metadata: ModelMetadata) -> None:
         "ood_samples_flagged",
     }
     assert set(metadata.documentation) >= {"intended_use", "out_of_scope", "data", "groups", "limits", "tripod_ai"}
+
+
+def test_it_says_how_its_validation_images_are_spread(metadata: ModelMetadata) -> None:
+    assert tuple(metadata.reference) == FEATURES
+    validated = metadata.training["images"]["validated"]
+    assert {sum(histogram.counts) for histogram in metadata.reference.values()} == {validated}
 
 
 def test_the_evaluation_beside_its_card_is_that_of_its_metadata(metadata: ModelMetadata) -> None:
