@@ -44,6 +44,14 @@ def test_every_json_example_is_valid(document: str) -> None:
             json.loads(code)
 
 
+def test_every_alert_leads_to_a_heading() -> None:
+    rules = "".join(path.read_text() for path in (ROOT / "kube-config" / "components" / "alerts").glob("*.yaml"))
+    runbooks = re.findall(r"runbook_url: (\S+)", rules)
+    assert len(runbooks) == rules.count("- alert: ") > 0
+    for path, anchor in (runbook.split("#") for runbook in runbooks):
+        assert anchor in anchors(ROOT / path), anchor
+
+
 @pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_path_in_backticks_exists(document: str) -> None:
     paths = re.findall(r"`([\w.-]+/[\w./-]*)`", FENCE.sub("", (ROOT / document).read_text()))

@@ -22,8 +22,8 @@ TIERS = ("gateway", "model-server")
 # All components but gpu, in an order that works: monitoring patches an object of network-policies, admin-port one of
 # both, and oauth2-proxy needs what admin-port did.
 TOGETHER = (
-    *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "keys"),
-    *("admin-port", "oauth2-proxy"),
+    *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "alerts"),
+    *("keys", "admin-port", "oauth2-proxy"),
 )
 # gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
 ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")

@@ -8,7 +8,7 @@ from tests.kube_config.manifests import EKS_CLUSTER, OLDEST, build, build_with, 
 from tests.processes import ROOT
 
 # Kinds of EKS and of the Prometheus Operator, whose schemas Kubernetes does not have.
-FOREIGN = {"IngressClassParams", "PodMonitor"}
+FOREIGN = {"IngressClassParams", "PodMonitor", "PrometheusRule"}
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
