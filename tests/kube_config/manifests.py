@@ -23,7 +23,7 @@ TIERS = ("gateway", "model-server")
 # both, and oauth2-proxy needs what admin-port did.
 TOGETHER = (
     *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "alerts"),
-    *("keys", "admin-port", "oauth2-proxy"),
+    *("dashboard", "keys", "admin-port", "oauth2-proxy"),
 )
 # gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
 ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")
