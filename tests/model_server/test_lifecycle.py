@@ -265,7 +265,7 @@ def test_calls_under_way_end_before_the_server_does(tmp_path: Path, slow_base: P
     flags = one_model(
         slow_base, "--enable_grpc_healthcheck_service", "--grpc_max_threads=1", "--rest_api_num_threads=1"
     )
-    rows = 3_000
+    rows = 1_500
     with ServerProcess(tmp_path / "log", *flags) as server:
         server.ready()
         slow = predict_request("m", x=np.ones(rows, np.float32))

@@ -91,7 +91,7 @@ def read_saved_model(path: Path) -> MetaGraphDef:
     for meta_graph in saved_model.meta_graphs:
         if list(meta_graph.meta_info_def.tags) == [SERVE_TAG]:
             for name in _missing(path, meta_graph):
-                raise SavedModelError(f"{path} holds no {name} that this user may read: copy the model's whole folder")
+                raise SavedModelError(f"{path} holds no {name}: copy the model's whole folder, readable by all")
             return meta_graph
     raise SavedModelError(f'{file} holds no graph tagged "{SERVE_TAG}": it was not saved for serving')
 
