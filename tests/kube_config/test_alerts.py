@@ -1,5 +1,6 @@
 """Prometheus' own tool holds the alerts against what happens: each fires when it should, and not otherwise."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from gateway.metrics.drift import BOUNDS
-from tests.kube_config.manifests import KUBE_CONFIG, Object, build_with, of_kind, one, require
+from tests.kube_config.manifests import KUBE_CONFIG, Object, build_with, of_kind, one
 
 SCENARIOS = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 FILES = [KUBE_CONFIG / "components" / "alerts" / name for name in ("objectives.yaml", "alerts.yaml")]
@@ -29,7 +30,7 @@ def rules(tmp_path: Path) -> Path:
 
 
 def promtool(*arguments: str, folder: Path) -> None:
-    command = [require("promtool"), *arguments]
+    command = [shutil.which("promtool") or pytest.skip("needs promtool, of Debian's prometheus"), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
