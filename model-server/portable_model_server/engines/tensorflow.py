@@ -47,7 +47,7 @@ class TensorFlowEngine:
         except (TensorFlowError, OSError) as error:
             raise EngineError(f"TensorFlow cannot load the model: {_reason(error)}") from error
         for name, signature in declared.items():
-            for alias, info in {**signature.inputs, **signature.outputs}.items():
+            for alias, info in (*signature.inputs.items(), *signature.outputs.items()):
                 # A sparse tensor has no name of its own.
                 if info.is_tensor and info.name and not session.has(info.name):
                     session.close()

@@ -472,6 +472,15 @@ def test_a_tensor_name_that_no_graph_has(tmp_path, engines):
         engines["tensorflow"].load(path)
 
 
+def test_an_input_that_no_graph_has_though_an_output_has_its_alias(tmp_path, engines):
+    path = save(tmp_path / "1", _input_as_output_of_its_name)
+    message = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    message.meta_graphs[0].signature_def["serving_default"].inputs["x"].name = "nowhere:0"
+    (path / "saved_model.pb").write_bytes(message.SerializeToString())
+    with pytest.raises(EngineError, match='the graph has no tensor "nowhere:0", which is "x" of the signature'):
+        engines["tensorflow"].load(path)
+
+
 def test_wide_integers_keep_their_width(tmp_path):
     model = create_engine(None, THREADS).load(save(tmp_path / "1", _wide_integers))
     assert model.predict("serving_default", {"x": VALUES[9]}, ["y"])["y"].tolist() == [2**40 + 1, 1 - 2**33]
