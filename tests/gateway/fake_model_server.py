@@ -12,6 +12,7 @@ import numpy as np
 
 from brain_tumor import contract
 from brain_tumor.metadata import ImageSpec, ModelMetadata
+from brain_tumor.reference import Histogram
 from serving_api.messages import PredictResponse
 from serving_api.services import PREDICTION_SERVICE, handler
 from serving_api.tensors import from_array, to_array
@@ -45,6 +46,16 @@ class FakeModel:
             maps[:, 0, 0, :] = np.arange(classes)[::-1] + 1  # evidence for the first class in the top left corner
             outputs[contract.ACTIVATION_MAPS] = maps
         return outputs
+
+
+# How a fake model's images were spread at its validation, for whom that matters.
+REFERENCE = {
+    "classes": Histogram((0, 1, 2), (25, 25, 25, 25)),
+    "confidence": Histogram((0.5, 0.9), (20, 50, 30)),
+    "ood_score": Histogram((-8.0, -7.0), (30, 40, 30)),
+    "brightness": Histogram((50.0, 100.0), (60, 20, 20)),
+    "size": Histogram((16, 64), (0, 100, 0)),
+}
 
 
 def metadata(**changes: object) -> ModelMetadata:

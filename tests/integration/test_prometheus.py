@@ -14,11 +14,10 @@ import requests
 import yaml
 
 from brain_tumor.processes import free_port, responds
-from brain_tumor.reference import Histogram
 from portable_model_server.serving.config import metrics_path
 from tests import processes
 from tests.brain_tumor import images
-from tests.gateway.fake_model_server import FakeModel, abort_with, fake_model_server, metadata
+from tests.gateway.fake_model_server import REFERENCE, FakeModel, abort_with, fake_model_server, metadata
 from tests.integration.requests_ import predict
 from tests.kube_config.manifests import KUBE_CONFIG
 from tests.processes import ROOT
@@ -36,14 +35,7 @@ RULES = [
 ]
 # What the tiers publish themselves; the rest is kube-state-metrics'.
 SELECTOR = re.compile(r"(?<![\w:])gateway_\w+(?:\{[^}]*\})?")
-# A model with reference histograms: 13 lists of 16 images fill the short window.
-REFERENCE = {
-    "classes": Histogram((0, 1, 2), (25, 25, 25, 25)),
-    "confidence": Histogram((0.5, 0.9), (20, 50, 30)),
-    "ood_score": Histogram((-8.0, -7.0), (30, 40, 30)),
-    "brightness": Histogram((50.0, 100.0), (60, 20, 20)),
-    "size": Histogram((16, 64), (0, 100, 0)),
-}
+# 13 lists of 16 images fill the short window of a model with reference histograms.
 MOST_REQUESTS = 300  # of each kind; data is there after two scrapes and an evaluation of the rules
 
 

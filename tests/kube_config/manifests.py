@@ -1,5 +1,6 @@
 """The objects that kube-config makes."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -46,6 +47,16 @@ def require(tool: str, where: str | None = None) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+def go_module(module: str) -> Path:
+    """The folder of a Go module, downloaded. Where that fails the test is skipped, but fails in CI."""
+    command = [require("go"), "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=250)
+    if done.returncode:
+        message = f"cannot download {module}: {done.stdout}{done.stderr}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 @cache

@@ -1,15 +1,12 @@
 """The files that make clusters, against the schemas of the tools that read them."""
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from tests.kube_config.manifests import KUBE_CONFIG, require
+from tests.kube_config.manifests import KUBE_CONFIG, go_module
 from tests.processes import ROOT
 
 EKSCTL = "github.com/weaveworks/eksctl@v0.215.0"
@@ -18,12 +15,7 @@ EKSCTL = "github.com/weaveworks/eksctl@v0.215.0"
 @pytest.fixture(scope="module")
 def eksctl_schema() -> Draft7Validator:
     """eksctl's own schema of its ClusterConfig, from its Go module."""
-    command = [require("go"), "mod", "download", "-json", EKSCTL]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=250)
-    if done.returncode:
-        message = f"cannot download {EKSCTL}: {done.stdout}{done.stderr}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    schema = Path(json.loads(done.stdout)["Dir"]) / "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"
+    schema = go_module(EKSCTL) / "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"
     return Draft7Validator(json.loads(schema.read_text()))
 
 

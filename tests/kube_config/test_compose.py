@@ -1,12 +1,10 @@
 """docker compose up gives the tiers what they have in the cluster, and nobody else reaches them."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from brain_tumor.processes import SHIPPED_MODEL
 from gateway import VERSION
 from gateway.settings import Settings
 from portable_model_server.flags import parse
-from tests.kube_config.manifests import KUBE_CONFIG, TIERS, Object, build, container_of, pod_of, require
+from tests.kube_config.manifests import KUBE_CONFIG, TIERS, Object, build, container_of, go_module, pod_of
 from tests.model_server.dockerfiles import entrypoint
 from tests.processes import ROOT
 
@@ -49,12 +47,7 @@ both_model_servers = pytest.mark.parametrize("file", [PORTABLE, TENSORFLOW])
 @pytest.fixture(scope="module")
 def schema() -> Draft202012Validator:
     """The Compose Specification's own schema, from its Go module."""
-    command = [require("go"), "mod", "download", "-json", COMPOSE_GO]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=250)
-    if done.returncode:
-        message = f"cannot download {COMPOSE_GO}: {done.stdout}{done.stderr}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    file = Path(json.loads(done.stdout)["Dir"]) / "schema/compose-spec.json"
+    file = go_module(COMPOSE_GO) / "schema/compose-spec.json"
     return Draft202012Validator(json.loads(file.read_text()))
 
 

@@ -3,11 +3,7 @@
 Source of the constraint, restricted-v2: openshift/cluster-kube-apiserver-operator, bindata/bootkube/scc-manifests.
 """
 
-import json
-import os
-import subprocess
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import yaml
@@ -20,9 +16,9 @@ from tests.kube_config.manifests import (
     Object,
     assert_restricted,
     build_with,
+    go_module,
     of_kind,
     one,
-    require,
 )
 from tests.kube_config.network_policy import Pod, allows
 from tests.kube_config.read_by_programs import settings
@@ -52,13 +48,7 @@ def objects(request) -> list[Object]:
 @pytest.fixture(scope="module")
 def route_schema() -> Draft7Validator:
     """OpenShift's own schema of a Route, from its Go module."""
-    done = subprocess.run(
-        [require("go"), "mod", "download", "-json", API], cwd="/", capture_output=True, text=True, timeout=250
-    )
-    if done.returncode:
-        message = f"cannot download {API}: {done.stdout}{done.stderr}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    file = Path(json.loads(done.stdout)["Dir"]) / "route/v1/zz_generated.crd-manifests/routes.crd.yaml"
+    file = go_module(API) / "route/v1/zz_generated.crd-manifests/routes.crd.yaml"
     (version,) = yaml.safe_load(file.read_text())["spec"]["versions"]
     return Draft7Validator(closed(version["schema"]["openAPIV3Schema"]))
 

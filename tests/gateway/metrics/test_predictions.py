@@ -5,21 +5,14 @@ import numpy as np
 import pytest
 
 from brain_tumor.metadata import MAX_PROBABILITY, ModelMetadata
-from brain_tumor.reference import MAX_BINS, Histogram
+from brain_tumor.reference import MAX_BINS
 from gateway.metrics import Metrics
 from gateway.metrics.predictions import Observed
 from tests.brain_tumor import images
 from tests.gateway.calls import PNG, form, predict
-from tests.gateway.fake_model_server import FakeModel, metadata
+from tests.gateway.fake_model_server import REFERENCE, FakeModel, metadata
 from tests.gateway.http.open_inference.bodies import RED, infer, of_pixels, pixels
 
-REFERENCE = {
-    "classes": Histogram((0, 1, 2), (25, 25, 25, 25)),
-    "confidence": Histogram((0.5, 0.9), (20, 50, 30)),
-    "ood_score": Histogram((-8.0, -7.0), (30, 40, 30)),
-    "brightness": Histogram((50.0, 100.0), (60, 20, 20)),
-    "size": Histogram((16, 64), (0, 100, 0)),
-}
 WITH_REFERENCE = metadata(reference=REFERENCE, out_of_distribution_threshold=-7.0)
 OBSERVED = Observed(2, 0.95, -9.0, 60.0, 48)
 MADE_BY = 'model_version="1",precision="float32"'
