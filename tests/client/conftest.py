@@ -1,7 +1,10 @@
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from tests.client.command import Command
@@ -54,3 +57,20 @@ def s3_environment(s3: str, tmp_path: Path) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@pytest.fixture
+def make_bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Any]]:
+    """A function that makes an S3 bucket, as a pod with access keys finds it; it is removed afterwards."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as stack:
+
+        def make(name: str) -> Any:
+            bucket = boto3.resource("s3", region_name="us-east-1").Bucket(name)
+            bucket.create()
+            stack.callback(bucket.delete)
+            stack.callback(lambda: bucket.objects.all().delete())
+            return bucket
+
+        yield make

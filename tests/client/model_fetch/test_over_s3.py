@@ -1,10 +1,9 @@
 """A model in a bucket of moto's S3 server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from brain_tumor_client.errors import ModelAway, ModelRefused, ModelUnusable
@@ -20,16 +19,11 @@ Fetch = Callable[..., None]
 
 
 @pytest.fixture
-def bucket(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The bucket ``models`` with an archive, as a pod with access keys finds it."""
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
-    bucket = boto3.resource("s3", region_name="us-east-1").Bucket("models")
-    bucket.create()
+def bucket(make_bucket: Callable[[str], Any]) -> Any:
+    """The bucket ``models`` with an archive."""
+    bucket = make_bucket("models")
     bucket.put_object(Key="brain-tumor/7.tar.gz", Body=ARCHIVE)
-    yield bucket
-    bucket.objects.all().delete()
-    bucket.delete()
+    return bucket
 
 
 def test_a_broken_download_goes_on_where_it_was(bucket, s3: str, fetch_from: Fetch, out: Path, log, monkeypatch):

@@ -1,10 +1,10 @@
 """Images from an S3 bucket, by boto3, from moto's server on loopback."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import boto3
 import nibabel
 import numpy as np
 import pytest
@@ -21,15 +21,10 @@ Put = Callable[..., None]
 
 
 @pytest.fixture
-def put(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
-    """A function that puts an object into the bucket ``images``, which is empty before and afterwards."""
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
-    bucket = boto3.resource("s3", region_name="us-east-1").Bucket("images")
-    bucket.create()
-    yield lambda key, content, **options: bucket.put_object(Key=key, Body=content, **options) and None
-    bucket.objects.all().delete()
-    bucket.delete()
+def put(make_bucket: Callable[[str], Any]) -> Put:
+    """A function that puts an object into the bucket ``images``, which is empty before."""
+    bucket = make_bucket("images")
+    return lambda key, content, **options: bucket.put_object(Key=key, Body=content, **options) and None
 
 
 @pytest.fixture
