@@ -13,7 +13,7 @@ from tests.processes import wait_until
 pytestmark = pytest.mark.quiet
 
 MORE = REPLICAS + 1
-BUSY, CALM = 110, 20  # requests a second
+BUSY, CALM = 110, 8  # requests a second; a slow machine, too, must find CALM little for two gateways
 SHARE_AFTER_S = 15.0
 COUNTED_S = 20.0
 
@@ -52,10 +52,10 @@ def test_replicas_follow_the_load(autoscaled, direct, load: Load, kubectl: Kubec
     assert not growing.lost
     assert not growing.wrong(expected)
 
-    with stage.without_restarts(), load.during(direct, rate=CALM, at_least=1000) as shrinking:
+    with stage.without_restarts(), load.during(direct, rate=CALM, at_least=400) as shrinking:
         pods = {name_of(pod) for tier in TIERS for pod in kubectl.pods(tier)}
         wait_until(
-            lambda: all(len(kubectl.pods(tier)) == REPLICAS for tier in TIERS), "two pods of each tier", timeout=240
+            lambda: all(len(kubectl.pods(tier)) == REPLICAS for tier in TIERS), "two pods of each tier", timeout=300
         )
         for pod in pods - {name_of(pod) for tier in TIERS for pod in kubectl.pods(tier)}:
             kubectl.gone(pod)
