@@ -51,6 +51,7 @@ ALL := $(SERVING) $(addprefix .venv/.,converter keras-2 training client test tes
 # What the tests of each folder of tests/ need beside the category test. Other paths, and all of tests/, need everything.
 TESTS_OF_brain_tumor := gateway
 TESTS_OF_serving_api := gateway serving-api
+TESTS_OF_tracing := gateway model-server sources
 TESTS_OF_gateway := gateway
 TESTS_OF_model_server := model-server sources converter
 TESTS_OF_converter := model-server sources converter keras-2
@@ -62,7 +63,7 @@ TESTS_OF_scripts := gateway
 TESTS_OF_benchmarks := gateway training
 TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
-CODE := brain_tumor serving_api training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
+CODE := brain_tumor serving_api tracing training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
 
 .PHONY: help install keras-2 run experiment test check format lock bench bench-peers images tag tools kind-up deploy kind-down e2e-images e2e clean
 

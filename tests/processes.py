@@ -26,7 +26,9 @@ from brain_tumor.processes import wait_until_up as wait_until_process_is_up
 EXAMPLES = ROOT / "examples"
 START_TIMEOUT = 60.0
 # A developer's own settings must not reach the servers under test.
-CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_"))}
+CLEAN_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_", "OTEL_"))
+}
 
 
 def has_ipv6() -> bool:
@@ -82,13 +84,18 @@ def wait_until_up(child: subprocess.Popen[bytes], is_up: Callable[[], bool], log
 
 @contextlib.contextmanager
 def model_server(
-    log: Path, *flags: str, name: str = MODEL_NAME, base_path: Path = SHIPPED_MODEL, port: int | None = None
+    log: Path,
+    *flags: str,
+    name: str = MODEL_NAME,
+    base_path: Path = SHIPPED_MODEL,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """The portable model server with one model, once its ports are open."""
+    """The portable model server with one model, once its ports are open; with more variables of the environment."""
     port, rest_port = port or free_port(), free_port()
     flags = ("--file_system_poll_wait_seconds=1", *flags)
     command = model_server_command(base_path, *flags, port=port, rest_port=rest_port, name=name)
-    with process(command, log) as child:
+    with process(command, log, environment) as child:
         wait_until_up(child, lambda: listens(port) and listens(rest_port), log)
         yield Server(child, log, port, rest_port)
 

@@ -17,7 +17,7 @@ def test_its_packages_are_the_gateway_s_and_checked_by_hash() -> None:
 
 def test_it_holds_these_folders_and_nothing_else() -> None:
     copied = re.findall(r"^COPY (?!--from=packages /opt/venv)(\S+)", FINAL, re.MULTILINE)
-    assert copied == ["brain_tumor", "serving_api", "gateway"]
+    assert copied == ["brain_tumor", "serving_api", "tracing", "gateway"]
     assert "pip install" not in FINAL
 
 
