@@ -8,6 +8,7 @@ import os
 import sys
 from functools import partial
 
+from gateway import NAME, VERSION
 from gateway.edge.crowd import Crowd
 from gateway.edge.key_file import KeyFile
 from gateway.edge.server import Server
@@ -15,6 +16,7 @@ from gateway.keys import KeysError, new_caller
 from gateway.logs import hooks
 from gateway.logs.lines import configuration
 from gateway.settings import Settings, SettingsError, markdown_table
+from tracing.settings import TracingError, is_wanted
 
 
 def main() -> None:
@@ -38,7 +40,8 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
         if settings.keys_file:
             KeyFile(settings.keys_file)
-    except (SettingsError, KeysError) as error:
+        is_wanted(os.environ)
+    except (SettingsError, KeysError, TracingError) as error:
         sys.exit(f"The gateway does not start: {error}")
     # gunicorn starts itself anew with these arguments after SIGUSR2; Python has put this file's path in their place.
     sys.argv[:] = ["-m", "gateway"]
@@ -61,18 +64,20 @@ def load_crowd(settings: Settings) -> Crowd:
     from gateway.http.routes import edge_routes
     from gateway.metrics import Metrics
     from gateway.model.client import ModelClient
+    from tracing.start import start
 
+    tracing = start(os.environ, NAME, VERSION)
     metrics = Metrics(settings.revision)
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
     model_client = ModelClient(settings.model_server, settings.model_name)
-    application = create_app(settings, model_client, metrics, slots)
+    application = create_app(settings, model_client, metrics, slots, tracing)
     callers = None
     if settings.keys_file:
         keys = KeyFile(settings.keys_file)
         keys.watch()
         callers = Callers(keys, Rates())
     handler = Handler(application, edge_routes(application), slots, settings.deadline, callers, settings.root_path)
-    crowd = Crowd(settings, handler, Refusals(metrics, settings.cors_origins))
+    crowd = Crowd(settings, handler, Refusals(metrics, settings.cors_origins, tracing), tracing)
     metrics.connections.set_function(lambda: len(crowd))
     return crowd
 

@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from gateway.classify.classifier import Classifier
 from gateway.classify.pixels import PixelClassifier
-from gateway.http import access_log, cors, errors
+from gateway.http import access_log, cors, errors, spans
 from gateway.http.open_inference.routes import open_inference_routes
 from gateway.http.openapi import openapi_routes
 from gateway.http.pages import Pages, page_routes
@@ -19,10 +19,15 @@ from gateway.metrics import Metrics
 from gateway.model.client import ModelClient
 from gateway.page.assets import read_assets
 from gateway.settings import Settings
+from tracing.spans import NO_TRACING, Tracing
 
 
 def create_app(
-    settings: Settings, model_client: ModelClient, metrics: Metrics | None = None, slots: Slots | None = None
+    settings: Settings,
+    model_client: ModelClient,
+    metrics: Metrics | None = None,
+    slots: Slots | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Flask:
     """Make the gateway as a WSGI application; it opens no connection before its first request.
 
@@ -31,10 +36,13 @@ def create_app(
         model_client: Calls the model server.
         metrics: Counts what happens; None makes metrics of its own.
         slots: Bound how many requests fetch, or have heavy images, at a time; None bounds nothing.
+        tracing: Makes the spans of requests.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # a path is right or not found: no redirect repeats the client's Host
     metrics = metrics or Metrics(settings.revision)
+    if tracing.is_on:
+        spans.register(app, tracing)
     access_log.register(app, metrics)
     errors.register(app, metrics)
     cors.register(app, settings.cors_origins)

@@ -21,6 +21,7 @@ from gateway.metrics import Metrics
 from gateway.metrics.predictions import Observed
 from gateway.model.client import ModelClient
 from gateway.model.responses import Prediction, ServedModel
+from tracing.spans import span
 
 
 class EmptyImage(ImageError):
@@ -178,7 +179,8 @@ class Classifier:
         probabilities = prediction.probabilities[row]
         overlay = None
         if prediction.activation_maps is not None and prepared.view is not None:
-            overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
+            with span("overlay"):
+                overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         score = float(prediction.out_of_distribution[row])
         seen = encode(prepared.view) if view and prepared.view is not None else None
         classification = Classification(prediction.model, probabilities, score, overlay, prepared.facts, seen)

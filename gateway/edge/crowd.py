@@ -9,6 +9,7 @@ from typing import Protocol
 from gateway.edge.handler import Handler
 from gateway.edge.messages import BUSY, Problem, Refuse
 from gateway.settings import Settings
+from tracing.spans import NO_TRACING, Tracing
 
 _QUIET_SECONDS = 2.0  # nothing comes for so long on a connection: a shutdown waits for it no longer
 _LOOK_SECONDS = 0.05
@@ -62,12 +63,14 @@ class Crowd:
         limits: The settings; the edge's limits are among them.
         handler: Makes the responses.
         refuse: Makes the responses to requests that never reach the handler.
+        tracing: Ends when the last connection is gone.
     """
 
-    def __init__(self, limits: Settings, handler: Handler, refuse: Refuse) -> None:
+    def __init__(self, limits: Settings, handler: Handler, refuse: Refuse, tracing: Tracing = NO_TRACING) -> None:
         self.limits = limits
         self.handler = handler
         self.refuse = refuse
+        self.tracing = tracing
         self.draining = False
         self.loop = asyncio.get_running_loop()
         self._held: dict[Member, int] = {}  # bytes of bodies and responses, by connection

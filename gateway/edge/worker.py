@@ -80,9 +80,11 @@ class EdgeWorker(Worker):
         for server in servers:
             server.close()
         # Before the master's own patience ends.
-        await crowd.drain(self.cfg.graceful_timeout - _BEAT_SECONDS if self.alive else 0)
+        patience = self.cfg.graceful_timeout - _BEAT_SECONDS - crowd.tracing.closing_seconds
+        await crowd.drain(patience if self.alive else 0)
         beat.cancel()
         crowd.handler.close()
+        crowd.tracing.close()
 
     async def _beat(self) -> None:
         while True:

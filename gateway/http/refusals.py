@@ -5,12 +5,13 @@ from collections.abc import Collection
 
 from gateway.edge.head import Head
 from gateway.edge.messages import Problem, Response
-from gateway.http import access_log
+from gateway.http import access_log, spans
 from gateway.http.cors import cors_headers
 from gateway.http.error_forms import error_body
 from gateway.http.problem import LATER, RETRY_AFTER, UNEXPECTED, problem_document
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
+from tracing.spans import NO_TRACING, Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -21,14 +22,29 @@ class Refusals:
     Args:
         metrics: Counts them.
         origins: Of other sites whose pages may read them.
+        tracing: Makes a span of each whose headers could be read.
     """
 
-    def __init__(self, metrics: Metrics, origins: Collection[str] = ()) -> None:
+    def __init__(self, metrics: Metrics, origins: Collection[str] = (), tracing: Tracing = NO_TRACING) -> None:
         self._metrics = metrics
         self._origins = origins
+        self._tracing = tracing
 
     def __call__(self, problem: Problem, head: Head | None) -> Response:
         """Make the response, as ``gateway.edge.messages.Refuse``."""
+        if not (head and self._tracing.is_on):
+            return self._respond(problem, head)
+
+        def header(name: str) -> str | None:
+            value = dict(head.sent.headers).get(name.encode())
+            return None if value is None else value.decode("latin-1")
+
+        with spans.serve(self._tracing, head.method, problem.route, header) as span:
+            response = self._respond(problem, head)
+            spans.tell_status(span, response.status)
+            return response
+
+    def _respond(self, problem: Problem, head: Head | None) -> Response:
         headers = dict(head.sent.headers) if head else {}
         request_id = access_log.request_id(headers.get(access_log.HEADER.lower().encode(), b"").decode("latin-1"))
         document = problem_document(problem.status, problem.detail or UNEXPECTED, request_id)

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from brain_tumor.contract import RESEARCH_NOTICE
-from gateway import VERSION
+from gateway import NAME, VERSION
 from gateway.edge.lanes import Lane
 from gateway.http.documents import Liveness, ModelIdentity, ModelState, Readiness, Service, respond
 from gateway.http.errors import KEY_STATUSES, error_replies
@@ -50,7 +50,7 @@ def status_routes(model_client: ModelClient, metrics: Metrics, pages: Pages, has
     def service() -> Service:
         model = model_client.cached
         return Service(
-            name="brain-tumor-gateway",
+            name=NAME,
             version=VERSION,
             model=ModelIdentity(name=model.name, version=model.version, precision=model.metadata.precision)
             if model

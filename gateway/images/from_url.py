@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import certifi
 
 from brain_tumor.image import FORMATS
-from gateway import VERSION
+from gateway import NAME, VERSION
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.images.addresses import LookupsBusy, Resolver
 from gateway.images.exchange import Exchange, exchange
@@ -27,7 +27,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADERS = {
     "Accept": ", ".join(FORMATS.values()),
     "Accept-Encoding": "identity",
-    "User-Agent": f"brain-tumor-gateway/{VERSION}",
+    "User-Agent": f"{NAME}/{VERSION}",
     "Connection": "close",  # each redirect gets a connection of its own, with its own check
 }
 

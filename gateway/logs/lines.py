@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from tracing.spans import current
+
 # The id of the request that this thread works on; empty between requests. Not Flask's g: gunicorn's master logs
 # without Flask.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -22,7 +24,7 @@ _ExceptionInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackT
 _WITH_DETAILS = ("Invalid request from", "Error handling request", "Exception on", "Exception during worker exit")
 # The loggers whose text is this project's own, with those below them; Flask's is called gateway.app. They alone follow
 # the level that the operator sets.
-_OWN = ("gateway", "brain_tumor", "serving_api", "stderr")
+_OWN = ("gateway", "brain_tumor", "serving_api", "tracing", "stderr")
 _GUNICORN = "gunicorn.error"
 # Pillow logs EXIF and TIFF tags, and some errors of an image as errors of the service; urllib3 logs hosts and paths.
 _SILENT = ("PIL", "urllib3")
@@ -38,10 +40,10 @@ class PlainFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format the record, with the request's id where there is one."""
+        """Format the record, with the ids of the request and of its trace where there are any."""
         line = super().format(record)
-        request_id = REQUEST_ID.get()
-        return f"{line} [{request_id}]" if request_id else line
+        ids = " ".join(filter(None, (REQUEST_ID.get(), current().trace_id)))
+        return f"{line} [{ids}]" if ids else line
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - logging's name
         """Format the exception and its causes, without their messages."""
@@ -61,6 +63,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id := REQUEST_ID.get():
             document["request_id"] = request_id
+        if trace_id := current().trace_id:
+            document["trace_id"] = trace_id
         if record.exc_info and record.exc_info[1]:
             document["trace"] = _format_traceback(record.exc_info[1])
         return json.dumps(document, ensure_ascii=False)

@@ -1,4 +1,7 @@
-"""All metrics of one application, and how they are written."""
+"""All metrics of one application, and how they are written.
+
+What is told here of a request, its span hears as well: its stages, its fetches, and why it got no prediction.
+"""
 
 import platform
 import re
@@ -12,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from gateway import VERSION
 from gateway.metrics.predictions import Predictions
+from tracing.spans import current, span
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 # Seconds: from a rejected request (1 ms) to the longest deadline that makes sense for a person who waits.
@@ -113,16 +117,20 @@ class Metrics:
         Args:
             reason: Why: a word of the few that there are, or an exception that is named for its meaning.
         """
-        self._refusals.labels(_word(reason)).inc()
+        word = _word(reason)
+        self._refusals.labels(word).inc()
+        current().event("refused", {"reason": word})
 
     def fetched(self, outcome: str | type[Exception]) -> None:
         """Count an image that was fetched by URL, or was not; the outcome is as in ``refused``."""
-        self._fetches.labels(_word(outcome)).inc()
+        word = _word(outcome)
+        self._fetches.labels(word).inc()
+        current().event("fetched", {"outcome": word})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Take the time of one stage: source, fetch, preprocess, predict or postprocess."""
-        with self.stage_seconds.labels(name).time():
+        """Take the time of one stage, which is a span: source, fetch, preprocess, predict or postprocess."""
+        with span(name), self.stage_seconds.labels(name).time():
             yield
 
     def waited(self, slot: str) -> Callable[[float], object]:

@@ -8,6 +8,7 @@ import grpc.experimental
 
 from serving_api.messages import PredictResponse
 from serving_api.services import PREDICTION_SERVICE
+from tracing.spans import Headers
 
 RETRY_BUFFER = 8 << 20  # bytes; gRPC sends a larger request no second time, and the default is smaller than an image
 OPTIONS = [
@@ -35,7 +36,7 @@ OPTIONS = [
     # cancelled too, but each starts a thread: 0.20 ms of CPU more than a call that cannot be cancelled, this 0.06 ms.
     (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
 ]
-_PREDICT = f"/{PREDICTION_SERVICE.full_name}/Predict"
+METHOD = f"{PREDICTION_SERVICE.full_name}/Predict"
 
 
 class Cancellable(Protocol):
@@ -76,12 +77,12 @@ class Replica:
         self.next_trial = 0.0
         self._channel = grpc.insecure_channel(target, options=OPTIONS)
         # Predict has one response. As a stream of one it is the same on the wire, and this call can be cancelled.
-        self._predict = self._channel.unary_stream(_PREDICT, response_deserializer=PredictResponse.FromString)
-        self._try = self._channel.unary_unary(_PREDICT)
+        self._predict = self._channel.unary_stream(f"/{METHOD}", response_deserializer=PredictResponse.FromString)
+        self._try = self._channel.unary_unary(f"/{METHOD}")
 
-    def start(self, request: bytes, seconds: float) -> Any:
+    def start(self, request: bytes, seconds: float, metadata: Headers | None = None) -> Any:
         """Begin a call with a serialised PredictRequest; its responses, one, are waited for by iterating over it."""
-        return self._predict(request, timeout=seconds)
+        return self._predict(request, timeout=seconds, metadata=metadata)
 
     def start_trial(self, request: bytes, seconds: float) -> Any:
         """Begin a call as a future, for which no thread waits."""

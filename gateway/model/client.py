@@ -6,7 +6,7 @@ one that the images were prepared for; ``ModelChanged`` makes the caller prepare
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from brain_tumor import contract
 from brain_tumor.calls import DESCRIBE, EXPLAIN, PREDICT
 from gateway.deadline import Deadline
+from gateway.model.channel import METHOD
 from gateway.model.connection import Connection
 from gateway.model.responses import (
     ModelError,
     ModelMismatch,
+    ModelServerProblem,
     ModelUnavailable,
     Prediction,
     ServedModel,
@@ -28,6 +30,7 @@ from gateway.model.responses import (
 from gateway.model.shared_check import FRESH, SharedCheck
 from serving_api.messages import PredictResponse
 from serving_api.requests import predict_request, serialized_predict_request
+from tracing.spans import span
 
 # A model server that has another model under the same version number is noticed after this time.
 METADATA_MAX_AGE = 30.0  # seconds
@@ -130,7 +133,7 @@ class ModelClient:
         asked_at = time.monotonic()
         for attempt in range(_ATTEMPTS):
             try:
-                response = self._connection.predict(request, (explain, batch), deadline)
+                response = self._send(request, (explain, batch), deadline, call.signature, batch)
                 predicting = self._identify(response, model, deadline)
                 return read_prediction(response, predicting, batch, explain)
             except ModelMismatch as problem:
@@ -152,6 +155,28 @@ class ModelClient:
     def close(self) -> None:
         """End the connections."""
         self._connection.close()
+
+    def _send(
+        self, request: bytes, kind: Hashable, deadline: Deadline, signature: str, rows: int = 0
+    ) -> PredictResponse:
+        """Call the model server, and say so in a span."""
+        with span(METHOD, calls=True) as call:
+            call.set("rpc.system.name", "grpc")
+            call.set("rpc.method", METHOD)
+            call.set("model.name", self._model_name)
+            call.set("model.signature", signature)
+            call.set("batch.rows", rows)
+            try:
+                response = self._connection.predict(request, kind, deadline)
+            except ModelServerProblem as problem:
+                call.fail(problem.code)
+                raise
+            version = response.model_spec.version.value
+            call.set("rpc.response.status_code", "OK")
+            call.set("model.version", version)
+            if known := self._find(version):
+                call.set("model.precision", known.model.metadata.precision)
+            return response
 
     def _identify(self, response: PredictResponse, expected: ServedModel, deadline: Deadline) -> ServedModel:
         """Find the model that made a response; ModelChanged if it takes other images than the expected one."""
@@ -196,12 +221,12 @@ class ModelClient:
         asked_at = time.monotonic()
         request = _describe_request(self._model_name, version)
         try:
-            response = self._connection.predict(request, DESCRIBE.signature, deadline)
+            response = self._send(request, DESCRIBE.signature, deadline, DESCRIBE.signature)
         except ModelError:
             if version is None:
                 raise
             # The call may have met a replica that does not have this version: a second call reaches another.
-            response = self._connection.predict(request, DESCRIBE.signature, deadline)
+            response = self._send(request, DESCRIBE.signature, deadline, DESCRIBE.signature)
         model = ServedModel(self._model_name, response.model_spec.version.value, read_metadata(response))
         oldest = asked_at - self._max_age
         kept = {

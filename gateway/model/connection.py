@@ -28,6 +28,7 @@ from gateway.model.responses import (
 from gateway.model.retry_budget import RetryBudget
 from gateway.model.usual_time import UsualTimes
 from serving_api.messages import PredictResponse
+from tracing.spans import current
 
 _ADDRESSES_WITHIN = 2.0  # seconds to wait for the first addresses
 _MOST_ATTEMPTS = 3  # of one request, if none but replicas that failed are left
@@ -113,11 +114,13 @@ class Connection:
                 response, seconds = self._attempt(replica, sent)
             except _AttemptFailed as failed:
                 self._count(failed.result)
+                current().event("attempt failed", {"result": failed.result, "replica": replica.target})
                 sent.tried.append(replica)
                 if not self._may_repeat(sent, failed):
                     raise _problem(failed.error) from None
             else:
                 self._count(RESPONSE)
+                current().set("replica", replica.target)
                 # Both may have been slow for the same reason.
                 if sent.hung and seconds < sent.patience:
                     self._replicas.missed(sent.hung)
@@ -165,7 +168,7 @@ class Connection:
         )
         ejections, unused = replica.ejections, limited
         started = time.monotonic()
-        call = replica.start(sent.data, patience if limited else remaining)
+        call = replica.start(sent.data, patience if limited else remaining, current().headers)
         try:
             with sent.deadline.on_cancel(call.cancel), self._replicas.calling(replica, call, ejections):
                 (response,) = call
@@ -214,5 +217,6 @@ class Connection:
 
 
 def _problem(error: grpc.RpcError) -> ModelServerProblem:
+    current().set("rpc.response.status_code", error.code().name)
     kind = _PROBLEMS.get(error.code(), ModelError)
     return kind(error.code().name, error.details() or "")

@@ -79,6 +79,7 @@ class FakeModelServer:
     after_describe: Callable[[], None] | None = None
     calls: list[tuple[str, list[str]]] = field(default_factory=list)  # (signature, output_filter)
     peers: set[str] = field(default_factory=set)  # the addresses that called
+    headers: list[dict[str, str]] = field(default_factory=list)  # the metadata of each call
     batches: list[np.ndarray] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -95,6 +96,7 @@ class FakeModelServer:
         with self.lock:
             self.calls.append((signature, list(request.output_filter)))
             self.peers.add(context.peer())
+            self.headers.append(dict(context.invocation_metadata()))
         if request.model_spec.name != self.name:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {request.model_spec.name}")
         model = self._model(request.model_spec, context)

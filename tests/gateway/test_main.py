@@ -19,7 +19,12 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("GATEWAY_MAX_IN_FLIGHT", "none"), ("MODEL_SERVER_ADDRESS", "nowhere"), ("GATEWAY_BIND", "9696")],
+    [
+        ("GATEWAY_MAX_IN_FLIGHT", "none"),
+        ("MODEL_SERVER_ADDRESS", "nowhere"),
+        ("GATEWAY_BIND", "9696"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+    ],
 )
 def test_a_bad_setting_stops_the_start(variable, value):
     result = run(**{variable: value})

@@ -1,12 +1,12 @@
 """What the server and its model are, in the protocol's words."""
 
-from gateway import VERSION
+from gateway import NAME, VERSION
 from gateway.http.open_inference.messages import BYTES, UINT8, ModelDescription, ServerDescription, Tensor
 from gateway.http.open_inference.outputs import declare, properties
 from gateway.http.open_inference.tensors import CHANNELS, FILES, PIXELS
 from gateway.model.responses import ServedModel
 
-SERVER = ServerDescription("brain-tumor-gateway", VERSION, ["binary_tensor_data"])
+SERVER = ServerDescription(NAME, VERSION, ["binary_tensor_data"])
 
 
 def describe(model: ServedModel) -> ModelDescription:

@@ -14,6 +14,7 @@ from gateway.logs.lines import (
     WithoutLibraryText,
     configuration,
 )
+from tracing.spans import Span, entered
 
 NAME = "doe"
 
@@ -154,3 +155,24 @@ def test_our_records_and_gunicorn_s_pass_unchanged(name):
     unchanged.name = name
     assert WithoutLibraryText().filter(unchanged)
     assert (unchanged.levelno, unchanged.getMessage()) == (logging.ERROR, "Booting worker with pid: 7")
+
+
+class Traced(Span):
+    """A span that is there as far as the log is concerned."""
+
+    trace_id = "ab" * 16
+
+
+def test_a_line_has_the_ids_of_the_request_and_of_its_trace():
+    token = REQUEST_ID.set("r-1")
+    try:
+        with entered(Traced()):
+            assert PlainFormatter().format(record("hello")).endswith(f" hello [r-1 {Traced.trace_id}]")
+            document = json.loads(JsonFormatter().format(record("hello")))
+        assert (document["request_id"], document["trace_id"]) == ("r-1", Traced.trace_id)
+        assert PlainFormatter().format(record("hello")).endswith(" hello [r-1]")
+        assert "trace_id" not in json.loads(JsonFormatter().format(record("hello")))
+    finally:
+        REQUEST_ID.reset(token)
+    with entered(Traced()):
+        assert PlainFormatter().format(record("hello")).endswith(f" hello [{Traced.trace_id}]")
