@@ -13,11 +13,15 @@ from portable_model_server.api.listeners import PortTaken
 from portable_model_server.engines.memory import return_large_blocks
 from portable_model_server.errors import ServingError
 from portable_model_server.server import STOP, ModelServer
+from tracing.settings import TracingError
+from tracing.spans import current
+from tracing.start import start
 
 _LOGGER = logging.getLogger("portable_model_server")
 # The exit code of tensorflow_model_server when it cannot start (its main returns -1).
 EXIT_CANNOT_START = 255
 EXIT_PORT_TAKEN = 1
+SERVICE = "portable-model-server"  # in traces
 TENSORFLOW_SERVING = "2.20.0"
 
 
@@ -35,11 +39,12 @@ def main(arguments: Sequence[str]) -> int:
         events: SimpleQueue[str] = SimpleQueue()
         _stop_on_signals(events)
         return_large_blocks()
-        ended = ModelServer(line.flags, events).run()
+        tracing = start(os.environ, SERVICE)
+        ended = ModelServer(line.flags, events, tracing).run()
     except flags.MalformedFlag as error:
         sys.stdout.write(flags.usage())
         return _cannot_start(error, EXIT_CANNOT_START)
-    except ServingError as error:
+    except (ServingError, TracingError) as error:
         return _cannot_start(error, EXIT_CANNOT_START)
     except PortTaken as error:
         return _cannot_start(error, EXIT_PORT_TAKEN)
@@ -47,11 +52,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(add_trace_id)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s", stream=sys.stderr
+        level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s%(trace)s", handlers=[handler]
     )
     # It logs a line for each client that goes away.
     logging.getLogger("portable_model_server.api.rest_server").setLevel(logging.WARNING)
+
+
+def add_trace_id(record: logging.LogRecord) -> bool:
+    """Let a line end with the id of the trace that it belongs to, if it does; logging calls this for each record."""
+    trace_id = current().trace_id
+    record.trace = f" [{trace_id}]" if trace_id else ""
+    return True
 
 
 def _report(line: flags.CommandLine) -> None:

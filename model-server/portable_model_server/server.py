@@ -25,6 +25,7 @@ from portable_model_server.serving.loading import VersionLoader
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.prediction import Predictor
 from portable_model_server.serving.warmup import Warmup
+from tracing.spans import NO_TRACING, Tracing
 
 _LOGGER = logging.getLogger(__name__)
 # Threads for each CPU of the limit. Source: main.cc and server.h of tensorflow_model_server.
@@ -36,12 +37,13 @@ _CHANGED = "changed"
 class ModelServer:
     """The server of a process."""
 
-    def __init__(self, flags: Flags, events: "SimpleQueue[str]") -> None:
+    def __init__(self, flags: Flags, events: "SimpleQueue[str]", tracing: Tracing = NO_TRACING) -> None:
         """Check the configuration; nothing is loaded or opened yet.
 
         Args:
             flags: The flags of the command line.
             events: ``STOP`` in it ends ``run``. A signal handler may put it there, since a SimpleQueue is reentrant.
+            tracing: Makes the spans of calls; ``run`` closes it.
 
         Raises:
             ServingError: The flags contradict each other, or a file that they name is wrong.
@@ -49,6 +51,7 @@ class ModelServer:
             MalformedFlag: A channel argument has no value.
         """
         self._events = events
+        self._tracing = tracing
         self._flags = flags
         self._cpus = cpu_limit()
         self._grpc_options = flags.grpc_options
@@ -93,6 +96,7 @@ class ModelServer:
         executor.shutdown(wait=False, cancel_futures=True)
         if all(ended.values()):
             ended["models"] = self._manager.close(timeout_s=max(deadline - time.monotonic(), 1))
+        self._tracing.close()
         late = ", ".join(name for name, in_time in ended.items() if not in_time)
         _LOGGER.info("stopped; not ended in time: %s", late or "none")
         return not late
@@ -149,7 +153,7 @@ class ModelServer:
     def _open(self, executor: Executor) -> dict[str, GrpcListener | RestListener]:
         """Open the ports; the executor runs the predictions over REST."""
         flags = self._flags
-        recorder = CallRecorder(self._manager, self._metrics)
+        recorder = CallRecorder(self._manager, self._metrics, self._tracing)
         addresses = [address(self._host, flags.port)] if flags.port else []
         if flags.grpc_socket_path:
             addresses.append(f"unix:{flags.grpc_socket_path}")

@@ -16,7 +16,7 @@ INITIALISER = "__saved_model_init_op"
 class FakeModel:
     """A LoadedModel without signatures."""
 
-    engine = "fake"
+    engine, precision = "fake", "float32"
     signatures: Mapping[str, Signature] = {}
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class FakeModel:
 class RefusingModel:
     """A LoadedModel that has an initialiser, and a signature "other", which its engine cannot compute."""
 
-    engine = "fake"
+    engine, precision = "fake", "float32"
     streams = paying_rows = 1
     signatures: Mapping[str, Signature] = {
         INITIALISER: Signature({}, {INITIALISER: TensorInfo("NoOp", 0, None)}, "", SignatureDef()),

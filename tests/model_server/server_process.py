@@ -4,6 +4,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +43,19 @@ class Response:
 class ServerProcess:
     """Runs within its ``with`` block; what is left of it at the end is killed."""
 
-    def __init__(self, log: Path, *flags: str, ports: bool = True) -> None:
+    def __init__(
+        self, log: Path, *flags: str, ports: bool = True, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.grpc_port, self.rest_port = free_port(), free_port()
         self._log = log
         own = (f"--port={self.grpc_port}", f"--rest_api_port={self.rest_port}", "--host=127.0.0.1") if ports else ()
         self._command = [sys.executable, "-m", "portable_model_server", *own, *flags]
+        self._environment = {**CLEAN_ENVIRONMENT, "TF_CPP_MIN_LOG_LEVEL": "2", **(environment or {})}
         self._resources = ExitStack()
 
     def __enter__(self) -> "ServerProcess":
         output = self._resources.enter_context(self._log.open("wb"))
-        environment = {**CLEAN_ENVIRONMENT, "TF_CPP_MIN_LOG_LEVEL": "2"}
-        self.process = self._resources.enter_context(running(self._command, environment, output))
+        self.process = self._resources.enter_context(running(self._command, self._environment, output))
         self.channel = self._resources.enter_context(
             grpc.insecure_channel(
                 f"127.0.0.1:{self.grpc_port}",

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import grpc
 
 from portable_model_server.api import responses
-from portable_model_server.api.calls import CallRecorder, mapped_errors
+from portable_model_server.api.calls import GRPC, CallRecorder, mapped_errors
 from portable_model_server.errors import ServingError, grpc_details, invalid
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.prediction import Predictor
@@ -32,7 +32,12 @@ class PredictionServicer:
         self, request: PredictRequest, context: grpc.ServicerContext
     ) -> PredictResponse:
         """Run a model."""
-        with _aborted_on_error(context), self._recorder.record(request.model_spec.name, "Predict", "GRPC"):
+        with (
+            _aborted_on_error(context),
+            self._recorder.record(
+                request.model_spec.name, "Predict", GRPC, lambda name: dict(context.invocation_metadata()).get(name)
+            ),
+        ):
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
             with self._manager.hold(request.model_spec) as servable:

@@ -5,6 +5,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import grpc
@@ -12,7 +13,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from portable_model_server.api import responses, rest_paths, rest_requests, rest_responses
-from portable_model_server.api.calls import CallRecorder, mapped_errors
+from portable_model_server.api.calls import REST, CallRecorder, mapped_errors
 from portable_model_server.api.rest_paths import RestCall
 from portable_model_server.engines.memory import trim_heap
 from portable_model_server.errors import HTTP_STATUS, ServingError, failed_precondition, invalid
@@ -80,7 +81,8 @@ def create_app(
         if request.method == "OPTIONS":
             return _preflight()
         wanted = rest_paths.parse(request.method, target)
-        with recorder.record(wanted.spec.name, wanted.method, "REST") if wanted.method else mapped_errors():
+        headers = request.headers
+        with recorder.record(wanted.spec.name, wanted.method, REST, headers.get) if wanted.method else mapped_errors():
             return Response(api.respond(wanted), mimetype="application/json")
 
     def allow_any_origin(response: Response) -> Response:
@@ -148,7 +150,7 @@ class _Api:
                 )
             return rest_responses.predictions(outputs, by_row=prediction.by_row)
 
-        future = self._executor.submit(run)
+        future = self._executor.submit(copy_context().run, run)  # the span stays the current one
         future.add_done_callback(lambda _: parsed.set())  # a body that cannot be parsed, or a server that stops
         parsed.wait()
         try:

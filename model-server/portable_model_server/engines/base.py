@@ -66,6 +66,10 @@ class LoadedModel(Protocol):
         """The name of the engine that runs it."""
 
     @property
+    def precision(self) -> str:
+        """What it computes with: ``FLOAT32`` or ``INT8`` of ``form``."""
+
+    @property
     def signatures(self) -> Mapping[str, Signature]:
         """Every signature that can be called, by name."""
 

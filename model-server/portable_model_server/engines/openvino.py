@@ -126,7 +126,7 @@ class OpenVINOEngine:
         graphs, refused = self._compile_all(path, as_it_is, declared, computed)
         trim_heap()
         _LOGGER.info("OpenVINO runs the model in %s in %s", path, form.precision)
-        return OpenVINOModel(declared, constants, graphs, refused, self._threads, asserts)
+        return OpenVINOModel(declared, constants, graphs, refused, self._threads, asserts, form.precision)
 
     def _compile_all(
         self,
@@ -216,8 +216,10 @@ class OpenVINOModel:
         refused: Mapping[str, str],
         threads: int,
         asserts: bool,
+        precision: str,
     ) -> None:
         self.signatures = declared
+        self.precision = precision
         self._constants = constants
         self._graphs = graphs
         self._refused = refused

@@ -19,6 +19,7 @@ from portable_model_server.engines.base import (
     check_inputs,
 )
 from portable_model_server.engines.c_api import INVALID_ARGUMENT, Session, TensorFlowError
+from portable_model_server.engines.form import FLOAT32
 from portable_model_server.engines.memory import trim_heap
 from portable_model_server.engines.saved_model import SERVE_TAG, Signature, read_saved_model, signatures
 
@@ -62,7 +63,7 @@ class TensorFlowEngine:
 class TensorFlowModel:
     """A model in a TensorFlow session; see ``base.LoadedModel``."""
 
-    engine = TENSORFLOW
+    engine, precision = TENSORFLOW, FLOAT32
     paying_rows = 1  # four callers of one image each got 8.4 images/s, batches of eight 6.2 (Xception, 2 cores)
 
     def __init__(self, declared: Mapping[str, Signature], session: Session, streams: int) -> None:

@@ -6,6 +6,7 @@ wait when a turn comes share it, as far as they ask for the same thing.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from portable_model_server.engines.base import BusyError, EngineError, InvalidInputError, LoadedModel
 from portable_model_server.serving.trial import rows_are_independent
+from tracing.spans import current
 
 _LOGGER = logging.getLogger(__name__)
 _Arrays = Mapping[str, NDArray[Any]]
@@ -75,7 +77,7 @@ class _BatchedModel:
     """A model whose waiting calls share predictions; see ``base.LoadedModel``."""
 
     def __init__(self, model: LoadedModel, parameters: Mapping[str, BatchingParameters]) -> None:
-        self.engine, self.signatures = model.engine, model.signatures
+        self.engine, self.precision, self.signatures = model.engine, model.precision, model.signatures
         self.streams, self.paying_rows = model.streams, model.paying_rows
         self._model = model
         self._turns = {name: _Turns(model, name, chosen) for name, chosen in parameters.items()}
@@ -121,6 +123,10 @@ class _Call:
         rows: The first dimension of each input.
         batch: The calls that it computes, itself included, once it is its turn to compute a batch.
         ready: Set when the call is done or has a batch to compute; only for a call that waits.
+        came: When it came, as ``time.time_ns`` tells it.
+        began: When its computation began, the last one if there were several; 0 before.
+        ended: When that ended.
+        shared: How many calls, and how many rows, were computed together.
     """
 
     inputs: _Arrays
@@ -130,6 +136,10 @@ class _Call:
     ready: threading.Event | None = None
     outputs: dict[str, NDArray[Any]] | None = None
     error: Exception | None = None
+    came: int = field(default_factory=time.time_ns)
+    began: int = 0
+    ended: int = 0
+    shared: tuple[int, int] = (0, 0)
 
     def fits(self, other: "_Call") -> bool:
         """Whether the two can be rows of one prediction."""
@@ -180,6 +190,7 @@ class _Turns:
                 for other in call.batch:
                     if other is not call and other.ready:
                         other.ready.set()
+        _trace(call)
         if call.error:
             raise call.error
         if call.outputs is None:
@@ -226,6 +237,15 @@ class _Turns:
 
     def _predict_together(self, batch: list[_Call]) -> None:
         first, rows = batch[0], sum(call.rows for call in batch)
+        began = time.time_ns()
+        try:
+            self._compute(batch, first, rows)
+        finally:
+            ended = time.time_ns()
+            for call in batch:
+                call.began, call.ended, call.shared = began, ended, (len(batch), rows)
+
+    def _compute(self, batch: list[_Call], first: _Call, rows: int) -> None:
         size = next((size for size in self.parameters.allowed_batch_sizes if size >= rows), rows)
         if size == first.rows:
             first.outputs = self._model.predict(self._signature, first.inputs, first.names)
@@ -242,6 +262,16 @@ class _Turns:
         for call in batch:
             call.outputs = {alias: array[start : start + call.rows] for alias, array in outputs.items()}
             start += call.rows
+
+
+def _trace(call: _Call) -> None:
+    """Make the spans of a call that is over, in its own thread: another call may have computed it."""
+    engine = current()
+    if call.ready and call.began:
+        engine.add_child("wait", call.came, call.began)
+    if call.began:
+        calls, rows = call.shared
+        engine.add_child("compute", call.began, call.ended, {"batch.calls": calls, "batch.rows": rows})
 
 
 def _check_rows(outputs: _Arrays, rows: int) -> None:

@@ -15,6 +15,7 @@ from portable_model_server.serving.versions import Servable
 from serving_api.messages import DataType, PredictRequest, PredictResponse, TensorProto
 from serving_api.names import DEFAULT_SIGNATURE
 from serving_api.tensors import DTYPES, TensorError, from_array, to_array
+from tracing.spans import Span, current, span
 
 _STATUSES = {status.value[0]: status for status in grpc.StatusCode}
 
@@ -74,13 +75,25 @@ class Predictor:
                 raise ServingError(grpc.StatusCode.OUT_OF_RANGE, f"Node '{info.name}' does not have output 0")
             if info.dtype not in DTYPES:
                 raise _rare(f'output "{alias}"', info.dtype)
+        _describe(current(), servable, signature, inputs)
         started = time.perf_counter()
         try:
-            arrays = servable.model.predict(signature, inputs, outputs)
+            with span("engine"):
+                arrays = servable.model.predict(signature, inputs, outputs)
         except EngineError as error:
             raise ServingError(_STATUSES.get(error.code, grpc.StatusCode.INTERNAL), str(error)) from error
         self.observe_engine(servable.name, servable.model.engine, time.perf_counter() - started)
         return arrays
+
+
+def _describe(call: Span, servable: Servable, signature: str, inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Say in a call's span what runs for it; names that the caller chose are known ones by now."""
+    call.set("model.name", servable.name)
+    call.set("model.version", servable.version)
+    call.set("model.signature", signature)
+    call.set("model.engine", servable.model.engine)
+    call.set("model.precision", servable.model.precision)
+    call.set("batch.rows", max((len(array) for array in inputs.values() if array.ndim), default=0))
 
 
 def _inputs(signature: Signature, given: Mapping[str, TensorProto]) -> dict[str, NDArray[Any]]:

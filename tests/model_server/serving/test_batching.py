@@ -16,6 +16,7 @@ from portable_model_server.serving.batching import BatchingParameters, batched, 
 from portable_model_server.serving.config import batching_parameters
 from serving_api.messages import SignatureDef
 from tests.processes import wait_until
+from tracing.spans import Span, entered
 
 FLOAT, UINT8 = 1, 4
 X = TensorInfo("x:0", FLOAT, (-1, 2))
@@ -27,7 +28,7 @@ PARAMETERS = BatchingParameters(max_batch_size=4)
 class SumModel:
     """Adds up the numbers of each row; ``held`` keeps its predictions waiting, negative numbers are refused."""
 
-    engine = "fake"
+    engine, precision = "fake", "float32"
     paying_rows = 4
 
     def __init__(self, streams: int = 1, signature: Signature = DEFAULT) -> None:
@@ -387,3 +388,44 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
     flags = Flags(enable_batching=True, batching_parameters_file=str(tmp_path / "none"))
     with pytest.raises(ServingError, match="Cannot read"):
         _arrangement(flags)
+
+
+class Told(Span):
+    """A span that remembers what is added to it."""
+
+    def __init__(self) -> None:
+        self.added: list[tuple[str, dict[str, object]]] = []
+
+    def add_child(self, name, start, end, attributes=None):
+        assert 0 < start <= end
+        self.added.append((name, dict(attributes or {})))
+
+
+def test_each_call_tells_its_own_span_how_it_was_computed(pool) -> None:
+    model = SumModel()
+    served = batched(model, PARAMETERS)
+    spans = [Told() for _ in range(3)]
+    model.held.clear()
+
+    def call(span: Told, number: float) -> None:
+        with entered(span):
+            served.predict("serving_default", {"x": rows(number)}, ["y"])
+
+    futures = [pool.submit(call, spans[0], 1)]
+    wait_until(lambda: len(model.batches) == 1, "the first call")
+    futures += [pool.submit(call, span, 2) for span in spans[1:]]
+    wait_until(lambda: len(served._turns["serving_default"]._waiting) == 2, "two calls that wait")
+    model.held.set()
+    for future in futures:
+        future.result(30)
+    assert spans[0].added == [("compute", {"batch.calls": 1, "batch.rows": 1})]
+    assert spans[1].added == spans[2].added == [("wait", {}), ("compute", {"batch.calls": 2, "batch.rows": 2})]
+
+
+def test_a_call_that_fails_tells_it_too() -> None:
+    model = SumModel()
+    served = batched(model, PARAMETERS)
+    span = Told()
+    with entered(span), pytest.raises(InvalidInputError):
+        served.predict("serving_default", {"x": rows(-1)}, ["y"])
+    assert span.added == [("compute", {"batch.calls": 1, "batch.rows": 1})]
