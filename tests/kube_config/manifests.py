@@ -20,11 +20,11 @@ EKS_CLUSTER = KUBE_CONFIG / "clusters" / "eks"  # what all overlays of a cluster
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
-# All components but gpu, in an order that works: monitoring patches an object of network-policies, admin-port one of
-# both, and oauth2-proxy needs what admin-port did.
+# All components but gpu, in an order that works: monitoring and tracing patch objects of network-policies, admin-port
+# one of both, and oauth2-proxy needs what admin-port did.
 TOGETHER = (
     *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "alerts"),
-    *("dashboard", "keys", "admin-port", "oauth2-proxy"),
+    *("dashboard", "tracing", "keys", "admin-port", "oauth2-proxy"),
 )
 # gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
 ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")
@@ -101,6 +101,17 @@ def pod_of(objects: list[Object], tier: str) -> Object:
 def container_of(objects: list[Object], tier: str) -> Object:
     (container,) = pod_of(objects, tier)["containers"]
     return container
+
+
+def variables_of(objects: list[Object], tier: str) -> dict[str, str]:
+    """The variables of a tier's container as it sees them, but for those of Secrets and resources."""
+    values = {}
+    for source in container_of(objects, tier).get("envFrom", []):
+        values |= one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
+    for variable in container_of(objects, tier).get("env", []):
+        if "value" in variable:
+            values[variable["name"]] = variable["value"]
+    return values
 
 
 def assert_restricted(pod: Object, container: Object) -> None:

@@ -1,9 +1,10 @@
-"""What the programs in the pods read: the model server its flags, the gateway its settings."""
+"""What the programs in the pods read: the model server its flags, the gateway its settings, both what traces need."""
 
 from gateway.settings import VARIABLES, Settings
 from portable_model_server.flags import Flags, parse
-from tests.kube_config.manifests import Object, container_of, one
+from tests.kube_config.manifests import Object, container_of, variables_of
 from tests.model_server.dockerfiles import DOCKERFILES, FOLDER, entrypoint
+from tracing.settings import is_wanted
 
 
 def model_server_flags(objects: list[Object]) -> Flags:
@@ -17,9 +18,12 @@ def model_server_flags(objects: list[Object]) -> Flags:
 
 def settings(objects: list[Object]) -> Settings:
     """The gateway's settings, without the file of keys, which is there in the pod alone."""
-    (source,) = container_of(objects, "gateway")["envFrom"]
-    data = one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
-    added = {variable["name"]: variable["value"] for variable in container_of(objects, "gateway").get("env", [])}
-    assert data.keys() | added.keys() <= set(VARIABLES.values())
-    added.pop("GATEWAY_KEYS_FILE", None)
-    return Settings.from_env({**data, **added})
+    values = {name: value for name, value in variables_of(objects, "gateway").items() if not name.startswith("OTEL_")}
+    assert values.keys() <= set(VARIABLES.values())
+    values.pop("GATEWAY_KEYS_FILE", None)
+    return Settings.from_env(values)
+
+
+def traces(objects: list[Object], tier: str) -> bool:
+    """Whether a tier has traces on; fails if it would not start."""
+    return is_wanted(variables_of(objects, tier))
