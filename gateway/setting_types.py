@@ -68,6 +68,11 @@ def word(text: str) -> str:
     return text
 
 
+def optional_word(text: str) -> str:
+    """A short word; an empty text is none."""
+    return word(text) if text else ""
+
+
 def address(text: str) -> str:
     """``host:port``, where an address of IPv6 is in brackets."""
     host, _, port = text.rpartition(":")
@@ -87,6 +92,11 @@ def addresses(text: str) -> str:
 def optional_address(text: str) -> str:
     """``host:port``; an empty text is none."""
     return address(text) if text else ""
+
+
+def optional_addresses(text: str) -> str:
+    """As ``addresses``; an empty text is none."""
+    return addresses(text) if text else ""
 
 
 def origins(text: str) -> frozenset[str]:
@@ -125,3 +135,8 @@ def file(text: str) -> Path | None:
     if not Path(text).is_file():
         raise ValueError("there is no such file")
     return Path(text)
+
+
+def future_file(text: str) -> Path | None:
+    """The path of a file that may come later, or never; an empty text is none."""
+    return Path(text) if text else None

@@ -20,10 +20,13 @@ from gateway.setting_types import (
     addresses,
     boolean,
     file,
+    future_file,
     integer,
     networks,
     one_of,
     optional_address,
+    optional_addresses,
+    optional_word,
     origins,
     ports,
     seconds,
@@ -70,6 +73,27 @@ class Settings:
         "MODEL_SERVER_ADDRESS", addresses, "localhost:8500", "the model server's gRPC API; every address of it is used"
     )
     model_name: str = setting("MODEL_NAME", str, MODEL_NAME, "the model to ask for")
+    version_label: str = setting(
+        "MODEL_VERSION_LABEL", optional_word, "", "version label to ask for; empty: the newest version"
+    )
+    canary_server: str = setting(
+        "CANARY_SERVER_ADDRESS",
+        optional_addresses,
+        "",
+        "gRPC API of a second model server, which has the next model on trial (canary.md); empty: there is none",
+    )
+    canary_version_label: str = setting(
+        "CANARY_VERSION_LABEL",
+        optional_word,
+        "",
+        "version label of the model on trial; without CANARY_SERVER_ADDRESS a version of the first model server",
+    )
+    canary_file: Path | None = setting(  # noqa: RUF009 - makes a field
+        "GATEWAY_CANARY_FILE",
+        future_file,
+        "",
+        "file that says how many requests the model on trial gets, read again when it changes; without one none",
+    )
     deadline: float = setting(
         "GATEWAY_DEADLINE_SECONDS", seconds, "10", "seconds for one response, from the moment its request is received"
     )
@@ -171,6 +195,11 @@ class Settings:
     revision: str = setting(
         "GATEWAY_REVISION", word, "unknown", "commit that the gateway was built from, for metrics; our image sets it"
     )
+
+    @property
+    def has_canary(self) -> bool:
+        """Whether there is a model on trial."""
+        return bool(self.canary_server or self.canary_version_label)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

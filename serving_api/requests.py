@@ -16,7 +16,7 @@ def predict_request(
     signature: str,
     inputs: Mapping[str, NDArray[Any] | TensorProto],
     outputs: Iterable[str] = (),
-    version: int | None = None,
+    version: int | str | None = None,
 ) -> PredictRequest:
     """A request for a prediction.
 
@@ -25,7 +25,7 @@ def predict_request(
         signature: The signature to run.
         inputs: By alias, arrays of any dtype in ``tensors.DTYPES``, or tensors that are encoded already.
         outputs: The aliases of the outputs to compute; none stands for all of them.
-        version: The model's version; None leaves the choice to the server.
+        version: The model's version, or a label of one; None leaves the choice to the server.
 
     Raises:
         TensorError: An array's dtype has no counterpart.
@@ -33,7 +33,9 @@ def predict_request(
     request = PredictRequest(output_filter=outputs)
     request.model_spec.name = model
     request.model_spec.signature_name = signature
-    if version is not None:
+    if isinstance(version, str):
+        request.model_spec.version_label = version
+    elif version is not None:
         request.model_spec.version.value = version
     for alias, value in inputs.items():
         request.inputs[alias].CopyFrom(value if isinstance(value, TensorProto) else from_array(value))
@@ -41,7 +43,12 @@ def predict_request(
 
 
 def serialized_predict_request(
-    model: str, signature: str, alias: str, parts: Sequence[NDArray[Any]], outputs: tuple[str, ...]
+    model: str,
+    signature: str,
+    alias: str,
+    parts: Sequence[NDArray[Any]],
+    outputs: tuple[str, ...],
+    version: int | str | None = None,
 ) -> bytes:
     """The bytes of a PredictRequest with one input, whose values are copied once; a message takes five copies of them.
 
@@ -52,27 +59,34 @@ def serialized_predict_request(
         parts: The input, in parts that lie one behind the other in its first dimension; at least one. All have the
             same dtype, a numeric one of ``tensors.DTYPES``.
         outputs: The aliases of the outputs to compute; none stands for all of them.
+        version: The model's version, or a label of one; None leaves the choice to the server.
 
     Raises:
         TensorError: The dtype has no counterpart.
     """
     first = parts[0]
     shape = (sum(len(part) for part in parts), *first.shape[1:])
-    head = _head(model, signature, alias, first.dtype, shape, outputs)
+    head = _head(model, signature, alias, first.dtype, shape, outputs, version)
     # Parts that are contiguous, as they usually are, are not copied before.
     return b"".join([head, *(np.ascontiguousarray(part).data for part in parts)])
 
 
 @lru_cache(maxsize=256)
 def _head(
-    model: str, signature: str, alias: str, dtype: np.dtype[Any], shape: tuple[int, ...], outputs: tuple[str, ...]
+    model: str,
+    signature: str,
+    alias: str,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    outputs: tuple[str, ...],
+    version: int | str | None,
 ) -> bytes:
     """What precedes the input's values, if the input comes last, and ``tensor_content`` last in the input."""
     size = int(np.prod(shape)) * dtype.itemsize
     tensor = declare(dtype, shape).SerializeToString() + _tag(TensorProto, "tensor_content", size)
     # A map's entry is a message: its key is field 1, its value field 2.
     entry = b"\x0a" + _varint(len(alias.encode())) + alias.encode() + b"\x12" + _varint(len(tensor) + size) + tensor
-    request = predict_request(model, signature, {}, outputs).SerializeToString()
+    request = predict_request(model, signature, {}, outputs, version).SerializeToString()
     return request + _tag(PredictRequest, "inputs", len(entry) + size) + entry
 
 

@@ -26,9 +26,8 @@ from brain_tumor.processes import wait_until_up as wait_until_process_is_up
 EXAMPLES = ROOT / "examples"
 START_TIMEOUT = 60.0
 # A developer's own settings must not reach the servers under test.
-CLEAN_ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MODEL_", "OTEL_"))
-}
+_SETTINGS = ("GATEWAY_", "MODEL_", "CANARY_", "OTEL_")
+CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
 
 
 def has_ipv6() -> bool:

@@ -61,12 +61,20 @@ class ModelClient:
         model_name: The model to ask for.
         max_age: Seconds after which the metadata is asked for again.
         check_age: Seconds for which the result of a check holds.
+        version_label: The label of the version to ask for; empty leaves the choice to the server.
     """
 
     def __init__(
-        self, server: str, model_name: str, max_age: float = METADATA_MAX_AGE, check_age: float = FRESH
+        self,
+        server: str,
+        model_name: str,
+        max_age: float = METADATA_MAX_AGE,
+        check_age: float = FRESH,
+        *,
+        version_label: str = "",
     ) -> None:
-        self._connection = Connection(server, _describe_request(model_name))
+        self._label = version_label or None
+        self._connection = Connection(server, _describe_request(model_name, self._label))
         self._model_name = model_name
         self._max_age = max_age
         self._check = SharedCheck(self.refresh, check_age)
@@ -129,7 +137,9 @@ class ModelClient:
         parts = [images] if isinstance(images, np.ndarray) else images
         batch = sum(len(part) for part in parts)
         call = EXPLAIN if explain else PREDICT
-        request = serialized_predict_request(self._model_name, call.signature, contract.IMAGES, parts, call.outputs)
+        request = serialized_predict_request(
+            self._model_name, call.signature, contract.IMAGES, parts, call.outputs, self._label
+        )
         asked_at = time.monotonic()
         for attempt in range(_ATTEMPTS):
             try:
@@ -219,7 +229,7 @@ class ModelClient:
 
     def _call_describe(self, deadline: Deadline, version: int | None) -> ServedModel:
         asked_at = time.monotonic()
-        request = _describe_request(self._model_name, version)
+        request = _describe_request(self._model_name, self._label if version is None else version)
         try:
             response = self._send(request, DESCRIBE.signature, deadline, DESCRIBE.signature)
         except ModelError:
@@ -237,7 +247,7 @@ class ModelClient:
         return model
 
 
-def _describe_request(model_name: str, version: int | None = None) -> bytes:
+def _describe_request(model_name: str, version: int | str | None) -> bytes:
     # Without queries: the SavedModel's default is one, and models that were converted before they existed take none.
     request = predict_request(model_name, DESCRIBE.signature, {}, DESCRIBE.outputs, version)
     return request.SerializeToString()

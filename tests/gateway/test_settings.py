@@ -1,6 +1,7 @@
 import re
 from dataclasses import asdict
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,10 @@ def test_every_variable_is_read(tmp_path):
         "GATEWAY_MAX_FETCHES": "3",
         "MODEL_SERVER_ADDRESS": "model-server.default.svc:8500",
         "MODEL_NAME": "other",
+        "MODEL_VERSION_LABEL": "proven",
+        "CANARY_SERVER_ADDRESS": "ipv4:10.0.0.1:8500,10.0.0.2:8500",
+        "CANARY_VERSION_LABEL": "next",
+        "GATEWAY_CANARY_FILE": "/comes/later.toml",
         "GATEWAY_DEADLINE_SECONDS": "2.5",
         "GATEWAY_UPLOAD_SECONDS": "3",
         "GATEWAY_MAX_BODY_BYTES": "5000",
@@ -85,6 +90,10 @@ def test_every_variable_is_read(tmp_path):
         connection_age=20.0,
         model_server="model-server.default.svc:8500",
         model_name="other",
+        version_label="proven",
+        canary_server="ipv4:10.0.0.1:8500,10.0.0.2:8500",
+        canary_version_label="next",
+        canary_file=Path("/comes/later.toml"),
         deadline=2.5,
         upload_timeout=3.0,
         max_body=5000,
@@ -109,6 +118,13 @@ def test_every_variable_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("variable", "expected"), [("CANARY_SERVER_ADDRESS", True), ("CANARY_VERSION_LABEL", True), ("MODEL_NAME", False)]
+)
+def test_an_address_or_a_label_makes_a_canary(variable, expected):
+    assert Settings.from_env({variable: "next:8500" if "ADDRESS" in variable else "next"}).has_canary is expected
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("GATEWAY_BIND", "9696"),
@@ -127,6 +143,9 @@ def test_every_variable_is_read(tmp_path):
         ("GATEWAY_MAX_IN_FLIGHT", "1001"),
         ("GATEWAY_MAX_IN_FLIGHT", "0"),
         ("MODEL_SERVER_ADDRESS", "model-server"),
+        ("MODEL_VERSION_LABEL", "two words"),
+        ("CANARY_SERVER_ADDRESS", "model-server-canary"),
+        ("CANARY_VERSION_LABEL", "n" * 65),
         ("GATEWAY_DEADLINE_SECONDS", "0"),
         ("GATEWAY_DEADLINE_SECONDS", "-1"),
         ("GATEWAY_DEADLINE_SECONDS", "nan"),

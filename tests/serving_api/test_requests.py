@@ -27,3 +27,13 @@ def test_parts_that_are_not_contiguous():
 def test_a_dtype_without_a_counterpart():
     with pytest.raises(TensorError):
         serialized_predict_request("model", "signature", "images", [np.zeros(2, np.complex64)], ())
+
+
+@pytest.mark.parametrize("version", [None, 7, "next"])
+def test_the_version_is_a_number_or_a_label_or_left_to_the_server(version):
+    pixels = np.zeros((1, 2, 2, 3), np.uint8)
+    data = serialized_predict_request("model", "signature", "images", [pixels], (), version)
+    spec = PredictRequest.FromString(data).model_spec
+    chosen = spec.WhichOneof("version_choice")
+    assert {None: None, "version": spec.version.value, "version_label": spec.version_label}[chosen] == version
+    assert PredictRequest.FromString(data) == predict_request("model", "signature", {"images": pixels}, (), version)
