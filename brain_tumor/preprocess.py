@@ -31,12 +31,15 @@ class Prepared:
         view: What the model sees of the image, made smaller; None if it was not asked for.
         facts: What the image's file says of it.
         size: Pixels of the longer side, before anything was made of the image.
+        other: The batch that another preprocessor makes of the image; None if it was not asked for, or needs more
+            pixels than were read.
     """
 
     batch: NDArray[np.uint8]
     view: Image.Image | None
     facts: FileFacts
     size: int
+    other: NDArray[np.uint8] | None = None
 
 
 class Preprocessor(BasePreprocessor):
@@ -79,6 +82,7 @@ class Preprocessor(BasePreprocessor):
         *,
         view_side: int | None = None,
         wanted: Wanted = Wanted(),  # noqa: B008 - it cannot change
+        other: "Preprocessor | None" = None,
     ) -> Prepared:
         """Decode and prepare an encoded image, and keep a view of it.
 
@@ -87,6 +91,7 @@ class Preprocessor(BasePreprocessor):
             page: As in ``from_bytes``.
             view_side: Pixels of the view's longer side, at most; None for no view.
             wanted: As in ``brain_tumor.image.read_image``.
+            other: Makes a batch of the same pixels, which are decoded once.
 
         Raises:
             ImageError: The image cannot be used; the subclass says why.
@@ -101,12 +106,35 @@ class Preprocessor(BasePreprocessor):
         )
         size = max(decoded.image.size)
         image = self._cropped(decoded.image)
-        batch = np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
+        batch = self._batch(image)
+        second = other.of_decoded(decoded.image, self) if other else None
         if view_side is None:
-            return Prepared(batch, None, decoded.facts, size)
+            return Prepared(batch, None, decoded.facts, size, second)
         view = self._framed(image)
         view.thumbnail((view_side, view_side))
-        return Prepared(batch, view.convert("RGB"), decoded.facts, size)
+        return Prepared(batch, view.convert("RGB"), decoded.facts, size, second)
+
+    def of_decoded(self, image: Image.Image, reader: "Preprocessor") -> NDArray[np.uint8] | None:
+        """Prepare an image that another preprocessor has read: uint8 (1, height, width, 3).
+
+        Args:
+            image: Upright RGB, or one channel of grey.
+            reader: Who has read it.
+
+        Returns:
+            None if that fails, or if the reader may have read only half of a JPEG's width and height, and that is too
+            little here.
+        """
+        half, own_half = reader._half_side, self._half_side
+        takes_less = half is not None and (own_half is None or own_half > half)
+        if takes_less and 4 * image.width * image.height > reader.max_pixels:
+            return None
+        try:
+            if self.spec.crop_to_head and image.mode != "RGB":
+                image = image.convert("RGB")
+            return self._batch(self._cropped(image))
+        except Exception:  # which is no reason for the reader to have no image
+            return None
 
     def from_path(self, path: str | PathLike[str]) -> NDArray[np.uint8]:
         """Read, decode and prepare an image: uint8 (1, height, width, 3).
@@ -136,6 +164,9 @@ class Preprocessor(BasePreprocessor):
     def resize_image(self, img: Image.Image) -> Image.Image:
         """Prepare an upright RGB image, as ``decode`` gives it: RGB, or one channel for grey."""
         return self._resized_and_padded(self._cropped(img))
+
+    def _batch(self, image: Image.Image) -> NDArray[np.uint8]:
+        return np.expand_dims(self.image_to_array(self._resized_and_padded(image)), axis=0)
 
     def _resized_and_padded(self, img: Image.Image) -> Image.Image:
         if self.spec.color_mode == GRAYSCALE:

@@ -69,8 +69,15 @@ def load_crowd(settings: Settings) -> Crowd:
     tracing = start(os.environ, NAME, VERSION)
     metrics = Metrics(settings.revision)
     slots = Slots(settings.max_in_flight, settings.max_fetches, metrics)
-    model_client = ModelClient(settings.model_server, settings.model_name)
-    application = create_app(settings, model_client, metrics, slots, tracing)
+    model_client = ModelClient(settings.model_server, settings.model_name, version_label=settings.version_label)
+    canary_client = None
+    if settings.has_canary:
+        canary_client = ModelClient(
+            settings.canary_server or settings.model_server,
+            settings.model_name,
+            version_label=settings.canary_version_label,
+        )
+    application = create_app(settings, model_client, metrics, slots, canary_client, tracing)
     callers = None
     if settings.keys_file:
         keys = KeyFile(settings.keys_file)

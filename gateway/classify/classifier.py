@@ -3,23 +3,25 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brain_tumor.calls import images_of_a_call
-from brain_tumor.image import FileFacts, ImageError, Wanted
+from brain_tumor.image import ImageError, Wanted
+from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Prepared, Preprocessor
 from brain_tumor.reference import brightness
 from gateway.classify.changes import with_newest
+from gateway.classify.choice import Choice, Describes, find_stable
+from gateway.classify.classification import Classification, Outcome, observe
+from gateway.classify.kept import Kept
 from gateway.classify.overlay import MAX_SIDE, draw_overlay, encode
 from gateway.deadline import Deadline
 from gateway.metrics import Metrics
-from gateway.metrics.predictions import Observed
-from gateway.model.client import ModelClient
 from gateway.model.responses import Prediction, ServedModel
 from tracing.spans import span
 
@@ -32,48 +34,36 @@ class CannotExplain(Exception):
     """The model offers no activation maps."""
 
 
+class Model(Describes, Protocol):
+    """Calls a model server, as ``ModelClient`` does."""
+
+    def predict(
+        self,
+        model: ServedModel,
+        images: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
+        *,
+        explain: bool,
+        deadline: Deadline,
+    ) -> Prediction:
+        """Classify images that were prepared for ``model``."""
+
+
 @dataclass(frozen=True)
-class Classification:
-    """A model's prediction for one image.
+class Images:
+    """The images of one request, and what is asked of them.
 
     Attributes:
-        model: The model that made it.
-        probabilities: Shape (class,), float32, in the order of the metadata's class names.
-        out_of_distribution: The OOD score; a larger one means an image less like those of the training.
-        overlay: A PNG that explains the predicted class; None if it was not asked for.
-        facts: What the image's file says of it.
-        view: The image as the model saw it, a PNG of the overlay's size; None if it was not asked for.
+        encoded: The images, as their files hold them.
+        explain: Whether to draw overlays.
+        page: Which image of a file with several, or which frame; 1 is the first, None the one that its format shows
+            first, of a DICOM file the middle one.
+        view: Whether to return the images as the model saw them.
     """
 
-    model: ServedModel
-    probabilities: NDArray[np.float32]
-    out_of_distribution: float
-    overlay: bytes | None
-    facts: FileFacts = field(default_factory=FileFacts)
-    view: bytes | None = None
-
-    @property
-    def class_index(self) -> int:
-        """The index of the most probable class."""
-        return int(self.probabilities.argmax())
-
-
-def observe(metrics: Metrics, classification: Classification, pixels: NDArray[np.uint8], size: int | None) -> None:
-    """Count a classification.
-
-    Args:
-        metrics: Where.
-        classification: The classification.
-        pixels: The image as the model takes it, uint8 (height, width, 3).
-        size: Pixels of the image's longer side, as sent; None if the client has prepared it.
-    """
-    index, model = classification.class_index, classification.model
-    confidence = float(classification.probabilities[index])
-    observed = Observed(index, confidence, classification.out_of_distribution, brightness(pixels), size)
-    metrics.predictions.observe(model.version, model.metadata, observed)
-
-
-Outcome: TypeAlias = Classification | ImageError  # of one image: an error says what is wrong with it
+    encoded: Sequence[bytes]
+    explain: bool = False
+    page: int | None = None
+    view: bool = False
 
 
 class Classifier:
@@ -86,12 +76,12 @@ class Classifier:
         decoders: How many images are decoded at a time.
     """
 
-    def __init__(self, model_client: ModelClient, metrics: Metrics, *, max_pixels: int, decoders: int) -> None:
+    def __init__(self, model_client: Model, metrics: Metrics, *, max_pixels: int, decoders: int) -> None:
         self._client = model_client
         self._metrics = metrics
         self._max_pixels = max_pixels
         self._decoders = threading.BoundedSemaphore(decoders)
-        self._preprocessor: Preprocessor | None = None  # of the newest model; it holds nothing of an image
+        self._preprocessors: dict[ImageSpec, Preprocessor] = {}  # of the two newest models; they hold nothing of images
 
     def classify(
         self,
@@ -101,81 +91,119 @@ class Classifier:
         deadline: Deadline,
         page: int | None = None,
         view: bool = False,
+        choice: Choice = Choice(),  # noqa: B008 - it cannot change
     ) -> list[Outcome]:
         """Classify the images of one request; there is one outcome for each image, in order.
 
         Args:
-            encoded: The images, as their files hold them.
-            explain: Whether to draw overlays.
+            encoded: As in ``Images``.
+            explain: As in ``Images``.
             deadline: Ends the work.
-            page: Which image of a file with several, or which frame; 1 is the first, None the one that its format shows
-                first, of a DICOM file the middle one.
-            view: Whether to return the images as the model saw them.
+            page: As in ``Images``.
+            view: As in ``Images``.
+            choice: Which model the request may have.
 
         Raises:
+            NotServed: It wants another model than there is.
             CannotExplain: Overlays were asked for, and the model offers no activation maps.
             ModelServerProblem: The model server gave no usable response.
             DeadlineExceeded: The deadline passed.
         """
-        model = self._client.get(deadline)
+        if choice.wanted is not None:
+            find_stable(self._client, choice, deadline)
+        outcomes = self.classify_by(self._client, Images(encoded, explain, page, view), deadline)
+        observe(self._metrics, outcomes)
+        return outcomes
+
+    def classify_by(
+        self, model_client: Model, images: Images, deadline: Deadline, kept: Kept | None = None
+    ) -> list[Outcome]:
+        """Classify images by a model server of the caller's choice, and count nothing; errors as of ``classify``.
+
+        Args:
+            model_client: Calls it.
+            images: The images.
+            deadline: Ends the work.
+            kept: Has what was prepared already, and takes what is prepared now; None keeps nothing.
+        """
+        model = model_client.get(deadline)
         step = images_of_a_call(model.metadata.image)
         outcomes: list[Outcome] = []
-        for start in range(0, len(encoded), step):
-            attempt = partial(self._classify_batch, encoded[start : start + step], explain, deadline, page, view)
+        for start in range(0, len(images.encoded), step):
+            indices = range(start, min(start + step, len(images.encoded)))
+            attempt = partial(self._classify_batch, model_client, images, indices, deadline, kept)
             batch, model = with_newest(model, attempt)
             outcomes += batch
         return outcomes
 
     def _classify_batch(
         self,
-        encoded: Sequence[bytes],
-        explain: bool,
+        model_client: Model,
+        images: Images,
+        indices: range,
         deadline: Deadline,
-        page: int | None,
-        view: bool,
+        kept: Kept | None,
         model: ServedModel,
     ) -> tuple[list[Outcome], ServedModel]:
-        """Classify images in one call; return the model that they were prepared for too."""
-        if explain and not model.metadata.explains:
+        """Classify some of the images in one call; return the model that they were prepared for too."""
+        if images.explain and not model.metadata.explains:
             raise CannotExplain("The model cannot explain its predictions. Ask without explain=true.")
-        preprocessor = self._preprocessor_of(model)
-        view_side = MAX_SIDE if explain or view else None
+        preprocessor = self.preprocessor(model.metadata.image)
         with self._metrics.stage("preprocess"):
-            outcomes = [self._preprocess(data, preprocessor, page, view_side, deadline) for data in encoded]
+            outcomes = [self._prepare(images, index, preprocessor, deadline, kept) for index in indices]
         batches = [outcome.batch for outcome in outcomes if isinstance(outcome, Prepared)]
         if not batches:
             return [outcome for outcome in outcomes if isinstance(outcome, ImageError)], model
         with self._metrics.stage("predict"):
-            prediction = self._client.predict(model, batches, explain=explain, deadline=deadline)
+            prediction = model_client.predict(model, batches, explain=images.explain, deadline=deadline)
         with self._metrics.stage("postprocess"):
             rows = iter(range(len(batches)))
             return [
-                outcome if isinstance(outcome, ImageError) else self._postprocess(outcome, prediction, next(rows), view)
+                outcome
+                if isinstance(outcome, ImageError)
+                else self._postprocess(outcome, prediction, next(rows), images.view)
                 for outcome in outcomes
             ], model
 
-    def _preprocessor_of(self, model: ServedModel) -> Preprocessor:
-        preprocessor = self._preprocessor
-        if preprocessor is None or preprocessor.spec != model.metadata.image:
-            preprocessor = self._preprocessor = Preprocessor(model.metadata.image, self._max_pixels)
+    def preprocessor(self, spec: ImageSpec) -> Preprocessor:
+        """What prepares images in this way."""
+        preprocessor = self._preprocessors.get(spec)
+        if preprocessor is None:
+            preprocessor = Preprocessor(spec, self._max_pixels)
+            newest = list(self._preprocessors.items())[-1:]
+            self._preprocessors = {**dict(newest), spec: preprocessor}
         return preprocessor
 
+    def _prepare(
+        self, images: Images, index: int, preprocessor: Preprocessor, deadline: Deadline, kept: Kept | None
+    ) -> Prepared | ImageError:
+        """Prepare one image, unless that was done before."""
+        if kept is None:
+            return self._preprocess(images, index, preprocessor, deadline, None)
+        prepared = kept.find(index, preprocessor.spec)
+        if prepared is None:
+            other = kept.second_way(preprocessor.spec)
+            prepared = self._preprocess(images, index, preprocessor, deadline, other)
+            kept.add(index, preprocessor.spec, prepared)
+        return prepared
+
     def _preprocess(
-        self, data: bytes, preprocessor: Preprocessor, page: int | None, view_side: int | None, deadline: Deadline
+        self, images: Images, index: int, preprocessor: Preprocessor, deadline: Deadline, other: Preprocessor | None
     ) -> Prepared | ImageError:
         """Decode and prepare one image."""
+        data, view_side = images.encoded[index], MAX_SIDE if images.explain or images.view else None
         try:
             if not data:
                 raise EmptyImage("The image is empty. Send the whole file.")
             with self._decoder(deadline):
                 wanted = Wanted(deadline.remaining(), deadline.on_cancel)
-                return preprocessor.prepare(data, page, view_side=view_side, wanted=wanted)
+                return preprocessor.prepare(data, images.page, view_side=view_side, wanted=wanted, other=other)
         except ImageError as error:
             deadline.remaining()  # an image that is not wanted any more is none that is too large or damaged
             return error
 
     def _postprocess(self, prepared: Prepared, prediction: Prediction, row: int, view: bool) -> Classification:
-        """Take one image's row of a prediction, count it, and draw its overlay and its view if they were asked for."""
+        """Take one image's row of a prediction, and draw its overlay and its view if they were asked for."""
         probabilities = prediction.probabilities[row]
         overlay = None
         if prediction.activation_maps is not None and prepared.view is not None:
@@ -183,9 +211,10 @@ class Classifier:
                 overlay = draw_overlay(prepared.view, prediction.activation_maps[row], int(probabilities.argmax()))
         score = float(prediction.out_of_distribution[row])
         seen = encode(prepared.view) if view and prepared.view is not None else None
-        classification = Classification(prediction.model, probabilities, score, overlay, prepared.facts, seen)
-        observe(self._metrics, classification, prepared.batch[0], prepared.size)
-        return classification
+        light = brightness(prepared.batch[0])
+        return Classification(
+            prediction.model, probabilities, score, overlay, prepared.facts, seen, light, prepared.size
+        )
 
     @contextmanager
     def _decoder(self, deadline: Deadline) -> Iterator[None]:

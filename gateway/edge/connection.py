@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import h11
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._closing = False  # the response that is being sent is the last one
         self._deadline: Deadline | None = None
         self._task: asyncio.Task[None] | None = None
+        self._after: Iterable[Callable[[], object]] = ()  # what is to be done once the client has the response
         self.phase = Phase.IDLE
         self.last_active = self._opened  # when the client last sent something; seconds of the loop's clock
 
@@ -274,6 +275,7 @@ class Connection(asyncio.Protocol):
             data += self._parser.send(h11.Data(data=response.body)) or b""
         data += self._parser.send(h11.EndOfMessage()) or b""
         self._closing = last or self._parser.our_state is not h11.DONE
+        self._after = response.after
         self.phase = Phase.WRITE
         if not last:
             self.last_active = self._loop.time()
@@ -289,6 +291,12 @@ class Connection(asyncio.Protocol):
 
     def _written(self) -> None:
         self._crowd.release(self)
+        after, self._after = self._after, ()
+        for do in after:
+            try:
+                do()
+            except Exception as error:
+                _log.error("unexpected", exc_info=error)
         if self._closing and self._ended:
             self.close()
             return

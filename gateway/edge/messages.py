@@ -18,6 +18,7 @@ SLOT = "gateway.slot"  # the Slot that the request holds while it is worked on
 BARE_ROOT = "gateway.bare_root"  # whether the request is for the root path without a slash at its end
 CALLER = "gateway.caller"  # the name of who sent the request; empty where nobody has a name
 RECEIVED = "gateway.received"  # when the request was there, by time.perf_counter()
+AFTER = "gateway.after"  # a list that takes what is to be done once the client has the response
 
 # Routes, in logs and metrics, of requests that have none:
 UNREAD = "unread"  # they were not wholly read
@@ -85,11 +86,13 @@ class Response:
         status: The status code.
         headers: Names and values; the body's length among them.
         body: The whole body.
+        after: What is to be done once the client has it: quick, for the event loop does it.
     """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    after: tuple[Callable[[], object], ...] = ()
 
 
 class Problem(NamedTuple):
@@ -123,6 +126,8 @@ Refuse: TypeAlias = Callable[[Problem, Head | None], Response]
 def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
     """Call a WSGI application and collect its response."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
+    after: list[Callable[[], object]] = []
+    environ[AFTER] = after
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         started[:] = [(status, headers)]
@@ -134,4 +139,6 @@ def call(application: WSGIApplication, environ: WSGIEnvironment) -> Response:
         if close := getattr(parts, "close", None):
             close()
     ((status, headers),) = started
-    return Response(int(status[:3]), headers, body)
+    response = Response(int(status[:3]), headers, body, tuple(after))
+    after.clear()  # the environment and the request refer to each other, and so live on for a while
+    return response

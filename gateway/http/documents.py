@@ -45,6 +45,10 @@ class ModelIdentity(Document):
         str,
         Meta(description="float32, or int8 for a form with most layers in 8 bits, which was judged against float32."),
     ]
+    label: (
+        Annotated[str, Meta(description="stable, or canary for a model on trial beside it; left out without one.")]
+        | UnsetType
+    ) = UNSET
 
 
 class Explanation(Document):

@@ -8,6 +8,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from brain_tumor.image import ImageError, ImageTooLarge, UnknownImageType, UnusableImage
+from gateway.classify.choice import NotServed
 from gateway.classify.classifier import CannotExplain
 from gateway.classify.pixels import OtherSize
 from gateway.deadline import ClientLeft, DeadlineExceeded
@@ -17,7 +18,7 @@ from gateway.http.documents import ProblemDetails
 from gateway.http.error_forms import error_body
 from gateway.http.operations import PROBLEM, Content, Reply
 from gateway.http.problem import LATER, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
-from gateway.http.served import NotReady, NotServed
+from gateway.http.served import NotReady
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
 from gateway.images.url import FetchError

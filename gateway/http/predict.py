@@ -1,5 +1,6 @@
 """POST /predict: take the images out of the request, fetch those behind URLs, classify them, respond."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 from wsgiref.types import WSGIEnvironment
@@ -7,9 +8,11 @@ from wsgiref.types import WSGIEnvironment
 from flask import Blueprint, Response, request
 
 from brain_tumor.image import is_heavy
-from gateway.classify.classifier import Classification, Classifier
+from gateway.classify.choice import Choice
+from gateway.classify.classification import Classification, Outcome
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
+from gateway.http.choice import read_choice
 from gateway.http.documents import Prediction, Predictions, ProblemDetails, respond
 from gateway.http.errors import problem, reason
 from gateway.http.operations import declared
@@ -31,6 +34,22 @@ class Slots(Protocol):
         """In the block the request holds a slot for heavy images instead."""
 
 
+class Classifies(Protocol):
+    """Classifies encoded images, as ``Classifier`` does."""
+
+    def classify(
+        self,
+        encoded: Sequence[bytes],
+        *,
+        explain: bool,
+        deadline: Deadline,
+        page: int | None = None,
+        view: bool = False,
+        choice: Choice = ...,
+    ) -> list[Outcome]:
+        """Classify the images of one request."""
+
+
 class NoSlots:
     """For an application that bounds nothing."""
 
@@ -42,7 +61,7 @@ class NoSlots:
 
 
 def predict_routes(
-    source: ImageSource, classifier: Classifier, metrics: Metrics, seconds: float, slots: Slots
+    source: ImageSource, classifier: Classifies, metrics: Metrics, seconds: float, slots: Slots
 ) -> Blueprint:
     """Make the route of predictions.
 
@@ -62,6 +81,7 @@ def predict_routes(
         with metrics.stage("source"):
             sent = source.read(request)
         options = read_options(request.args.to_dict(), sent.options)
+        choice = read_choice(request)
         images: list[Any] = sent.items
         if sent.has_urls:
             with slots.fetching(request.environ, deadline), metrics.stage("fetch"):
@@ -71,7 +91,12 @@ def predict_routes(
         with slots.heavy(request.environ, deadline) if heavy else nullcontext():
             predictions = iter(
                 classifier.classify(
-                    encoded, explain=options.explain, deadline=deadline, page=options.page, view=options.view
+                    encoded,
+                    explain=options.explain,
+                    deadline=deadline,
+                    page=options.page,
+                    view=options.view,
+                    choice=choice,
                 )
                 if encoded
                 else ()

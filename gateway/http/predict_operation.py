@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from gateway.edge.lanes import Lane
+from gateway.http import choice
 from gateway.http.documents import Base64, Prediction, Predictions
 from gateway.http.errors import error_replies
-from gateway.http.operations import Content, Operation, Reply
+from gateway.http.operations import PROBLEM, Content, Operation, Reply
 from gateway.http.options import JSON_TYPES, PARAMETERS
 from gateway.images.from_request import DICOM, OCTETS, URLENCODED
 from gateway.keys import PREDICT
@@ -45,9 +46,10 @@ def predict_operation(max_images: int) -> Operation:
         {
             HTTPStatus.OK: Reply("The prediction, or a list of them.", (Content(Prediction), Content(Predictions))),
             **error_replies(),
+            HTTPStatus.NOT_FOUND: Reply(f"The version that {choice.MODEL_VERSION} asks for is not served.", (PROBLEM,)),
         },
         _DESCRIPTION,
-        PARAMETERS,
+        (*PARAMETERS, *choice.PARAMETERS),
         (
             Content({**_form("ImageForm", image=files), "required": ["image"]}, "multipart/form-data"),
             *(Content(_json_request(*kind, max_images)) for kind in _JSON_REQUESTS),

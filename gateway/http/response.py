@@ -4,7 +4,7 @@ import base64
 
 from msgspec import UNSET
 
-from gateway.classify.classifier import Classification
+from gateway.classify.classification import Classification
 from gateway.http.documents import Explanation, ModelIdentity, OutOfDistribution, Prediction, View
 
 _DECIMALS = 6  # of probabilities and scores; float32 holds about seven digits
@@ -27,7 +27,12 @@ def response_document(classification: Classification, request_id: str) -> Predic
         out_of_distribution=OutOfDistribution(
             score=round(score, _DECIMALS), flag=None if threshold is None else score > threshold
         ),
-        model=ModelIdentity(name=model.name, version=model.version, precision=metadata.precision),
+        model=ModelIdentity(
+            name=model.name,
+            version=model.version,
+            precision=metadata.precision,
+            label=classification.label or UNSET,
+        ),
         notice=metadata.notice,
         request_id=request_id,
         warnings=list(facts.warnings),

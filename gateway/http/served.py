@@ -1,18 +1,22 @@
 """Which model and version a client means, and whether it is served."""
 
+from typing import Protocol
+
+from gateway.classify.choice import Choice, NotServed, check_version, find_stable
 from gateway.deadline import Deadline
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem, ServedModel
 
-FRESH = 1.0  # seconds since the model was seen, within which a client can hardly know a newer one
-
-
-class NotServed(Exception):
-    """There is no such model, or no such version of it; the message says what there is."""
-
 
 class NotReady(Exception):
     """The model does not respond now."""
+
+
+class Finds(Protocol):
+    """Knows a second model beside this one."""
+
+    def find(self, choice: Choice, deadline: Deadline, max_age: float | None = None) -> ServedModel:
+        """The one of the two that a request's images must suit; arguments and errors as of ``Served.find``."""
 
 
 class Served:
@@ -21,18 +25,20 @@ class Served:
     Args:
         model_client: Knows the model.
         name: Its name.
+        canary: Knows a second model of this name; None where there is none.
     """
 
-    def __init__(self, model_client: ModelClient, name: str) -> None:
+    def __init__(self, model_client: ModelClient, name: str, canary: Finds | None = None) -> None:
         self._client = model_client
         self._name = name
+        self._canary = canary
 
-    def find(self, name: str, version: str | None, deadline: Deadline, max_age: float | None = None) -> ServedModel:
-        """Find the model to predict with.
+    def find(self, name: str, choice: Choice, deadline: Deadline, max_age: float | None = None) -> ServedModel:
+        """Find the model that a request's images must suit.
 
         Args:
             name: What the client calls the model.
-            version: What it calls the version; None is whichever is served.
+            choice: What it says of the version.
             deadline: Ends the work.
             max_age: How many seconds ago the model may have been seen; None means the model client's own limit.
 
@@ -42,10 +48,9 @@ class Served:
             DeadlineExceeded: The deadline passed.
         """
         self._check_name(name)
-        model = self._client.get(deadline, max_age)
-        if version not in (None, str(model.version)):
-            model = self._client.get(deadline, FRESH)
-        return check_version(model, version)
+        if self._canary:
+            return self._canary.find(choice, deadline, max_age)
+        return find_stable(self._client, choice, deadline, max_age)
 
     def look(self, name: str, version: str | None) -> ServedModel:
         """The model as it is about now, for clients that ask how it is; cheap for any number of them.
@@ -67,14 +72,3 @@ class Served:
     def _check_name(self, name: str) -> None:
         if name != self._name:
             raise NotServed(f'There is no model of this name. The model is called "{self._name}".')
-
-
-def check_version(model: ServedModel, version: str | None) -> ServedModel:
-    """Return the model if it has this version, or if None is asked for.
-
-    Raises:
-        NotServed: It has another one.
-    """
-    if version not in (None, str(model.version)):
-        raise NotServed(f"This version is not served now. Version {model.version} is; or leave the version out.")
-    return model

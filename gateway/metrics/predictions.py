@@ -64,11 +64,11 @@ class Predictions(Collector):
         self._lock = threading.Lock()
         self._models: OrderedDict[tuple[str, str], _Model] = OrderedDict()
 
-    def observe(self, version: int, metadata: ModelMetadata, image: Observed) -> None:
+    def observe(self, version: int | str, metadata: ModelMetadata, image: Observed) -> None:
         """Count one image.
 
         Args:
-            version: The number of the model version that made the prediction.
+            version: The number of the model version that made the prediction, or what stands for it.
             metadata: That version's.
             image: The image and its prediction.
         """

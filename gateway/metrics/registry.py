@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway import VERSION
+from gateway.metrics.canary import CanaryMetrics
 from gateway.metrics.predictions import Predictions
 from tracing.spans import current, span
 
@@ -30,6 +31,7 @@ class Metrics:
 
     Attributes:
         predictions: What the model said of the images.
+        canary: What happens with a model on trial.
     """
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
@@ -46,6 +48,7 @@ class Metrics:
         build.labels(VERSION, revision, platform.python_version()).set(1)
         self.predictions = Predictions()
         self._registry.register(self.predictions)
+        self.canary = CanaryMetrics(self._registry)
         self._refusals = Counter(
             "gateway_refusals",
             "Requests, and images of a list, that got no prediction.",

@@ -240,3 +240,58 @@ def test_the_page_is_passed_on():
     data = images.animated_gif()
     assert preprocessor.from_bytes(data, page=2)[0, 5, 5].tolist() == [0, 255, 0]
     assert preprocessor.prepare(data, 3, view_side=20).batch[0, 5, 5].tolist() == [0, 0, 255]
+
+
+SECOND = [
+    ImageSpec(24, 32),
+    ImageSpec(40, 30, "nearest", "grayscale"),
+    ImageSpec(16, 16, "lanczos", "bgr", pad_to_aspect_ratio=True),
+    ImageSpec(24, 32, NO_ANTIALIAS, crop_to_head=True),
+]
+
+
+@pytest.mark.parametrize("data", [SCANS[0].read_bytes(), images.encode(images.noise((90, 70)))], ids=["grey", "colour"])
+@pytest.mark.parametrize("second", SECOND, ids=str)
+@pytest.mark.parametrize("first", SECOND, ids=str)
+def test_two_models_share_the_pixels_that_were_decoded(first, second, data):
+    prepared = Preprocessor(first).prepare(data, other=Preprocessor(second))
+    np.testing.assert_array_equal(prepared.batch, Preprocessor(first).from_bytes(data))
+    np.testing.assert_array_equal(prepared.other, Preprocessor(second).from_bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("second", "is_shared"),
+    [
+        (ImageSpec(24, 32), True),
+        (ImageSpec(12, 16), True),
+        (ImageSpec(24, 32, "bicubic"), False),
+        (ImageSpec(48, 32), False),
+        (CROP, False),
+    ],
+    ids=str,
+)
+def test_half_a_jpeg_is_shared_only_where_it_is_enough(second, is_shared):
+    data = images.plain(size=(600, 600), kind="JPEG")
+    prepared = Preprocessor(ImageSpec(24, 32), max_pixels=100_000).prepare(
+        data, other=Preprocessor(second, max_pixels=100_000)
+    )
+    assert (prepared.other is not None) is is_shared
+
+
+def test_a_jpeg_that_was_read_whole_is_shared_always():
+    data = images.plain(size=(150, 150), kind="JPEG")
+    prepared = Preprocessor(ImageSpec(24, 32), max_pixels=100_000).prepare(
+        data, other=Preprocessor(CROP, max_pixels=100_000)
+    )
+    assert prepared.other.shape == (1, 24, 32, 3)
+
+
+def test_no_second_model_costs_nothing():
+    assert Preprocessor(ImageSpec(24, 32)).prepare(images.GLIOMA).other is None
+
+
+def test_a_second_model_that_fails_costs_the_first_nothing(monkeypatch):
+    second = Preprocessor(CROP)
+    monkeypatch.setattr(second, "image_to_array", lambda image: 1 / 0)
+    prepared = Preprocessor(ImageSpec(24, 32)).prepare(images.GLIOMA, other=second)
+    assert (prepared.batch.shape, prepared.other) == ((1, 24, 32, 3), None)

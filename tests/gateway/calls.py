@@ -15,6 +15,11 @@ def predict(client: FlaskClient, query: str = "") -> TestResponse:
     return client.post(f"/predict{query}", data=images.GLIOMA, headers=PNG)
 
 
+def wanting(version: str) -> dict[str, str]:
+    """Headers of an image for one of two models."""
+    return {**PNG, "X-Model-Version": version}
+
+
 def form(*files: bytes) -> dict[str, object]:
     """The data of a multipart form that holds these images."""
     return {"image": [(io.BytesIO(data), f"patient-{number}.png") for number, data in enumerate(files)]}

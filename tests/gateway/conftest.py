@@ -27,9 +27,17 @@ def make_client(model_server) -> Iterator[Callable[..., FlaskClient]]:
 
         def make(max_age: float = 600.0, **changes: object) -> FlaskClient:
             settings = Settings(**{"model_server": model_server.address, "deadline": SECONDS, **changes})
-            model_client = ModelClient(settings.model_server, settings.model_name, max_age, check_age=0)
-            stack.callback(model_client.close)
-            return create_app(settings, model_client).test_client()
+            servers = [(settings.model_server, settings.version_label)]
+            if settings.has_canary:
+                servers.append((settings.canary_server or settings.model_server, settings.canary_version_label))
+            clients = [
+                ModelClient(server, settings.model_name, max_age, check_age=0, version_label=label)
+                for server, label in servers
+            ]
+            for client in clients:
+                stack.callback(client.close)
+            canary_client = clients[1] if settings.has_canary else None
+            return create_app(settings, clients[0], canary_client=canary_client).test_client()
 
         yield make
 

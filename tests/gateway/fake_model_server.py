@@ -72,7 +72,8 @@ class FakeModelServer:
     server: grpc.Server
     name: str = contract.MODEL_NAME
     model: FakeModel = field(default_factory=lambda: FakeModel(metadata()))
-    older: list[FakeModel] = field(default_factory=list)  # loaded besides, reached by version alone
+    older: list[FakeModel] = field(default_factory=list)  # loaded besides, reached by version or label alone
+    labels: dict[str, int] = field(default_factory=dict)  # of versions
     # signature -> raises a fault by context.abort, or waits; None is no fault
     fault: Callable[[str, grpc.ServicerContext], None] | None = None
     edit: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None  # of the outputs of predictions
@@ -122,10 +123,12 @@ class FakeModelServer:
         return response
 
     def _model(self, spec, context) -> FakeModel:
-        if not spec.HasField("version"):
+        chosen = spec.WhichOneof("version_choice")
+        if chosen is None:
             return self.model
+        version = self.labels.get(spec.version_label) if chosen == "version_label" else spec.version.value
         for model in (self.model, *self.older):
-            if model.version == spec.version.value:
+            if model.version == version:
                 return model
         context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from gateway.edge.lanes import Lane
+from gateway.http import choice
 from gateway.http.error_forms import InferenceError
 from gateway.http.errors import error_replies
 from gateway.http.open_inference.messages import (
@@ -94,6 +95,7 @@ INFER = Operation(
             Annotated[int, Meta(ge=0)],
             "header",
         ),
+        *choice.PARAMETERS,
     ),
     (Content(InferenceRequest), _BINARY),
     Lane.WORK,

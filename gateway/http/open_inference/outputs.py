@@ -10,7 +10,7 @@ from flask import Response
 from numpy.typing import NDArray
 
 from brain_tumor.metadata import ModelMetadata
-from gateway.classify.classifier import Classification
+from gateway.classify.classification import Classification
 from gateway.http.open_inference.messages import (
     BOOL,
     BYTES,
@@ -77,6 +77,11 @@ def _of_files(classifications: Sequence[Classification]) -> dict[str, str]:
     return {name: msgspec.json.encode(items).decode() for name, items in said.items()}
 
 
+def _label_of(classifications: Sequence[Classification]) -> dict[str, str]:
+    """Which of two models made them, where there are two; it is one."""
+    return {"label": classifications[0].label} if classifications[0].label else {}
+
+
 def respond(inference: Inference, model: ServedModel, classifications: Sequence[Classification]) -> Response:
     """Make the response; ``model`` made all the classifications.
 
@@ -100,7 +105,7 @@ def respond(inference: Inference, model: ServedModel, classifications: Sequence[
             model.name,
             str(model.version),
             outputs,
-            {**properties(model.metadata), **_of_files(classifications)},
+            {**properties(model.metadata), **_of_files(classifications), **_label_of(classifications)},
             msgspec.UNSET if inference.id is None else inference.id,
         )
     )

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Protocol
 
+import numpy as np
 from flask import Blueprint, Response, request
+from numpy.typing import NDArray
 
 from brain_tumor.image import ImageError, is_heavy
-from gateway.classify.classifier import Classification, Classifier
-from gateway.classify.pixels import PixelClassifier
+from gateway.classify.choice import FRESH, Choice, check_version
+from gateway.classify.classification import Classification
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
 from gateway.http import documents
+from gateway.http.choice import read_choice
 from gateway.http.error_forms import INFERENCE
 from gateway.http.open_inference import operations
 from gateway.http.open_inference.describe import SERVER, describe
@@ -19,18 +23,27 @@ from gateway.http.open_inference.outputs import respond, select
 from gateway.http.open_inference.request import JSON_LENGTH, InputTensor, read_inference
 from gateway.http.open_inference.tensors import FILES, check_name, fits, is_long, read_files, read_pixels
 from gateway.http.operations import declared
-from gateway.http.predict import Slots
-from gateway.http.served import FRESH, Served, check_version
+from gateway.http.predict import Classifies, Slots
+from gateway.http.served import Served
 from gateway.images.content_coding import inflate
 from gateway.metrics import Metrics
 from gateway.model.responses import ModelUnavailable, ServedModel
 from gateway.settings import Settings
 
 
+class ClassifiesPixels(Protocol):
+    """Classifies prepared images, as ``PixelClassifier`` does."""
+
+    def classify(
+        self, pixels: NDArray[np.uint8], model: ServedModel, deadline: Deadline, choice: Choice = ...
+    ) -> list[Classification]:
+        """Classify the images of one request."""
+
+
 def open_inference_routes(
     served: Served,
-    classifier: Classifier,
-    pixel_classifier: PixelClassifier,
+    classifier: Classifies,
+    pixel_classifier: ClassifiesPixels,
     metrics: Metrics,
     settings: Settings,
     slots: Slots,
@@ -81,7 +94,8 @@ def open_inference_routes(
     @declared(operations.INFER)
     def infer(model: str, version: str | None = None) -> Response:
         deadline = request.environ.get(DEADLINE) or Deadline(settings.deadline)
-        found = served.find(model, version, deadline)
+        choice = read_choice(request, version)
+        found = served.find(model, choice, deadline)
         with metrics.stage("source"):
             body = inflate(
                 request.get_data(cache=False), request.headers.get("Content-Encoding", ""), settings.max_body
@@ -91,25 +105,29 @@ def open_inference_routes(
             check_name(tensor)
             files = read_files(tensor, settings.max_images) if tensor.name == FILES else None
         if not fits(tensor, found.metadata.image):
-            found = served.find(model, version, deadline, FRESH)  # the client may know a newer one
+            found = served.find(model, choice, deadline, FRESH)  # the client may know a newer one
         select(inference, found.metadata)  # before any work
         made = (
-            classify_pixels(tensor, found, deadline)
+            classify_pixels(tensor, found, deadline, choice)
             if files is None
-            else classify_files(files, inference.page, deadline)
+            else classify_files(files, inference.page, deadline, choice)
         )
-        return respond(inference, check_version(_the_model_of(made), version), made)
+        return respond(inference, check_version(_the_model_of(made), choice.binding_version), made)
 
-    def classify_files(files: list[bytes], page: int | None, deadline: Deadline) -> Sequence[Classification]:
+    def classify_files(
+        files: list[bytes], page: int | None, deadline: Deadline, choice: Choice
+    ) -> Sequence[Classification]:
         with slots.heavy(request.environ, deadline) if is_heavy(files, page) else nullcontext():
-            outcomes = classifier.classify(files, explain=False, deadline=deadline, page=page)
+            outcomes = classifier.classify(files, explain=False, deadline=deadline, page=page, choice=choice)
         return [_classification(outcome, index) for index, outcome in enumerate(outcomes)]
 
-    def classify_pixels(tensor: InputTensor, found: ServedModel, deadline: Deadline) -> Sequence[Classification]:
+    def classify_pixels(
+        tensor: InputTensor, found: ServedModel, deadline: Deadline, choice: Choice
+    ) -> Sequence[Classification]:
         with slots.heavy(request.environ, deadline) if is_long(tensor) else nullcontext():
             with metrics.stage("preprocess"):
                 pixels = read_pixels(tensor, found.metadata.image, settings.max_images, deadline)
-            return pixel_classifier.classify(pixels, found, deadline)
+            return pixel_classifier.classify(pixels, found, deadline, choice)
 
     return routes
 

@@ -101,7 +101,9 @@ def test_a_browser_may_ask_before_without_a_key_and_a_slot(gateway, no_slot):
             "Content-Encoding",
             "Content-Type",
             "Inference-Header-Content-Length",
+            "X-Model-Version",
             "X-Request-ID",
+            "X-Routing-Key",
         }
         assert int(reply.headers["access-control-max-age"]) > 0
 

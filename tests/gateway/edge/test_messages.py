@@ -3,7 +3,7 @@ from flask import Flask, request
 
 from gateway.edge.head import read_head
 from gateway.edge.lanes import Lane, Route
-from gateway.edge.messages import Request, call
+from gateway.edge.messages import AFTER, Request, call
 
 
 def make(target: bytes = b"/predict?explain=true", headers: list[tuple[str, str]] | None = None, body: bytes = b""):
@@ -38,3 +38,21 @@ def test_flask_is_called_with_the_whole_request():
     assert (response.status, response.body) == (201, b"1 body")
     assert ("X-B", "c") in response.headers
     assert ("Content-Length", "6") in response.headers
+
+
+def test_what_is_left_for_later_comes_with_the_response():
+    done: list[str] = []
+    app = Flask("test")
+
+    @app.get("/")
+    def index() -> str:
+        request.environ[AFTER].append(lambda: done.append("later"))
+        return "now"
+
+    environ = make(b"/").environ()
+    environ["REQUEST_METHOD"] = "GET"
+    response = call(app, environ)
+    assert (response.body, done, environ[AFTER]) == (b"now", [], [])
+    for job in response.after:
+        job()
+    assert done == ["later"]

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from gateway.app import create_app
+from gateway.http.choice import MODEL_VERSION, ROUTING_KEY
 from gateway.http.errors import MEANINGS, TABLE
 from gateway.http.open_inference.request import JSON_LENGTH
 from gateway.http.operations import operation_of
@@ -53,13 +54,14 @@ def test_every_route_declares_itself(document):
 
 def test_every_status_is_declared(document):
     declared = document["paths"]["/predict"]["post"]["responses"]
-    assert {str(int(status)) for _, status, _ in TABLE} - {"404"} < set(declared)  # which no image leads to
-    assert set(declared) == {"200", "default", *(str(int(status)) for status in MEANINGS if status)}
+    assert {str(int(status)) for _, status, _ in TABLE} < set(declared)
+    assert set(declared) == {"200", "404", "default", *(str(int(status)) for status in MEANINGS if status)}
 
 
 def test_every_option_is_declared(document):
     operation = document["paths"]["/predict"]["post"]
-    assert [parameter["name"] for parameter in operation["parameters"]] == list(OPTIONS)
+    names = [parameter["name"] for parameter in operation["parameters"]]
+    assert names == [*OPTIONS, MODEL_VERSION, ROUTING_KEY]
     assert all(parameter.meaning for parameter in PARAMETERS)
     for name in ("ImageRequest", "ImagesRequest", "UrlRequest", "UrlsRequest"):
         assert set(OPTIONS) < set(document["components"]["schemas"][name]["properties"])
@@ -138,7 +140,8 @@ def test_inference_declares_its_header_and_its_errors(document):
     for path in ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"):
         operation = document["paths"][path]["post"]
         places = {parameter["name"]: (parameter["in"], parameter["required"]) for parameter in operation["parameters"]}
-        assert places.pop(JSON_LENGTH) == ("header", False)
+        for header in (JSON_LENGTH, MODEL_VERSION, ROUTING_KEY):
+            assert places.pop(header) == ("header", False)
         assert set(places.values()) == {("path", True)}
         assert JSON_LENGTH in operation["responses"]["200"]["headers"]
         assert {str(int(status)) for status in MEANINGS} | {"404"} < set(operation["responses"])
