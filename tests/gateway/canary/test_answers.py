@@ -109,6 +109,15 @@ def test_a_canary_that_hangs(with_canary, canary_server, release, only):
     assert calls(client) == ({"canary": 1, "stable": 1} if only == PREDICT else {"stable": 1})
 
 
+def test_half_of_the_time_is_left_to_stable_however_slow_calls_usually_are(
+    with_canary, canary_server, release, patient
+):
+    client = with_canary(share=100, deadline=4.0)
+    canary_server.fault = hold_until(release, PREDICT)
+    assert answered_by(predict(client)) == STABLE
+    assert requested(client) == {"slow": 1}
+
+
 def test_a_canary_has_the_time_that_stable_usually_takes_and_more(with_canary, canary_server, release, monkeypatch):
     client = with_canary(share=100)
     for _ in range(3):
