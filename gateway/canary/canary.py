@@ -12,7 +12,7 @@ from gateway.canary.health import Health
 from gateway.canary.shadow import Shadow, Shadows
 from gateway.canary.shares import Shares
 from gateway.canary.times import TimedModel, Times
-from gateway.classify.choice import CANARY, LABELS, Choice, find_stable
+from gateway.classify.choice import CANARY, FRESH, LABELS, Choice, find_stable, not_served
 from gateway.classify.kept import ByteBudget
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.metrics import Metrics
@@ -173,8 +173,10 @@ class Canary:
             return False
         if any(model and choice.version == str(model.version) for model in self._seen()):
             return True
-        find_stable(self._stable, choice, deadline)  # which may have a newer one
-        return False
+        stable = self._stable.get(deadline, FRESH)
+        if choice.version == str(stable.version):
+            return False
+        raise not_served(*filter(None, (stable, self._client.cached)))
 
     def _seen(self) -> Iterator[ServedModel | None]:
         """The canary's model as last seen, and then as it is now."""

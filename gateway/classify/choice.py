@@ -83,5 +83,12 @@ def check_version(model: ServedModel, version: str | None) -> ServedModel:
         NotServed: It has another one.
     """
     if version not in (None, str(model.version)):
-        raise NotServed(f"This version is not served now. Version {model.version} is; or leave the version out.")
+        raise not_served(model)
     return model
+
+
+def not_served(*models: ServedModel) -> NotServed:
+    """Say which versions there are, for a request that wants another one."""
+    numbers = sorted({model.version for model in models})
+    there = f"Versions {' and '.join(map(str, numbers))} are" if len(numbers) > 1 else f"Version {numbers[0]} is"
+    return NotServed(f"This version is not served now. {there}; or leave the version out.")

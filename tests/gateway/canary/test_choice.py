@@ -37,7 +37,7 @@ def test_a_header_that_means_nothing(with_canary, make_client, wanted):
 
 def test_a_version_that_neither_serves(with_canary):
     problem = check_problem(send(with_canary(share=100), wanting("3")), 404)
-    assert problem["detail"] == "This version is not served now. Version 1 is; or leave the version out."
+    assert problem["detail"] == "This version is not served now. Versions 1 and 2 are; or leave the version out."
 
 
 def test_without_a_canary_the_header_finds_none(make_client):
@@ -74,7 +74,7 @@ def test_a_chosen_canary_that_fails_is_replaced_and_the_response_says_so(with_ca
 
 def test_a_number_is_asked_of_a_canary_that_never_responded(with_canary, canary_server):
     canary_server.fault = abort_with(grpc.StatusCode.UNAVAILABLE)
-    check_problem(send(with_canary(), wanting("2")), 404)
+    assert "Version 1 is;" in check_problem(send(with_canary(), wanting("2")), 404)["detail"]
 
 
 def test_a_client_with_a_routing_key_keeps_its_model(with_canary, share_file):
