@@ -21,10 +21,10 @@ COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kusto
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
 # All components but gpu, in an order that works: monitoring and tracing patch objects of network-policies, admin-port
-# one of both, and oauth2-proxy needs what admin-port did.
+# one of both, oauth2-proxy needs what admin-port did, and canary copies what all the others made of the model server.
 TOGETHER = (
     *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "alerts"),
-    *("dashboard", "tracing", "keys", "admin-port", "oauth2-proxy"),
+    *("dashboard", "tracing", "keys", "admin-port", "oauth2-proxy", "canary"),
 )
 # gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
 ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")

@@ -160,6 +160,19 @@ def test_prometheus_reaches_the_model_server_s_metrics_where_monitoring_comes_af
     assert reach(objects) == expected() | {("prometheus", "model-server"): {("TCP", 8501)}}
 
 
+def test_a_canary_is_reached_as_the_model_server_is_and_reaches_nobody(tmp_path):
+    objects = build_with(tmp_path, "network-policies", "monitoring", "canary")
+    of_model_server = {
+        ("gateway", "model-server"): {("TCP", 8500)},
+        ("prometheus", "model-server"): {("TCP", 8501)},
+    }
+    assert reach(objects) == {
+        **expected(),
+        **of_model_server,
+        **{(source, "model-server-canary"): ports for (source, _), ports in of_model_server.items()},
+    }
+
+
 def test_with_logins_only_their_proxy_reaches_the_gateway(tmp_path):
     objects = build_with(tmp_path, "network-policies", "monitoring", "admin-port", "oauth2-proxy")
     callers, proxy = [name for name in OTHERS if name != "neighbour"], "oauth2-proxy"
