@@ -129,10 +129,10 @@ deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVE
 kind-down: ## Remove the kind cluster
 	@BUILDER=$(BUILDER) scripts/kind-cluster down
 
-e2e-images: ## Build the container images that make e2e tests, and the one of its load generator (needs Go)
+e2e-images: ## Build the container images that make e2e tests, those of its load generator and its next model (needs Go)
 	@CGO_ENABLED=0 go build -C tests/e2e/image -o vegeta github.com/tsenart/vegeta/v12
 	@TAG=$(TAG) REGISTRY=$(REGISTRY) BUILDER=$(BUILDER) BUILD_OPTIONS="$(BUILD_OPTIONS)" \
-	  scripts/images gateway model-server-portable client e2e
+	  scripts/images gateway model-server-portable client e2e e2e-next
 
 e2e: $(call packages_of,tests/e2e) ## Test on the cluster that KUBECONFIG names, in its own namespaces; TESTS=path narrows
 	E2E=1 REGISTRY=$(REGISTRY) .venv/bin/python -m pytest $(PYTEST_OPTIONS) $(if $(filter tests,$(TESTS)),tests/e2e,$(TESTS))

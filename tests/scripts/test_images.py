@@ -51,7 +51,16 @@ def build(tmp_path: Path, checkout: Path, shell: str):
 
 
 def test_every_image(build):
-    names = ("gateway", "model-server", "model-server-gpu", "model-server-portable", "client", "model", "e2e")
+    names = (
+        "gateway",
+        "model-server",
+        "model-server-gpu",
+        "model-server-portable",
+        "client",
+        "model",
+        "e2e",
+        "e2e-next",
+    )
     done = build(*names, REGISTRY="host/path/", MODEL="models/mine")
     assert done.returncode == 0, done.stderr
     calls = [line for line in done.stdout.splitlines() if line.startswith("docker build")]
@@ -66,6 +75,7 @@ def test_every_image(build):
             "client/Dockerfile",
             "model-server/Dockerfile.model",
             "tests/e2e/image/Dockerfile",
+            "tests/e2e/next/Dockerfile",
         ),
         strict=True,
     ):
@@ -73,9 +83,10 @@ def test_every_image(build):
         assert f"--tag host/path/brain-tumor-{name}:1.2.3 " in call
         assert (ROOT / file).is_file()
         assert ("MODEL=models/mine" in call) == name.startswith("model")
-        assert ("VERSION=1.2.3" in call) == (name != "e2e")
+        assert ("VERSION=1.2.3" in call) != name.startswith("e2e")
+        assert ("BASE=host/path/brain-tumor-model-server-portable:1.2.3" in call) == (name == "e2e-next")
         assert ("BASE=tensorflow/serving:2.20.0-gpu" in call) == (name == "model-server-gpu")
-        assert call.endswith(" tests/e2e/image" if name == "e2e" else " .")
+        assert call.endswith({"e2e": " tests/e2e/image", "e2e-next": " tests/e2e/next"}.get(name, " ."))
 
 
 @pytest.mark.parametrize("model", ["./models/mine", "{checkout}/models/mine", "models/mine/"])
