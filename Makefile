@@ -32,6 +32,13 @@ BUILDER :=
 BUILD_OPTIONS :=
 # make deploy
 OVERLAY := kind
+# make canary: the container image of the next model, and in percent how many requests it answers, and how many others for
+# comparison; make promote: a file like kube-config/components/canary/bounds.toml
+IMAGE :=
+SHARE :=
+SHADOW :=
+BOUNDS :=
+canary_of = python=$$(scripts/find-python) && exec "$$python" -m scripts.canary --overlay "kube-config/overlays/$(OVERLAY)"
 MODEL_FOLDER := model-server/models/brain-tumor
 # make experiment: the data (kaggle/1, kaggle/2, phantom or a folder), the folder of the results, and further options of
 # python -m training.experiment. make bench-peers: options of python -m benchmarks.peers
@@ -65,7 +72,7 @@ TESTS_OF_e2e := gateway model-server sources converter test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api tracing training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
 
-.PHONY: help install keras-2 run experiment test check format lock bench bench-peers images tag tools kind-up deploy kind-down e2e-images e2e clean
+.PHONY: help install keras-2 run experiment test check format lock bench bench-peers images tag tools kind-up deploy canary canary-report promote rollback kind-down e2e-images e2e clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed "s/:.*## /$$(printf '\t')/" | expand -t 12
@@ -125,6 +132,18 @@ kind-up: ## Make a kind cluster with the container images and metrics-server (ne
 
 deploy: ## Apply kube-config to the cluster that KUBECONFIG names, and wait: OVERLAY=kind, eks or your own
 	@scripts/deploy "$(OVERLAY)"
+
+canary: ## Try the model of IMAGE=name:tag beside the one that serves, or change SHARE and SHADOW; OVERLAY as for deploy
+	@$(canary_of) begin --image "$(IMAGE)" $(if $(SHARE),--share "$(SHARE)") $(if $(SHADOW),--shadow "$(SHADOW)")
+
+canary-report: ## Print how the canary does beside the model that serves
+	@$(canary_of) report
+
+promote: ## Let the canary answer all requests, if it keeps the bounds of BOUNDS=file
+	@$(canary_of) promote $(if $(BOUNDS),--bounds "$(BOUNDS)")
+
+rollback: ## End the canary, or undo the last promotion
+	@$(canary_of) rollback
 
 kind-down: ## Remove the kind cluster
 	@BUILDER=$(BUILDER) scripts/kind-cluster down

@@ -233,3 +233,21 @@ def test_make_deploy_fails_with_the_first_tier(make) -> None:
     done, calls = make("deploy", broken="deployment/model-server")
     assert done.returncode != 0
     assert "deployment/model-server" in calls[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (("canary", "IMAGE=host/name:1"), "begin --image host/name:1"),
+        (("canary", "SHARE=25", "SHADOW=0"), "begin --image  --share 25 --shadow 0"),
+        (("canary-report",), "report"),
+        (("promote",), "promote"),
+        (("promote", "BOUNDS=a b.toml"), "promote --bounds a b.toml"),
+        (("rollback",), "rollback"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_canary_needs_python_and_nothing_that_make_installs(make, words, arguments) -> None:
+    done, calls = make(*words, "OVERLAY=own")
+    assert done.returncode == 0, done.stderr
+    assert calls == [f"python3 -m scripts.canary --overlay kube-config/overlays/own {arguments}"]
