@@ -152,6 +152,29 @@ _ROWS: dict[str, list[_Graph]] = {
             {"{{code}}": _rate("gateway_model_errors_total", "code")},
         ),
     ],
+    "Canary": [
+        _Graph(
+            "Requests for the canary, by how they ended",
+            "reqps",
+            {"{{outcome}}": _rate("gateway_canary_requests_total", "outcome")},
+        ),
+        _Graph(
+            "Requests for comparison, by how they ended",
+            "reqps",
+            {"{{outcome}}": _rate("gateway_shadow_requests_total", "outcome")},
+        ),
+        _Graph(
+            "Share of images in which both models say one class",
+            "percentunit",
+            {"one class": f"{_rate('gateway_shadow_agreements_total')} / {_rate('gateway_shadow_images_total')}"},
+        ),
+        _Graph(
+            "Distance between the class probabilities",
+            "short",
+            _quantiles("gateway_shadow_distance", _HERE, "", 0.5, 0.95),
+        ),
+        _Graph("Time of a call", "s", _quantiles("gateway_model_seconds", _HERE, "label", 0.5, 0.95)),
+    ],
     "Gateways' processes": [
         _Graph(
             "CPU", "short", {"{{instance}}": f"rate(process_cpu_seconds_total{{{_HERE}}}[$__rate_interval]) {_OURS}"}

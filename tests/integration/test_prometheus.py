@@ -53,8 +53,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
         fake = stack.enter_context(fake_model_server())
         fake.model = FakeModel(metadata(reference=REFERENCE, out_of_distribution_threshold=-7.0))
         with_reference = stack.enter_context(processes.gateway(folder / "with-reference", fake.port))
+        shares = folder / "canary.toml"
+        shares.write_text("share = 50\nshadow = 100\n")
+        trial = {"CANARY_SERVER_ADDRESS": f"127.0.0.1:{shipped.port}", "GATEWAY_CANARY_FILE": str(shares)}
+        with_canary = stack.enter_context(processes.gateway(folder / "with-canary", shipped.port, **trial))
         jobs = [
-            ("gateway", "/metrics", [gateway.port, with_reference.port]),
+            ("gateway", "/metrics", [gateway.port, with_reference.port, with_canary.port]),
             ("model-server", metrics_path(config.read_text()), [shipped.rest_port]),
         ]
         port = free_port()
@@ -70,6 +74,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
 
         def send() -> None:
             predict(gateway.url)
+            predict(with_canary.url)
             requests.post(f"{gateway.url}/predict", json={"url": "http://127.0.0.1/"}, timeout=30)
             fake.fault = None
             requests.post(
