@@ -76,7 +76,7 @@ class Kubectl:
             self("get", "pods,hpa,endpointslices", "--output=wide", check=False),
             self("get", "events", "--sort-by=.lastTimestamp", check=False)[-8000:],
         ]
-        for tier in ("gateway", "model-server"):
+        for tier in ("gateway", "model-server", "model-server-canary"):
             selector = f"--selector=app.kubernetes.io/name={tier}"
             log = self("logs", selector, "--prefix", "--tail=1000", check=False).splitlines()
             parts.append("\n".join([line for line in log if "/predict 200" not in line][-60:]))
