@@ -8,8 +8,8 @@ ANY = "*"
 _MAX_AGE_SECONDS = 3600  # for which a browser need not ask again
 _METHODS = "GET, POST"
 _HEADERS = (
-    "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, X-Model-Version, X-Request-ID, "
-    "X-Routing-Key"
+    "Authorization, Content-Encoding, Content-Type, Inference-Header-Content-Length, Traceparent, Tracestate, "
+    "X-Model-Version, X-Request-ID, X-Routing-Key"
 )
 _VARY = {"Vary": "Origin"}  # or a cache would give one site's response to another's page
 _READABLE = "Inference-Header-Content-Length, Retry-After, WWW-Authenticate, X-Request-ID"

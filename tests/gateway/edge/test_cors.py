@@ -101,6 +101,8 @@ def test_a_browser_may_ask_before_without_a_key_and_a_slot(gateway, no_slot):
             "Content-Encoding",
             "Content-Type",
             "Inference-Header-Content-Length",
+            "Traceparent",
+            "Tracestate",
             "X-Model-Version",
             "X-Request-ID",
             "X-Routing-Key",
