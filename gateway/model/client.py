@@ -174,6 +174,8 @@ class ModelClient:
             call.set("rpc.system.name", "grpc")
             call.set("rpc.method", METHOD)
             call.set("model.name", self._model_name)
+            if self._label:
+                call.set("model.label", self._label)
             call.set("model.signature", signature)
             call.set("batch.rows", rows)
             try:

@@ -99,6 +99,16 @@ def test_a_prediction(receiver, traced_client, model_server):
     ]
 
 
+def test_a_call_says_which_version_label_it_asks_for(receiver, tracing, model_server):
+    model_server.labels["stable"] = 1
+    model_client = ModelClient(model_server.address, MODEL_NAME, version_label="stable")
+    client = create_app(Settings(deadline=20.0), model_client, tracing=tracing).test_client()
+    assert predict(client).status_code == 200
+    model_client.close()
+    receiver.wait_for("POST /predict")
+    assert {span.attributes["model.label"] for span in receiver.named(METHOD)} == {"stable"}
+
+
 def test_the_current_span_is_gone_after_the_request(receiver, traced_client):
     predict(traced_client)
     receiver.wait_for("POST /predict")
