@@ -68,7 +68,7 @@ TESTS_OF_integration := gateway model-server sources converter keras-2 training
 TESTS_OF_kube_config := gateway model-server sources client test-manifests
 TESTS_OF_scripts := gateway
 TESTS_OF_benchmarks := gateway training
-TESTS_OF_e2e := gateway model-server sources converter test-manifests
+TESTS_OF_e2e := gateway model-server sources converter training test-manifests
 packages_of = .venv/.test $(or $(addprefix .venv/.,$(TESTS_OF_$(word 2,$(subst /, ,$(1))))),$(ALL))
 CODE := brain_tumor serving_api tracing training converter gateway model-server/portable_model_server client/brain_tumor_client scripts
 

@@ -2,11 +2,13 @@
 
 import base64
 import contextlib
+import io
 import json
 import subprocess
+import tarfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +17,7 @@ from tests.e2e.kubectl import Kubectl
 from tests.processes import EXAMPLES
 
 CASES = ("glioma", "meningioma", "notumor", "pituitary")
-LONGEST_S = 400  # the longest attack; it ends by itself even if the test fails
+LONGEST_S = 1000  # the longest attack; it ends by itself even if the test fails
 REQUEST_TIMEOUT_S = 30  # above the gateway's deadline
 
 
@@ -129,13 +131,22 @@ class Attack:
 
 
 class Load:
-    """The pod that sends the load."""
+    """The pod that sends the load: the sample images, and those that a test adds."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         self._kubectl = kubectl
-        for case in CASES:
-            image = (EXAMPLES / f"{case}.jpg").read_bytes()
-            kubectl("exec", "--stdin", "load", "--", "sh", "-c", f"cat > /tmp/{case}.jpg", given=image)
+        self.add({case: (EXAMPLES / f"{case}.jpg").read_bytes() for case in CASES})
+
+    def add(self, images: Mapping[str, bytes]) -> None:
+        """Bring JPEG files into the pod, by the names under which they are sent."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as files:
+            for case, image in images.items():
+                member = tarfile.TarInfo(f"{case}.jpg")
+                member.size = len(image)
+                files.addfile(member, io.BytesIO(image))
+        command = ("exec", "--stdin", "load", "--", "tar", "--extract", "--no-same-owner", "--directory=/tmp")
+        self._kubectl(*command, given=archive.getvalue())
 
     def start(
         self,
@@ -145,8 +156,9 @@ class Load:
         seconds: float = LONGEST_S,
         workers: int | None = None,
         keepalive: bool = False,
+        cases: Iterable[str] = CASES,
     ) -> Attack:
-        """Begin to send the sample images in turn.
+        """Begin to send images in turn.
 
         Args:
             service: The name of the gateway's Service.
@@ -154,10 +166,11 @@ class Load:
             seconds: The duration, unless the attack is stopped before.
             workers: The most requests at a time; necessary for a rate of 0.
             keepalive: Whether connections are used again. Otherwise each request has its own connection.
+            cases: The images, by the names that they were added under.
         """
         file = f"/tmp/{time.monotonic_ns()}"
         targets = "\n\n".join(
-            f"POST http://{service}/predict?case={case}\nContent-Type: image/jpeg\n@/tmp/{case}.jpg" for case in CASES
+            f"POST http://{service}/predict?case={case}\nContent-Type: image/jpeg\n@/tmp/{case}.jpg" for case in cases
         )
         flags = f"-rate={rate} -duration={min(seconds, LONGEST_S)}s -timeout={REQUEST_TIMEOUT_S}s -output={file}"
         flags += f" -keepalive={str(keepalive).lower()}" + (f" -max-workers={workers}" if workers else "")
@@ -178,11 +191,13 @@ class Load:
         return self.start(service, rate=rate, seconds=seconds, workers=workers).outcome()
 
     @contextlib.contextmanager
-    def during(self, service: str, *, rate: int, at_least: int, keepalive: bool = False) -> Iterator[Outcome]:
+    def during(
+        self, service: str, *, rate: int, at_least: int, keepalive: bool = False, cases: Iterable[str] = CASES
+    ) -> Iterator[Outcome]:
         """Load while the block runs, and until ``at_least`` requests were sent. Afterwards the outcome is complete."""
         outcome = Outcome()
         started = time.monotonic()
-        attack = self.start(service, rate=str(rate), keepalive=keepalive)
+        attack = self.start(service, rate=str(rate), keepalive=keepalive, cases=cases)
         try:
             yield outcome
             go_on_for(started + at_least / rate + 2 - time.monotonic())
