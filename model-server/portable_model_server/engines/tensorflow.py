@@ -4,10 +4,13 @@ Each model has a graph and a session of its own, by the code that tensorflow/ser
 signature, computes only the outputs that are asked for, and frees its memory when it is closed.
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from portable_model_server.engines.base import (
@@ -22,6 +25,9 @@ from portable_model_server.engines.c_api import INVALID_ARGUMENT, Session, Tenso
 from portable_model_server.engines.form import FLOAT32
 from portable_model_server.engines.memory import trim_heap
 from portable_model_server.engines.saved_model import SERVE_TAG, Signature, read_saved_model, signatures
+
+_NODE = re.compile(r"\[\[\{\{.*?\]\]|\{\{[^{}]*\}\}\s*")  # {{node name}} before a message, [[{{node name}}]] behind it
+_LONGEST_REASON = 2000  # characters: TensorFlow repeats any number of values
 
 
 class TensorFlowEngine:
@@ -88,9 +94,30 @@ class TensorFlowModel:
                 failure = EngineError(f"TensorFlow failed to compute: {_reason(error)}")
                 failure.code = error.code
                 raise failure from error
-            check_inputs(declared, inputs)  # its message is clearer than the graph's
+            self._check_shapes(declared, inputs, computed)
             raise InvalidInputError(_reason(error)) from error
         return {alias: values[name] if name in values else feeds[name].copy() for alias, name in fetches.items()}
+
+    def _check_shapes(self, declared: Signature, inputs: Mapping[str, NDArray[Any]], tensors: Sequence[str]) -> None:
+        """Check the shapes of inputs that the graph refuses, since an error that names a shape is clearer than its own.
+
+        The graph may take other shapes than the signature declares, and refuse something else. So a shape is to blame
+        only if the same values pass in one that is declared.
+
+        Raises:
+            InvalidInputError: See ``base.check_inputs``.
+        """
+        try:
+            check_inputs(declared, inputs)
+        except InvalidInputError:
+            fitted = _fitted(declared, inputs)
+            if fitted is None:
+                return
+            try:
+                self._session.run({declared.inputs[alias].name: array for alias, array in fitted.items()}, tensors)
+            except TensorFlowError:
+                return
+            raise
 
     def close(self) -> None:
         """See ``base.LoadedModel.close``."""
@@ -98,6 +125,37 @@ class TensorFlowModel:
         trim_heap()
 
 
+def _fitted(declared: Signature, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
+    """All values of the inputs, and as often as needed again, in shapes that the signature declares.
+
+    Returns:
+        None if they would be far more values than were given: an input of many short rows beside one of long ones.
+    """
+    rows, shapes = 1, {}
+    for alias, array in inputs.items():
+        shape = declared.inputs[alias].shape
+        if shape is None:
+            shapes[alias] = array.shape
+            continue
+        given = array.shape if array.ndim == len(shape) else (1,) * len(shape)
+        sizes = [max(1, size if free < 0 else free) for free, size in zip(shape, given, strict=True)]
+        if shape and shape[0] < 0:
+            rows = max(rows, math.ceil(array.size / math.prod(sizes[1:])))
+            sizes[0] = -1  # as many as all inputs need
+        shapes[alias] = tuple(sizes)
+    shapes = {alias: tuple(rows if size < 0 else size for size in sizes) for alias, sizes in shapes.items()}
+    if rows > 1 and sum(map(math.prod, shapes.values())) > 2 * sum(array.size for array in inputs.values()):
+        return None
+    return {alias: _resized(array, shapes[alias]) for alias, array in inputs.items()}
+
+
+def _resized(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.resize(array if array.size else np.full(1, b"" if array.dtype == object else 0, array.dtype), shape)
+
+
 def _reason(error: Exception) -> str:
-    """The message of an error, without the node and the stack that TensorFlow puts around it."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What an error says, as a caller may read it: one line, not without end, that names no node of the graph."""
+    for line in str(error).splitlines():
+        if text := _NODE.sub("", line).strip():
+            return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "..."
+    return type(error).__name__

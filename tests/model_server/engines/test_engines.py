@@ -516,6 +516,60 @@ def test_tensorflow_leaves_shapes_to_the_graph(tmp_path, engines):
         engines["openvino"].load(path).predict("serving_default", inputs, ["y"])
 
 
+def _any_shape_of_small_values():
+    """y takes every shape, though the signature declares one; total takes rows of three; neither takes a value of 5."""
+    x = _floats("x")
+    small = tf.reduce_all(tf.reshape(x, [-1]) < 5.0)
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=small, data=["a value is too large"])]):
+        given = tf.identity(x)
+    return {"serving_default": signature({"x": x}, {"y": given * 2, "total": given @ tf.ones([3, 1])})}
+
+
+@pytest.fixture(scope="module")
+def small_values(tmp_path_factory, engines):
+    model = engines["tensorflow"].load(save(tmp_path_factory.mktemp("small") / "1", _any_shape_of_small_values))
+    yield lambda x, output: model.predict("serving_default", {"x": np.float32(x)}, [output])[output].tolist()
+    model.close()
+
+
+def test_tensorflow_s_refusal_of_values_blames_no_shape(small_values):
+    assert small_values([1, 2, 3], "y") == [2, 4, 6]
+    for output, x in (("y", [1, 2, 9]), ("y", [[9]]), ("y", 9), ("total", [1, 2, 9]), ("total", [[1, 2, 3, 9]])):
+        with pytest.raises(InvalidInputError, match=r"^assertion failed: \[a value is too large\]") as caught:
+            small_values(x, output)
+        assert "{{" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("x", "shape"), [([1, 2, 3], "3"), ([[1, 2]], "1,2"), ([[1, 2, 3, 4]] * 2, "2,4"), (1, "")])
+def test_tensorflow_s_refusal_of_a_shape_names_it(small_values, x, shape):
+    with pytest.raises(InvalidInputError, match=rf'^input "x": expected shape \[-1,3\], got \[{shape}\]$'):
+        small_values(x, "total")
+
+
+def test_finding_a_wrong_shape_takes_no_more_values_than_were_given(tmp_path, engines):
+    """A million short rows beside one long row would be as many long rows."""
+
+    def build():
+        short, long = v1.placeholder(tf.float32, [None], name="short"), _floats("long", 100_000)
+        return {"serving_default": signature({"short": short, "long": long}, {"y": long @ short[:, None]})}
+
+    model = engines["tensorflow"].load(save(tmp_path / "1", build))
+    inputs = {"short": np.ones(10**6, "f"), "long": np.ones((1, 7), "f")}
+    with pytest.raises(InvalidInputError, match=r"^Matrix size-incompatible: In"):
+        model.predict("serving_default", inputs, ["y"])
+
+
+def test_tensorflow_s_refusal_is_no_longer_than_a_message_may_be(tmp_path, engines):
+    def build():
+        x = v1.placeholder(tf.string, [None], name="x")
+        return {"serving_default": signature({"x": x}, {"y": tf.strings.to_number(x)})}
+
+    model = engines["tensorflow"].load(save(tmp_path / "1", build))
+    with pytest.raises(InvalidInputError, match=r"could not correctly convert string: a+\.\.\.$") as caught:
+        model.predict("serving_default", {"x": np.array([b"1", b"a" * 9000], object)}, ["y"])
+    assert len(str(caught.value)) < 2100
+
+
 def test_no_saved_model(tmp_path, engine):
     with pytest.raises(SavedModelError, match=r"holds no saved_model\.pb"):
         engine.load(tmp_path)
