@@ -24,6 +24,7 @@ HTTP_STATUS = {
 }
 # Source: kErrorMessageLimit in tensorflow_serving/model_servers/grpc_status_util.cc.
 GRPC_MESSAGE_LIMIT = 1024
+_NAME_LIMIT = 200  # characters
 
 
 class ServingError(Exception):
@@ -58,3 +59,9 @@ def failed_precondition(message: str) -> ServingError:
 def grpc_details(message: str) -> str:
     """Cut a message to what gRPC can carry, since details travel in a header of limited size."""
     return message if len(message) <= GRPC_MESSAGE_LIMIT else message[:GRPC_MESSAGE_LIMIT] + "...TRUNCATED"
+
+
+def shown_name(name: str) -> str:
+    """Return a name that a request gives in the form in which an error repeats it, so that no error is longer by far
+    than what is wrong; TensorFlow Serving repeats all of it."""
+    return name if len(name) <= _NAME_LIMIT else name[:_NAME_LIMIT] + "..."

@@ -16,7 +16,7 @@ from portable_model_server.api import responses, rest_paths, rest_requests, rest
 from portable_model_server.api.calls import REST, CallRecorder, mapped_errors
 from portable_model_server.api.rest_paths import RestCall
 from portable_model_server.engines.memory import trim_heap
-from portable_model_server.errors import HTTP_STATUS, ServingError, failed_precondition, invalid
+from portable_model_server.errors import HTTP_STATUS, ServingError, failed_precondition, invalid, shown_name
 from portable_model_server.serving.manager import ModelManager
 from portable_model_server.serving.prediction import Predictor
 from serving_api.messages import GetModelMetadataRequest, GetModelStatusRequest, ModelSpec
@@ -144,7 +144,9 @@ class _Api:
             with self._manager.hold(spec) as servable:
                 signature = servable.model.signatures.get(prediction.signature)
                 if signature is None:
-                    raise invalid(f'Serving signature name: "{prediction.signature}" not found in signature def')
+                    raise invalid(
+                        f'Serving signature name: "{shown_name(prediction.signature)}" not found in signature def'
+                    )
                 outputs = self._predictor.run(
                     servable, prediction.signature, prediction.arrays(signature.inputs), sorted(signature.outputs)
                 )

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from portable_model_server.errors import ServingError, invalid
+from portable_model_server.errors import ServingError, invalid, shown_name
 from serving_api.messages import ModelSpec
 
 # The words of a path may have any case, but for the last one: a method in another case is malformed, and "/Metadata"
@@ -75,7 +75,7 @@ def parse(method: str, path: str) -> RestCall:
 
 
 def _malformed(method: str, path: str) -> ServingError:
-    return invalid(f"Malformed request: {method} {path}")
+    return invalid(f"Malformed request: {method} {shown_name(path)}")
 
 
 def _decoded(text: str) -> str:
@@ -85,5 +85,5 @@ def _decoded(text: str) -> str:
 def _version(text: str) -> int:
     number = int(text) if len(text) <= 19 else 2**63
     if number >= 2**63:
-        raise invalid(f"Failed to convert version: {text} to numeric.")
+        raise invalid(f"Failed to convert version: {shown_name(text)} to numeric.")
     return number

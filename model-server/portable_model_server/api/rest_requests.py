@@ -13,7 +13,7 @@ from portable_model_server.api import json_documents
 from portable_model_server.api.json_arrays import rows_to_array, to_array
 from portable_model_server.api.json_documents import is_object, shown
 from portable_model_server.engines.saved_model import TensorInfo
-from portable_model_server.errors import invalid
+from portable_model_server.errors import invalid, shown_name
 from serving_api.names import DEFAULT_SIGNATURE
 
 
@@ -42,7 +42,7 @@ class JsonRequest:
         """
         if not inputs:
             name = self.document.get("signature_name") or "DEFAULT"
-            raise invalid(f"Failed to get input map for signature: {name}")
+            raise invalid(f"Failed to get input map for signature: {shown_name(name)}")
         if not self.by_row:
             if "inputs" not in self.document:
                 raise invalid("Missing 'inputs' or 'instances' key")
@@ -92,9 +92,10 @@ def _from_rows(rows: list[Any], inputs: Mapping[str, TensorInfo]) -> dict[str, N
             raise invalid(f"Expecting object but got list at item {position} of input list")
         for alias in row:
             if alias not in inputs:
+                name = shown_name(alias)
                 raise invalid(
-                    f"Failed to process element: {position} key: {alias} of 'instances' list. Error: "
-                    f"INVALID_ARGUMENT: JSON object: does not have named input: {alias}"
+                    f"Failed to process element: {position} key: {name} of 'instances' list. Error: "
+                    f"INVALID_ARGUMENT: JSON object: does not have named input: {name}"
                 )
         if len(row) < len(inputs):
             raise invalid(

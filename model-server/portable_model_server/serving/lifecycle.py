@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 
 from portable_model_server.engines.base import LoadedModel
-from portable_model_server.errors import ServingError, not_found
+from portable_model_server.errors import ServingError, not_found, shown_name
 from portable_model_server.serving.folder_watch import FolderWatch
 from portable_model_server.serving.versions import Servable, State, Version, VersionStatus
 
@@ -239,6 +239,6 @@ class ServedModel:
 
 def servable_not_found(name: str, number: int | None) -> ServingError:
     """Return the error for a call that no loaded version fits."""
-    return not_found(
-        f"Servable not found for request: {f'Latest({name})' if number is None else f'Specific({name}, {number})'}"
-    )
+    shown = shown_name(name)
+    wanted = f"Latest({shown})" if number is None else f"Specific({shown}, {number})"
+    return not_found(f"Servable not found for request: {wanted}")

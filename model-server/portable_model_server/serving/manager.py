@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from portable_model_server.errors import failed_precondition, invalid, not_found
+from portable_model_server.errors import failed_precondition, invalid, not_found, shown_name
 from portable_model_server.serving.config import ModelConfig
 from portable_model_server.serving.lifecycle import Loader, Retries, ServedModel, servable_not_found
 from portable_model_server.serving.version_policy import scan, select, why_none
@@ -82,7 +82,7 @@ class ModelManager:
         elif spec.WhichOneof("version_choice") == "version_label":
             number = self._labels.get(spec.name, {}).get(spec.version_label)
             if number is None:
-                raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+                raise invalid(f"Unrecognized servable version label: {shown_name(spec.version_label)}")
         model = self._models.get(spec.name)
         if model is None:
             raise servable_not_found(spec.name, number)
@@ -101,7 +101,7 @@ class ModelManager:
             statuses = [status for status in statuses if status.number == number]
         if not statuses:
             which = "any versions" if number is None else f"version {number}"
-            raise not_found(f"Could not find {which} of model {name}")
+            raise not_found(f"Could not find {which} of model {shown_name(name)}")
         return statuses
 
     def knows(self, name: str) -> bool:

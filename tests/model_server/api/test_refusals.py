@@ -187,3 +187,26 @@ def test_rest(server: ServerProcess, method: str, path: str, body: Any, status: 
     assert list(response.json) == ["error"]
     assert message in response.json["error"]
     assert len(response.body) < 1000
+
+
+NAME = "n" * 300
+LONG = [
+    ("POST", f"/v1/models/{NAME}:predict", {"instances": [1]}, "Servable not found for request: Latest("),
+    ("GET", f"/v1/models/{NAME}", None, "Could not find any versions of model "),
+    ("GET", f"/v1/models/{NAME}/metadata", None, "Servable not found for request: Latest("),
+    ("POST", f"{HALF}/labels/{NAME}:predict", {"instances": [1]}, "Unrecognized servable version label: "),
+    ("GET", f"{HALF}/versions/{'9' * 300}", None, "Failed to convert version: "),
+    ("GET", f"/v1/{NAME}", None, "Malformed request: GET /v1/"),
+    ("POST", PREDICT_PATH, {"signature_name": NAME, "inputs": 1}, 'Serving signature name: "'),
+    ("POST", PREDICT_PATH, {"instances": [{NAME: 1}]}, "Failed to process element: 0 key: "),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "start"), LONG, ids=[start for *_, start in LONG])
+def test_a_long_name_is_cut(server: ServerProcess, method: str, path: str, body: Any, start: str) -> None:
+    error = server.http(method, path, body).json["error"]
+    assert error.startswith(start)
+    repeated = error.removeprefix(start).partition("...")[0]
+    assert 190 < len(repeated) <= 200
+    assert len(set(repeated)) == 1
+    assert len(error) < 600
