@@ -1,8 +1,6 @@
 """Prometheus' own tool holds the alerts against what happens: each fires when it should, and not otherwise."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import yaml
 
 from gateway.metrics.drift import BOUNDS
 from tests.kube_config.manifests import KUBE_CONFIG, Object, build_with, of_kind, one
+from tests.kube_config.promtool import promtool
 
 SCENARIOS = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 FILES = [KUBE_CONFIG / "components" / "alerts" / name for name in ("objectives.yaml", "alerts.yaml")]
@@ -28,12 +27,6 @@ def rules(tmp_path: Path) -> Path:
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump({"groups": groups}))
     return path
-
-
-def promtool(*arguments: str, folder: Path) -> None:
-    command = [shutil.which("promtool") or pytest.skip("needs promtool, of Debian's prometheus"), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_reads_the_rules(rules: Path) -> None:

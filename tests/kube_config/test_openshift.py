@@ -6,10 +6,10 @@ Source of the constraint, restricted-v2: openshift/cluster-kube-apiserver-operat
 from copy import deepcopy
 
 import pytest
-import yaml
 from jsonschema import Draft7Validator
 from kubernetes_validate import latest_version, validate
 
+from tests.kube_config.custom_resources import completed, schema_of
 from tests.kube_config.manifests import (
     OLDEST,
     ON_OPENSHIFT,
@@ -48,30 +48,7 @@ def objects(request) -> list[Object]:
 @pytest.fixture(scope="module")
 def route_schema() -> Draft7Validator:
     """OpenShift's own schema of a Route, from its Go module."""
-    file = go_module(API) / "route/v1/zz_generated.crd-manifests/routes.crd.yaml"
-    (version,) = yaml.safe_load(file.read_text())["spec"]["versions"]
-    return Draft7Validator(closed(version["schema"]["openAPIV3Schema"]))
-
-
-def closed(schema: Object) -> Object:
-    """The schema of a custom resource, with no room for fields that it does not name."""
-    parts = {key: part for key, part in schema.items() if part is not None}
-    if "properties" in parts:
-        parts["properties"] = {name: closed(part) for name, part in parts["properties"].items()}
-        parts["additionalProperties"] = False
-    if "items" in parts:
-        parts["items"] = closed(parts["items"])
-    return parts
-
-
-def completed(value: Object, schema: Object) -> Object:
-    """An object with the defaults that the API server fills in before it validates."""
-    parts = schema.get("properties", {})
-    defaults = {name: part["default"] for name, part in parts.items() if "default" in part}
-    return {
-        name: completed(field, parts.get(name, {})) if isinstance(field, dict) else field
-        for name, field in {**defaults, **value}.items()
-    }
+    return schema_of(go_module(API) / "route/v1/zz_generated.crd-manifests/routes.crd.yaml")
 
 
 def templates(objects: list[Object]) -> list[Object]:
