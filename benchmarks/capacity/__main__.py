@@ -1,7 +1,10 @@
 """How many pods, how much money: ``python -m benchmarks.capacity --rate 20000 --deadline 0.5 --gateway-cpu 4 ...``."""
 
-from benchmarks.capacity import options, report
+import argparse
+
+from benchmarks.capacity import manifests, options, report, steps
 from benchmarks.capacity.forecast import forecast
+from benchmarks.capacity.times import Times
 from brain_tumor.processes import SHIPPED_MODEL
 
 
@@ -34,6 +37,12 @@ def main() -> None:
 
         validate(times, arguments.deadline, effort.seconds, arguments.replications, arguments.log)
         return
+    if arguments.step:
+        try:
+            print(_steps(arguments, times))
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        return
     forecasts = []
     for rate in arguments.rate:
         try:
@@ -56,6 +65,21 @@ def main() -> None:
     if len(forecasts) > 1:
         print(report.table(forecasts), end="\n\n")
         print(report.breaking(max(forecasts, key=lambda one: one.size.rate)))
+
+
+def _steps(arguments: argparse.Namespace, times: Times) -> str:
+    today = manifests.tiers(manifests.base())
+    if arguments.manifests:
+        ways = steps.ways(today, str(arguments.manifests), options.tiers(arguments))
+    else:
+        ways = steps.ways(today, "CPU and requests at hand", manifests.tiers(manifests.built("scale-by-waiting")))
+    delays, seeds = options.delays(arguments), options.effort(arguments).seeds
+    found = [
+        steps.step(way, arguments.rate[0], factor, times, arguments.deadline, arguments.cores, delays, seeds)
+        for factor in arguments.step
+        for way in ways
+    ]
+    return steps.table(found)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ def wanted(pods: Sequence[PodMetric], current: int, target: int) -> int:
     return current if _tolerated(cautious) or turned or against else replicas
 
 
+def wanted_for(total: float, pods: int, target: float) -> int:
+    """The replicas that share a number evenly, so that each has its part: a metric of type External, AverageValue.
+
+    Args:
+        total: What all have together.
+        pods: All pods, ready or not.
+        target: What each should have.
+    """
+    return pods if _tolerated(total / (target * pods)) else math.ceil(total / target)
+
+
 def _tolerated(ratio: float) -> bool:
     return 1 - TOLERANCE <= ratio <= 1 + TOLERANCE
 
@@ -66,16 +77,22 @@ class Autoscaler:
     _recommended: list[tuple[float, int]] = field(default_factory=list)  # (time, replicas)
     _changes: list[tuple[float, int]] = field(default_factory=list)
 
-    def decide(self, now: float, pods: Sequence[PodMetric], current: int) -> int:
+    def decide(self, now: float, pods: Sequence[PodMetric], current: int, at_hand: float | None = None) -> int:
         """The replicas from now on.
 
         Args:
             now: Seconds, from any moment on.
             pods: What is known of the pods.
             current: Replicas now.
+            at_hand: Requests that the gateways have; None if nobody knows.
         """
         rules = self.rules
-        replicas = self._stabilised(now, wanted(pods, current, rules.target), current)
+        desired = wanted(pods, current, rules.target)
+        if rules.at_hand is not None:
+            # The metric that wants most decides. While one is unknown the others add replicas, but remove none: as if
+            # it wanted those that there are.
+            desired = max(desired, current if at_hand is None else wanted_for(at_hand, len(pods), rules.at_hand))
+        replicas = self._stabilised(now, desired, current)
         if replicas > current:
             bounds = [self._bound(now, policy, current, +1) for policy in rules.up.policies]
             replicas = min(replicas, max(current, *bounds))

@@ -112,5 +112,5 @@ def _following(failed: Estimate) -> Limit:
         FAILED,
         False,
         "clients get 503 until the HPAs have followed; what is refused takes no CPU, so they may never",
-        "a lower averageUtilization, or HPAs that follow gateway_waiting and the refusals (docs/kubernetes.md)",
+        "HPAs that also follow the requests at hand (components/scale-by-waiting), or a lower averageUtilization",
     )

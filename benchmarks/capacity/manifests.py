@@ -1,9 +1,13 @@
 """The sizes of both tiers' pods and the rules of their HPAs, as kube-config and the Dockerfiles have them."""
 
 import itertools
+import os
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -51,13 +55,14 @@ _DOWN = Rules(300.0, (Policy("Percent", 100, 15.0),))
 
 @dataclass(frozen=True)
 class Autoscaling:
-    """An HPA that follows CPU."""
+    """An HPA that follows CPU, and the requests at hand of the gateways if it has a target for them."""
 
     least: int  # replicas
     most: int
     target: int  # percent of the CPU request
     up: Rules = _UP
     down: Rules = _DOWN
+    at_hand: float | None = None  # requests for each replica
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,33 @@ def base() -> list[dict[str, Any]]:
     ]
 
 
+def built(*components: str) -> list[dict[str, Any]]:
+    """What ``kubectl kustomize`` makes of kube-config/base with these components.
+
+    Raises:
+        OSError: There is no kubectl.
+        ValueError: It cannot build this.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        below = os.path.relpath(BASE.parent, Path(folder).resolve())
+        parts = {"resources": [f"{below}/base"], "components": [f"{below}/components/{name}" for name in components]}
+        (Path(folder) / "kustomization.yaml").write_text(yaml.safe_dump(parts))
+        done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise ValueError(f"kubectl cannot build kube-config with {', '.join(components)}: {done.stderr.strip()}")
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
 def tiers(objects: Iterable[dict[str, Any]]) -> tuple[Tier, Tier]:
     """The gateway and the model server among Kubernetes' objects.
 
     Raises:
-        ValueError: A Deployment or an HPA is missing.
+        ValueError: A Deployment is missing, or what scales it: an HPA, or a ScaledObject of KEDA, which makes one.
     """
     by_name = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    for name in TIERS:
+        if scaled := by_name.get(("ScaledObject", name)):
+            by_name["HorizontalPodAutoscaler", name] = {"spec": _hpa_of_keda(scaled["spec"])}
     for kind, name in itertools.product(("Deployment", "HorizontalPodAutoscaler"), TIERS):
         if (kind, name) not in by_name:
             raise ValueError(f"there is no {kind} {name}: give what kubectl kustomize prints for an overlay")
@@ -132,14 +157,17 @@ def quantity(text: object) -> float:
 def _tier(name: str, deployment: dict[str, Any], hpa: dict[str, Any]) -> Tier:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     requests, limits = (container["resources"][kind] for kind in ("requests", "limits"))
-    (metric,) = hpa["metrics"]
+    metrics = hpa["metrics"]
+    (cpu,) = (metric["resource"]["target"] for metric in metrics if metric["type"] == "Resource")
+    at_hand = [metric["external"]["target"]["averageValue"] for metric in metrics if metric["type"] == "External"]
     behavior = hpa.get("behavior", {})
     autoscaling = Autoscaling(
         hpa["minReplicas"],
         hpa["maxReplicas"],
-        metric["resource"]["target"]["averageUtilization"],
+        cpu["averageUtilization"],
         _rules(behavior.get("scaleUp", {}), _UP),
         _rules(behavior.get("scaleDown", {}), _DOWN),
+        *map(quantity, at_hand),
     )
     sizes = [quantity(part[kind]) for kind in ("cpu", "memory") for part in (requests, limits)]
     return Tier(name, *sizes, autoscaling)
@@ -152,3 +180,21 @@ def _rules(given: dict[str, Any], default: Rules) -> Rules:
         else default.policies
     )
     return Rules(given.get("stabilizationWindowSeconds", default.window), policies)
+
+
+def _hpa_of_keda(scaled: dict[str, Any]) -> dict[str, Any]:
+    """The HPA that KEDA makes of a ScaledObject (pkg/scalers: cpu_memory_scaler.go, prometheus_scaler.go)."""
+    metrics: list[dict[str, Any]] = []
+    for trigger in scaled["triggers"]:
+        if trigger["type"] == "cpu":
+            target: dict[str, Any] = {"averageUtilization": int(trigger["metadata"]["value"])}
+            metrics.append({"type": "Resource", "resource": {"target": target}})
+        else:
+            target = {"averageValue": trigger["metadata"]["threshold"]}
+            metrics.append({"type": "External", "external": {"target": target}})
+    return {
+        "minReplicas": scaled["minReplicaCount"],
+        "maxReplicas": scaled["maxReplicaCount"],
+        "metrics": metrics,
+        "behavior": scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"],
+    }

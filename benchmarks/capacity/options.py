@@ -98,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         help="that DNS keeps the model servers' addresses (default: %(default)g)",
     )
+    scaling.add_argument(
+        "--scrape-interval",
+        type=_positive,
+        default=15.0,
+        help="between two scrapes of a gateway by Prometheus (default: %(default)g)",
+    )
     effort = options.add_argument_group("simulation")
     effort.add_argument("--requests", type=_positive, default=100_000, help="in each, about (default: %(default)g)")
     effort.add_argument("--seconds", type=_positive, default=60.0, help="of steady load (default: %(default)g)")
@@ -105,6 +111,14 @@ def parser() -> argparse.ArgumentParser:
         "--replications", type=int, default=3, help="from which intervals are made (default: %(default)s)"
     )
     effort.add_argument("--seed", type=int, default=1, help="of the first replication (default: %(default)s)")
+    options.add_argument(
+        "--step",
+        type=_positive,
+        nargs="+",
+        metavar="FACTOR",
+        help="in place of a plan: the load is at once so many times what it was; how the HPAs of kube-config/base "
+        "follow, and those with the component scale-by-waiting, or of --manifests",
+    )
     reality = options.add_argument_group("comparison with reality, in place of a plan")
     reality.add_argument("--validate", action="store_true", help="predict and measure both tiers as processes here")
     reality.add_argument(
@@ -167,7 +181,13 @@ def service_times(arguments: argparse.Namespace, measured: Times | None) -> Time
 
 def delays(arguments: argparse.Namespace) -> Delays:
     """What keeps the HPAs back."""
-    return Delays(arguments.pod_start, arguments.metrics_interval, arguments.metrics_age, MAX_AGE + arguments.dns_cache)
+    return Delays(
+        arguments.pod_start,
+        arguments.metrics_interval,
+        arguments.metrics_age,
+        MAX_AGE + arguments.dns_cache,
+        arguments.scrape_interval,
+    )
 
 
 def effort(arguments: argparse.Namespace) -> Effort:

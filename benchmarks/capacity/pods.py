@@ -133,6 +133,11 @@ class Gateway(Pod):
         self._reviewing = False
         self.admission = Admission(slots, began_waiting=self._review_later, share=SHARE_OF_WORK, clock=loop.clock)
 
+    @property
+    def at_hand(self) -> int:
+        """Requests at work and waiting: ``gateway_in_flight`` and ``gateway_waiting``."""
+        return self.admission.running + self.admission.waiting
+
     def arrive(self, request: Request) -> None:
         """A client sends a request."""
         self._loop.at(self.cores.take(self._loop.now, self._costs.receiving), self._enter, request)

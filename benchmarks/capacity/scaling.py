@@ -21,12 +21,14 @@ class Delays:
         metrics: Between two readings of the pods' CPU.
         age: How old a reading is before an HPA can see it.
         found: Until all gateways know of a new model server.
+        scrape: Between two scrapes of a gateway by Prometheus.
     """
 
     start: float
     metrics: float
     age: float
     found: float
+    scrape: float = 15.0
 
 
 class Group(Generic[AnyPod]):
@@ -52,7 +54,14 @@ class Group(Generic[AnyPod]):
         self.serving = list(self.pods)
         self.history = [(0.0, replicas, replicas)]
 
-    def follow(self, tier: Tier, rules: Autoscaler, delays: Delays, phases: tuple[float, float]) -> None:
+    def follow(
+        self,
+        tier: Tier,
+        rules: Autoscaler,
+        delays: Delays,
+        phases: tuple[float, float],
+        at_hand: Callable[[], float | None] = lambda: None,
+    ) -> None:
         """Let an HPA decide from now on.
 
         Args:
@@ -60,6 +69,7 @@ class Group(Generic[AnyPod]):
             rules: The HPA.
             delays: What keeps it back.
             phases: The moments of the first reading and of the first decision, within their intervals.
+            at_hand: The requests at hand of all gateways, as Prometheus knows them; None if it knows nothing.
         """
         used: dict[Pod, tuple[float, float]] = {}  # when each pod's CPU was read last, and what it was
         visible: dict[Pod, PodMetric] = {}
@@ -82,7 +92,7 @@ class Group(Generic[AnyPod]):
             known = [
                 visible.get(pod, unknown) if pod.ready <= now else PodMetric(None, ready=False) for pod in self.pods
             ]
-            self._scale(rules.decide(now, known, len(self.pods)), delays.start)
+            self._scale(rules.decide(now, known, len(self.pods), at_hand()), delays.start)
 
         self._loop.every(delays.metrics, phases[0] * delays.metrics, read)
         self._loop.every(SYNC, phases[1] * SYNC, decide)

@@ -15,6 +15,9 @@ from benchmarks.capacity.loop import Loop
 from benchmarks.capacity.pods import REFUSED, SERVED, Draws, Gateway, Pod, Request
 from benchmarks.capacity.scaling import Group
 from benchmarks.capacity.scenario import Scenario
+from benchmarks.capacity.scraping import Scrapes
+
+_SCRAPES = 1  # a stream of random numbers
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,11 @@ def simulate(scenario: Scenario, seed: int) -> Outcome:
         scenario.gateways,
     )
     if scenario.tiers and scenario.delays:
+        own = np.random.default_rng([seed, _SCRAPES])  # so that the requests are those of other HPAs, too
+        scrapes = Scrapes(loop, lambda: gateways.pods, scenario.delays.scrape, own)
         for group, tier in zip((gateways, servers), scenario.tiers, strict=True):
             phases = (float(generator.random()), float(generator.random()))
-            group.follow(tier, Autoscaler(tier.autoscaling), scenario.delays, phases)
+            group.follow(tier, Autoscaler(tier.autoscaling), scenario.delays, phases, scrapes.at_hand)
     requests: list[Request] = []
     waiting: list[int] = []
     loop.every(1.0, 1.0, lambda: waiting.append(sum(pod.admission.waiting for pod in gateways.serving)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.capacity.autoscaler import Autoscaler, PodMetric, wanted
+from benchmarks.capacity.autoscaler import Autoscaler, PodMetric, wanted, wanted_for
 from benchmarks.capacity.loop import Loop
 from benchmarks.capacity.manifests import Autoscaling, Policy, Rules, Tier
 from benchmarks.capacity.pods import Pod
@@ -59,6 +59,58 @@ def test_pods_without_a_metric_are_idle_for_more_and_busy_for_fewer():
     assert wanted(pods(0.1, 0.1, 0.1, None), 4, 50) == 3  # 32 % of 4: 2.56, rounded up
     assert wanted(pods(0.4, None), 2, 50) == 2  # 70 % would turn the direction
     assert wanted(pods(None, None), 2, 50) == 2
+
+
+@pytest.mark.parametrize(
+    ("total", "replicas"),
+    [
+        (60, 6),  # 30 each where 10 are desired
+        (61, 7),
+        (22, 2),  # within the tolerance of 0.1
+        (18, 2),
+        (23, 3),
+        (17, 2),  # 1.7, rounded up
+        (10, 1),
+        (0, 0),
+    ],
+)
+def test_a_number_that_all_share_is_divided_by_the_part_of_each(total, replicas):
+    assert wanted_for(total, 2, 10) == replicas
+
+
+AT_HAND = replace(PLAIN, at_hand=4.0, down=Rules(0.0, (Policy("Percent", 100, 15.0),)))
+
+
+@pytest.mark.parametrize(
+    ("usage", "at_hand", "replicas"),
+    [
+        (0.5, 24.0, 6),  # CPU is at its target, and six are needed for the requests at hand
+        (1.0, 8.0, 4),  # the other way round
+        (1.0, 24.0, 6),  # both want more: the larger one
+        (0.2, 3.0, 1),  # both want fewer: the larger one
+        (0.2, 8.0, 2),
+        (1.0, None, 4),  # without a metric the other one adds
+        (0.2, None, 2),  # and does not remove
+        (None, 24.0, 6),
+        (None, 1.0, 2),
+        (None, None, 2),
+    ],
+)
+def test_of_two_metrics_the_one_that_wants_more_decides(usage, at_hand, replicas):
+    assert Autoscaler(AT_HAND).decide(0.0, pods(usage, usage), 2, at_hand) == replicas
+
+
+def test_pods_that_start_count_among_those_that_share():
+    assert Autoscaler(AT_HAND).decide(0.0, [*pods(0.5, 0.5), UNREADY, UNREADY], 4, 16.0) == 4
+
+
+def test_a_queue_that_comes_and_goes_moves_replicas_once():
+    scaler = Autoscaler(replace(AT_HAND, down=Rules(300.0, (Policy("Pods", 1, 60.0),))))
+    replicas, seen = 2, []
+    for turn in range(20):
+        replicas = scaler.decide(15.0 * turn, pods(*[0.3] * replicas), replicas, 20.0 if turn % 4 == 0 else 0.0)
+        seen.append(replicas)
+    assert seen == [5] * 20
 
 
 def test_up_by_four_pods_or_to_twice_as_many_within_15_seconds():
