@@ -20,14 +20,16 @@ EKS_CLUSTER = KUBE_CONFIG / "clusters" / "eks"  # what all overlays of a cluster
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
-# All components but gpu, in an order that works: monitoring and tracing patch objects of network-policies, admin-port
-# one of both, oauth2-proxy needs what admin-port did, and canary copies what all the others made of the model server.
+# All components but those below, in an order that works: monitoring and tracing patch objects of network-policies,
+# admin-port one of both, oauth2-proxy needs what admin-port did, scale-by-waiting adds to what small says, and canary
+# copies what all the others made of the model server.
 TOGETHER = (
     *("portable-model-server", "small", "batching", "model-fetch", "network-policies", "monitoring", "alerts"),
-    *("dashboard", "tracing", "keys", "admin-port", "oauth2-proxy", "canary"),
+    *("dashboard", "tracing", "keys", "admin-port", "oauth2-proxy", "scale-by-waiting", "canary"),
 )
 # gpu has another container image, and includes batching. Of those with a model from elsewhere each excludes the others.
 ON_GPUS = ("gpu", "model-volume", "network-policies", "monitoring")
+ON_KEDA = ("small", "network-policies", "monitoring", "scale-by-waiting-keda")  # which makes the HPAs itself
 FROM_AN_IMAGE = ("model-image-volume",)  # newer than OLDEST
 # Where the cluster assigns users, and somebody else makes the namespace.
 ON_OPENSHIFT = (

@@ -9,6 +9,7 @@ from tests.kube_config.manifests import (
     FROM_AN_IMAGE,
     KUBE_CONFIG,
     ON_GPUS,
+    ON_KEDA,
     ON_OPENSHIFT,
     TOGETHER,
     build,
@@ -30,7 +31,7 @@ def test_each_component_changes_the_base(component, tmp_path):
 
 
 def test_all_components_go_together(everything):
-    assert set(NAMES) == {*TOGETHER, *ON_GPUS, *ON_OPENSHIFT, *FROM_AN_IMAGE}
+    assert set(NAMES) == {*TOGETHER, *ON_GPUS, *ON_KEDA, *ON_OPENSHIFT, *FROM_AN_IMAGE}
     assert container_of(everything, "model-server")["image"].startswith("brain-tumor-model-server-portable:")
 
 

@@ -13,6 +13,7 @@ from tests.kube_config.manifests import (
     FROM_AN_IMAGE,
     KUBE_CONFIG,
     ON_GPUS,
+    ON_KEDA,
     ON_OPENSHIFT,
     OVERLAYS,
     TIERS,
@@ -33,6 +34,7 @@ CASES = {
     "eks": ("overlays/eks", [name for name in TOGETHER if name not in ("network-policies", "admin-port")]),
     "base": ("base", [*TOGETHER]),
     "gpus": ("base", [*ON_GPUS]),
+    "keda": ("base", [*ON_KEDA]),
     "image": ("base", [*FROM_AN_IMAGE]),
     "openshift": ("base", [*ON_OPENSHIFT]),
     "volume": ("jobs/volume", ["openshift"]),
@@ -164,7 +166,8 @@ def test_the_overlays_in_the_document(write):
 
 
 def test_the_patches_for_another_prometheus_in_the_document(write):
-    (patches,) = re.findall(r"```yaml\n(patches:\n.*?)```", DOCUMENT, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(patches:\n.*?)```", DOCUMENT, re.DOTALL)
+    (patches,) = (block for block in blocks if "kind: PodMonitor" in block)
     names = ("network-policies", "monitoring", "admin-port")
     parts = {"resources": ["../../base"], "components": [f"../../components/{name}" for name in names]}
     before = build(write("prometheus-before", **parts))
