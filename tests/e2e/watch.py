@@ -5,7 +5,9 @@ Prometheus scrapes the pods through the API server, by way of ``kubectl proxy``:
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import requests
 import yaml
 
+from brain_tumor.atomic import write_json
 from brain_tumor.processes import free_port, responds
 from tests import processes
 from tests.e2e.kubectl import Kubectl, name_of
@@ -24,7 +27,6 @@ from tests.processes import ROOT
 FOR = "10s"  # in place of the alerts' own minutes
 _JAEGER = ROOT / ".tools" / "jaeger"
 _METRICS = {"gateway": "9696/proxy/metrics", "model-server": "8501/proxy/monitoring/prometheus/metrics"}
-_LABEL = "__meta_kubernetes_pod_label_app_kubernetes_io_name"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def watched(kubectl: Kubectl, folder: Path) -> Iterator[Watch]:
     proxy, port = free_port(), free_port()
     api, url = f"http://127.0.0.1:{proxy}", f"http://127.0.0.1:{port}"
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": _rules()}))
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_configuration(kubectl.namespace, proxy)))
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(_configuration(kubectl.namespace, proxy, folder)))
     prometheus = [
         program,
         f"--config.file={folder / 'prometheus.yaml'}",
@@ -86,6 +88,7 @@ def watched(kubectl: Kubectl, folder: Path) -> Iterator[Watch]:
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_pods_listed(kubectl, folder))
         for command, up in (
             (["kubectl", "proxy", f"--port={proxy}"], f"{api}/version"),
             (prometheus, f"{url}/-/ready"),
@@ -123,29 +126,19 @@ def _rules() -> list[dict[str, Any]]:
     return groups
 
 
-def _configuration(namespace: str, proxy: int) -> dict[str, Any]:
-    relabelling: list[dict[str, Any]] = [
-        # A pod is listed once for each of its ports.
-        {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "http|rest", "action": "keep"},
-        {"source_labels": ["__meta_kubernetes_pod_ready"], "regex": "true", "action": "keep"},
-        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        {"target_label": "__address__", "replacement": f"127.0.0.1:{proxy}"},
-    ]
+def _configuration(namespace: str, proxy: int, folder: Path) -> dict[str, Any]:
     jobs = [
         {
             "job_name": tier,
-            "kubernetes_sd_configs": [
-                {"role": "pod", "api_server": f"http://127.0.0.1:{proxy}", "namespaces": {"names": [namespace]}}
-            ],
+            "file_sd_configs": [{"files": [str(folder / f"{tier}.json")]}],
             "relabel_configs": [
-                {"source_labels": [_LABEL], "regex": tier, "action": "keep"},
-                *relabelling,
                 {
-                    "source_labels": ["__meta_kubernetes_pod_name"],
+                    "source_labels": ["pod"],
                     "target_label": "__metrics_path__",
                     "replacement": f"/api/v1/namespaces/{namespace}/pods/$1:{rest}",
                 },
+                # Prometheus tells targets of one address apart by their path.
+                {"target_label": "__address__", "replacement": f"127.0.0.1:{proxy}"},
             ],
         }
         for tier, rest in _METRICS.items()
@@ -155,3 +148,26 @@ def _configuration(namespace: str, proxy: int) -> dict[str, Any]:
         "rule_files": ["rules.yaml"],
         "scrape_configs": jobs,
     }
+
+
+@contextlib.contextmanager
+def _pods_listed(kubectl: Kubectl, folder: Path) -> Iterator[None]:
+    """Keep the files up to date that name the pods: Debian's Prometheus cannot ask Kubernetes itself."""
+    ended = threading.Event()
+
+    def list_pods() -> None:
+        while not ended.wait(1):
+            for tier in _METRICS:
+                targets = [
+                    {"targets": [name_of(pod)], "labels": {"pod": name_of(pod), "namespace": kubectl.namespace}}
+                    for pod in kubectl.ready_pods(tier)
+                ]
+                write_json(folder / f"{tier}.json", targets)
+
+    with ThreadPoolExecutor(1) as executor:
+        listing = executor.submit(list_pods)
+        try:
+            yield
+        finally:
+            ended.set()
+        listing.result()
