@@ -11,7 +11,7 @@ from scripts.canary.errors import CanaryError
 NAME = "app.kubernetes.io/name"
 _COMMAND_S = 120  # of a command that waits for nothing
 _TRACE = re.compile(r"[EWI]\d{4} ")  # lines for kubectl's own developers
-_MARGIN_S = 60  # beyond a Deployment's own deadline, which ends the wait with a reason
+_MARGIN_S = 60  # beyond the time that a roll-out may take, at whose end kubectl says why
 
 Object = dict[str, Any]
 
@@ -43,7 +43,8 @@ class Kubectl:
     def apply(self, manifests: str, *, only: str | None = None) -> None:
         """Apply manifests, or those of one stable name alone, and print what changes."""
         selector = ["--selector", f"{NAME}={only}"] if only else []
-        printed = self("apply", *selector, "--filename", "-", given=manifests)
+        # As make deploy does it: told a namespace, kubectl refuses what an overlay has in another one.
+        printed = run_kubectl("apply", *selector, "--filename", "-", given=manifests)
         for line in printed.splitlines():
             if not line.endswith("unchanged"):
                 print(f"  {line}")
@@ -59,7 +60,9 @@ class Kubectl:
             CanaryError: They are not in time; it says what the pods say.
         """
         found = self.get("deployment", deployment) or {"spec": {}}
-        seconds = found["spec"].get("progressDeadlineSeconds", 600) + _MARGIN_S
+        # The deadline begins anew with each pod that becomes ready; when it passes, kubectl waits no longer.
+        pods = found["spec"].get("replicas", 1) + 1
+        seconds = pods * found["spec"].get("progressDeadlineSeconds", 600) + _MARGIN_S
         print(f"Waiting for {deployment} ...", flush=True)
         try:
             self("rollout", "status", f"deployment/{deployment}", f"--timeout={seconds}s", seconds=seconds + _MARGIN_S)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.canary.errors import CanaryError
-from scripts.canary.kubectl import run_kubectl
+from scripts.canary.kubectl import Object, run_kubectl
 
 _COMPONENT = Path(__file__).parents[2] / "kube-config" / "components" / "canary"
 STABLE, CANARY, GATEWAY = "model-server", "model-server-canary", "gateway"
@@ -75,8 +75,12 @@ class Overlay:
         """The container image of the model server as the overlay has it."""
         for deployment in self._deployments():
             if re.search(rf"^  name: {STABLE}$", deployment, re.MULTILINE):
-                return re.findall(r"^        image: (.+)$", deployment, re.MULTILINE)[0].strip("\"'")
-        raise CanaryError(f"{self._folder} has no Deployment {STABLE}")
+                # kustomize writes each container as an item of six spaces, whatever it holds.
+                for item in re.split(r"^      - ", deployment, flags=re.MULTILINE):
+                    fields = dict(re.findall(r"^(?:        )?(name|image): (.+)$", item, re.MULTILINE))
+                    if fields.get("name") == STABLE and "image" in fields:
+                        return fields["image"].strip("\"'")
+        raise CanaryError(f"{self._folder} has no Deployment {STABLE} with a container of that name")
 
     def manifests(self, stable_image: str, trial: Trial | None = None) -> str:
         """What it makes with this container image of the model server, and with this canary.
@@ -86,13 +90,13 @@ class Overlay:
         """
         with tempfile.TemporaryDirectory(prefix="canary-") as made:
             folder = Path(made).resolve()  # kustomize follows paths from where the folder really is
-            patches = [_patch("Deployment", STABLE, "/spec/template/spec/containers/0/image", stable_image)]
+            patches = [_image_patch(STABLE, stable_image)]
             components = []
             if trial:
                 components = [os.path.relpath(_COMPONENT.resolve(), folder)]
                 patches += [
-                    _patch("Deployment", CANARY, "/spec/template/spec/containers/0/image", trial.image),
-                    _patch("ConfigMap", "canary", f"/data/{SHARES_FILE}", trial.shares.file()),
+                    _image_patch(CANARY, trial.image),
+                    _patch("ConfigMap", "canary", {"data": {SHARES_FILE: trial.shares.file()}}),
                 ]
             kustomization = {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -109,11 +113,27 @@ class Overlay:
         return [document for document in documents if re.search(r"^kind: Deployment$", document, re.MULTILINE)]
 
 
-def _patch(kind: str, name: str, path: str, value: str) -> dict[str, object]:
-    return {
-        "target": {"kind": kind, "name": name},
-        "patch": json.dumps([{"op": "replace", "path": path, "value": value}]),
-    }
+def model_container(deployment: Object) -> Object:
+    """The container of the model server, or of the canary; an overlay may have put others beside it, or before.
+
+    Raises:
+        CanaryError: The Deployment has none.
+    """
+    for container in deployment["spec"]["template"]["spec"]["containers"]:
+        if container["name"] == STABLE:
+            return dict(container)
+    raise CanaryError(f"the Deployment {deployment['metadata']['name']} has no container {STABLE}")
+
+
+def _image_patch(deployment: str, image: str) -> dict[str, object]:
+    containers = [{"name": STABLE, "image": image}]
+    return _patch("Deployment", deployment, {"spec": {"template": {"spec": {"containers": containers}}}})
+
+
+def _patch(kind: str, name: str, change: Object) -> dict[str, object]:
+    version = "apps/v1" if kind == "Deployment" else "v1"
+    patch = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, **change}
+    return {"target": {"kind": kind, "name": name}, "patch": json.dumps(patch)}
 
 
 def images_entry(name: str, image: str) -> str:

@@ -22,6 +22,7 @@ from scripts.canary.overlay import (
     Shares,
     Trial,
     images_entry,
+    model_container,
 )
 from scripts.canary.report import Report, report
 from scripts.canary.samples import read, since
@@ -54,6 +55,9 @@ class Steps:
                 raise CanaryError(f"a canary with {runs} is on trial: make promote or make rollback ends it")
             self._known()
             shares = _changed(self._shares(), share, shadow)
+            if not self._is_told():  # its start was cut off, or make deploy has taken it from the gateways
+                self._start(Trial(runs, shares))
+                return
             self._give(shares)
             print(f"The canary {runs} now has {_said(shares)}. Gateways know it within about a minute.")
             return
@@ -86,6 +90,8 @@ class Steps:
             lines = "".join(f"\n  {line}" for line in broken)
             raise RefusedError(f"The canary {after} is not promoted, and stays as it is:{lines}")
         before = self._stable_image()
+        if before == after == known.promoted:  # a promotion that was cut off
+            before = known.before
         trial = Trial(after, self._shares())
         print(f"The model server gets {after} in place of {before}.")
         state.save(self._kubectl, replace(known, promoted=after, before=before))
@@ -94,8 +100,9 @@ class Steps:
             self._kubectl.rolled_out(STABLE)
         except BaseException:
             print(f"It did not work: the model server gets {before} again.", flush=True)
-            self._kubectl.apply(self._overlay.manifests(before, trial))
-            state.save(self._kubectl, known)
+            goes_on = self._kubectl.get("deployment", CANARY)  # somebody else may have ended it meanwhile
+            self._kubectl.apply(self._overlay.manifests(before, trial if goes_on else None))
+            state.save(self._kubectl, known if goes_on else known.without_canary())
             raise
         self._end(after)
         print(f"All requests are answered by {after} now. make rollback brings {before} back.")
@@ -109,9 +116,11 @@ class Steps:
         """
         known = self._known()
         if canary := self._kubectl.get("deployment", CANARY):
-            if self._kubectl.get("configmap", _CONFIG_MAP):
-                self._give(Shares())
-            self._end(self._stable_image())
+            stable = self._stable_image()
+            if stable == known.promoted == _image(canary):  # a promotion that was cut off
+                stable = known.before
+            self._end(stable)
+            self._kubectl.rolled_out(STABLE)
             print(f"The canary {_image(canary)} has ended, and {self._stable_image()} answers all requests.")
             return
         now = self._stable_image()
@@ -122,9 +131,19 @@ class Steps:
                 f"the model server has {now}, and make promote had put {known.promoted} in place of {known.before}: "
                 "name what you want in the overlay, and make deploy"
             )
+        if self._overlay.model_server_image() == now:
+            raise CanaryError(
+                f"the overlay {self._overlay.name} has {now}, so the next make deploy would bring it back: "
+                f"name {known.before} there, and make deploy"
+            )
         print(f"The model server gets {known.before} again.")
-        self._kubectl.apply(self._overlay.manifests(known.before))
-        self._kubectl.rolled_out(STABLE)
+        try:
+            self._kubectl.apply(self._overlay.manifests(known.before))
+            self._kubectl.rolled_out(STABLE)
+        except BaseException:
+            print(f"It did not work: the model server gets {now} again.", flush=True)
+            self._kubectl.apply(self._overlay.manifests(now))
+            raise
         state.save(self._kubectl, State())
         print(f"All requests are answered by {known.before} again.")
         self._advise(known.before)
@@ -133,19 +152,19 @@ class Steps:
         stable = self._kubectl.get("deployment", STABLE)
         if not stable or not self._kubectl.get("deployment", GATEWAY):
             raise CanaryError(f"the namespace {self._kubectl.namespace} has not both tiers: first make deploy")
-        mounts = stable["spec"]["template"]["spec"]["containers"][0].get("volumeMounts", [])
+        mounts = model_container(stable).get("volumeMounts", [])
         if any(mount["mountPath"].startswith(_MODELS) for mount in mounts):
             raise CanaryError(
                 "the model server reads its model from a volume, so another container image has the same model: "
                 "docs/canary.md says how to try one from elsewhere"
             )
         known = self._known()
+        now = _image(stable)
+        manifests = self._overlay.manifests(now, trial)
         began = datetime.now(UTC).isoformat(timespec="seconds")
         counted = read(self._kubectl)
         state.save(self._kubectl, replace(known, overlay=self._overlay.name, began=began, counted=counted))
-        now = _image(stable)
         print(f"The canary {trial.image} starts, beside {now}.")
-        manifests = self._overlay.manifests(now, trial)
         try:
             self._kubectl.apply(manifests, only=CANARY)
             self._kubectl.rolled_out(CANARY)
@@ -169,7 +188,9 @@ class Steps:
         print("Until then make deploy would take it from the gateways; docs/canary.md has an overlay that keeps it.")
 
     def _end(self, stable_image: str) -> None:
-        """Take the canary from the gateways, then remove it."""
+        """Take its requests from the canary, then the canary from the gateways, and remove it."""
+        if self._kubectl.get("configmap", _CONFIG_MAP):
+            self._give(Shares())
         self._kubectl.apply(self._overlay.manifests(stable_image))
         self._kubectl.rolled_out(GATEWAY)
         self._remove()
@@ -183,6 +204,12 @@ class Steps:
         patch = json.dumps({"data": {SHARES_FILE: shares.file()}})
         self._kubectl("patch", "configmap", _CONFIG_MAP, "--type", "merge", "--patch", patch)
         self._nudge()
+
+    def _is_told(self) -> bool:
+        """Whether the gateways have the file of shares, and so know of the canary."""
+        gateway = self._kubectl.get("deployment", GATEWAY)
+        volumes = gateway["spec"]["template"]["spec"].get("volumes", []) if gateway else []
+        return any(volume["name"] == _CONFIG_MAP for volume in volumes)
 
     def _nudge(self) -> None:
         """Let the nodes give the gateways the changed file at once: they look after a pod that has changed."""
@@ -211,7 +238,10 @@ class Steps:
     def _known(self) -> State:
         known = state.load(self._kubectl)
         if known.overlay and known.overlay != self._overlay.name:
-            raise CanaryError(f"the last canary was one of OVERLAY={known.overlay}: name it here, too")
+            raise CanaryError(
+                f"the last canary was one of OVERLAY={known.overlay}: name it here, too, or, if that overlay is gone, "
+                f"forget it: kubectl delete configmap canary-state --namespace {self._kubectl.namespace}"
+            )
         return known
 
     def _advise(self, image: str) -> None:
@@ -221,7 +251,7 @@ class Steps:
 
 
 def _image(deployment: Object) -> str:
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+    return str(model_container(deployment)["image"])
 
 
 def _changed(shares: Shares, share: float | None, shadow: float | None) -> Shares:

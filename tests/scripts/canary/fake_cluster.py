@@ -41,6 +41,13 @@ def given(words: list[str]) -> list[Object]:
     return [document for document in documents if selected(words, document)]
 
 
+def elsewhere(manifests: list[Object], namespace: str) -> bool:
+    """Whether kubectl, told a namespace, refuses one of the manifests."""
+    return bool(namespace) and any(
+        manifest["metadata"].get("namespace", namespace) != namespace for manifest in manifests
+    )
+
+
 def pods(objects: dict[str, Object], words: list[str]) -> list[Object]:
     """One pod for each page of metrics there is of the gateways; those called starting are not ready."""
     if option(words, "--selector") != f"{NAME}=gateway":
@@ -60,14 +67,17 @@ def main(words: list[str]) -> int:
     if words[0] == "kustomize":
         os.execv(os.environ["REAL_KUBECTL"], ["kubectl", *words])
     objects = load()
-    line = " ".join(words[2:])  # without --namespace
+    namespace = ""
+    if words[0] == "--namespace":
+        _, namespace, *words = words
+    line = " ".join(words)
     with (FOLDER / "calls").open("a") as calls:
         print(line, file=calls)
     for part in (FOLDER / "fails").read_text().splitlines():
         if part in line:
             print(f"Error from server: {part} fails", file=sys.stderr)
             return 1
-    match words[2:]:
+    match words:
         case ["get", "pods", *rest]:
             print(json.dumps({"items": pods(objects, rest)}))
         case ["get", "--raw", path]:
@@ -76,7 +86,11 @@ def main(words: list[str]) -> int:
             found = objects.get(key(kind, name))
             print(json.dumps(found) if found else "")
         case ["apply", *rest]:
-            for manifest in given(rest):
+            manifests = given(rest)
+            if elsewhere(manifests, namespace):
+                print("the namespace from the provided object does not match", file=sys.stderr)
+                return 1
+            for manifest in manifests:
                 objects[key(manifest["kind"], manifest["metadata"]["name"])] = manifest
         case ["delete", *names]:
             for name in names:
