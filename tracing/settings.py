@@ -14,6 +14,14 @@ _SAMPLERS = tuple(
 )
 
 
+_BATCHES = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 512, "OTEL_BSP_MAX_QUEUE_SIZE": 2048}  # the SDK's defaults
+_LIMITS = (
+    *("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT"),
+    *("OTEL_SPAN_LINK_COUNT_LIMIT", "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"),
+    *("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+)
+
+
 class TracingError(ValueError):
     """A variable of OpenTelemetry that cannot be used; the message names it."""
 
@@ -34,6 +42,10 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
                 check(environ[name])
             except ValueError as error:
                 raise TracingError(f"{name}={environ[name]!r}: {error}") from None
+    batch, queue = (int(environ.get(name, usual)) for name, usual in _BATCHES.items())
+    if batch > queue:
+        name = next(iter(_BATCHES))
+        raise TracingError(f"{name}={batch}: must be at most OTEL_BSP_MAX_QUEUE_SIZE, which is {queue}")
     return True
 
 
@@ -73,6 +85,11 @@ def _number(low: float, high: float = math.inf, kind: type[int] | type[float] = 
     return check
 
 
+def _limit(text: str) -> None:
+    if text.strip():  # an empty one is none
+        _number(0, kind=int)(text)
+
+
 _CHECKS: dict[str, Callable[[str], None]] = {
     **dict.fromkeys(_ENDPOINTS, _endpoint),
     "OTEL_TRACES_EXPORTER": _one_of("otlp"),
@@ -93,6 +110,6 @@ _CHECKS: dict[str, Callable[[str], None]] = {
     "OTEL_TRACES_SAMPLER": _one_of(*_SAMPLERS),
     "OTEL_TRACES_SAMPLER_ARG": _number(0, 1),
     "OTEL_BSP_SCHEDULE_DELAY": _number(1, kind=int),
-    "OTEL_BSP_MAX_QUEUE_SIZE": _number(1, kind=int),
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": _number(1, kind=int),
+    **dict.fromkeys(_BATCHES, _number(1, kind=int)),
+    **dict.fromkeys(_LIMITS, _limit),
 }

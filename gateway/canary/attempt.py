@@ -1,5 +1,6 @@
 """Calls of the canary for one request: within its share of the time, and only of a model that can stand in."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -7,10 +8,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from brain_tumor.calls import images_of_a_call
 from gateway.canary.times import Times, kind_of
 from gateway.classify.choice import CANARY
 from gateway.classify.classifier import Model
-from gateway.deadline import Deadline, DeadlineExceeded
+from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.metrics.canary import FAILED, MISMATCH, SKIPPED, SLOW, UNAVAILABLE
 from gateway.model.responses import ModelServerProblem, ModelTooSlow, ModelUnavailable, Prediction, ServedModel
 
@@ -44,13 +46,21 @@ class Attempt:
         stable: The model that it stands in for.
         times: Takes the times of its calls, and knows those of the stable model.
         seconds: How long from now on it may be called.
+        images: How many images the request has. They may take several calls, and the time must do for all.
+
+    Attributes:
+        was_slow: Whether the client has left after a long wait for one call. Who leaves early must not hide that a
+            canary hangs.
     """
 
-    def __init__(self, client: Model, stable: ServedModel, times: Times, seconds: float) -> None:
+    def __init__(self, client: Model, stable: ServedModel, times: Times, seconds: float, images: int) -> None:
         self._client = client
         self._stable = stable
         self._times = times
         self._end = time.monotonic() + seconds
+        self._images = images
+        self._calls = 1  # that are still to come
+        self.was_slow = False
 
     def get(self, deadline: Deadline, max_age: float | None = None) -> ServedModel:
         """As ``ModelClient.get``.
@@ -60,6 +70,7 @@ class Attempt:
             ClientLeft: Nobody waits for the response.
         """
         model = self._within(DESCRIBE_SECONDS, deadline, lambda limited: self._client.get(limited, max_age))
+        self._calls = math.ceil(self._images / images_of_a_call(model.metadata.image))
         return self._checked(model)
 
     def predict(
@@ -78,8 +89,9 @@ class Attempt:
             ClientLeft: Nobody waits for the response.
         """
         kind = kind_of(images, explain)
-        if self._end - time.monotonic() < self._times.usual.mean(kind):
-            raise CanaryFailed(SKIPPED, "the images' preparation left no time for it")
+        if self._end - time.monotonic() < self._calls * self._times.usual.mean(kind):
+            raise CanaryFailed(SKIPPED, "the time that is left is too short for all images")
+        self._calls = max(1, self._calls - 1)
 
         def call(limited: Deadline) -> Prediction:
             with self._times.taken(CANARY, kind):
@@ -95,9 +107,13 @@ class Attempt:
         if left <= 0:
             raise CanaryFailed(SKIPPED, "the images' preparation left no time for it")
         limited = Deadline(min(seconds, left))
+        began = time.monotonic()
         try:
             with deadline.on_cancel(limited.cancel):
                 return call(limited)
+        except ClientLeft:
+            self.was_slow = time.monotonic() - began > limited.seconds / 2
+            raise
         except DeadlineExceeded:
             raise CanaryFailed(SLOW, "no response in time") from None
         except ModelServerProblem as problem:

@@ -16,7 +16,7 @@ from gateway.classify.choice import CANARY, FRESH, LABELS, Choice, find_stable, 
 from gateway.classify.kept import ByteBudget
 from gateway.deadline import ClientLeft, Deadline, DeadlineExceeded
 from gateway.metrics import Metrics
-from gateway.metrics.canary import ANSWERED, DROPPED, SKIPPED
+from gateway.metrics.canary import ANSWERED, DROPPED, SKIPPED, SLOW
 from gateway.model.client import ModelClient
 from gateway.model.responses import ModelServerProblem, ModelUnavailable, ServedModel
 
@@ -112,11 +112,12 @@ class Canary:
         check_binding(choice)
         return self._stable.get(deadline, max_age)
 
-    def answer(self, deadline: Deadline, work: Callable[[Attempt], list[T]]) -> list[T] | None:
+    def answer(self, deadline: Deadline, images: int, work: Callable[[Attempt], list[T]]) -> list[T] | None:
         """Do a request's work with the canary.
 
         Args:
             deadline: Ends the work.
+            images: How many images the request has.
             work: Does it, with what it gets in the place of a model client; its result counts if it has one.
 
         Returns:
@@ -127,7 +128,7 @@ class Canary:
             DeadlineExceeded: The deadline passed.
             ModelServerProblem: The stable model, which has never responded, does not either.
         """
-        attempt = self._attempt(deadline, PART_OF_TIME)
+        attempt = self._attempt(deadline, images, PART_OF_TIME)
         if not self._health.enter(self._shares().share):
             self._metrics.requested(SKIPPED)
             return None
@@ -136,7 +137,10 @@ class Canary:
             done = work(attempt)
             outcome = ANSWERED
             return done
-        except (ClientLeft, DeadlineExceeded):
+        except ClientLeft:
+            outcome = SLOW if attempt.was_slow else ""
+            raise
+        except DeadlineExceeded:
             raise
         except Exception as error:  # whatever it is, it is no reason for the client to get nothing
             outcome = self._health.outcome_of(error)
@@ -158,9 +162,18 @@ class Canary:
         else:
             choice.afterwards(lambda: self._shadows.add(shadow))
 
-    def _attempt(self, deadline: Deadline, part_of_time: float = 1.0) -> Attempt:
-        stable = self._stable.cached or self._stable.get(deadline)
-        return Attempt(self._client, stable, self._times, part_of_time * deadline.remaining())
+    def _attempt(self, deadline: Deadline, images: int, part_of_time: float = 1.0) -> Attempt:
+        stable = self._now(deadline)
+        return Attempt(self._client, stable, self._times, part_of_time * deadline.remaining(), images)
+
+    def _now(self, deadline: Deadline) -> ServedModel:
+        """The stable model; as last seen where it does not respond now."""
+        try:
+            return self._stable.get(deadline)
+        except ModelServerProblem:
+            if last := self._stable.cached:
+                return last
+            raise
 
     def _is_chosen(self, choice: Choice, deadline: Deadline) -> bool | None:
         """Whether a request wants the canary; None if it does not say."""
@@ -168,7 +181,7 @@ class Canary:
             return None
         if choice.version is None:
             return choice.wanted == CANARY
-        stable = self._stable.cached or self._stable.get(deadline)
+        stable = self._now(deadline)
         if choice.version == str(stable.version):
             return False
         if any(model and choice.version == str(model.version) for model in self._seen()):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,6 +23,17 @@ from gateway.metrics.canary import FAILED, SKIPPED
 from gateway.model.responses import ServedModel
 
 T = TypeVar("T", bound=Outcome)
+
+
+@dataclass
+class _Asked:
+    """What became of a request that the canary was asked about.
+
+    Attributes:
+        unusable: What it found, if that was that images cannot be used.
+    """
+
+    unusable: list[Outcome] = field(default_factory=list)
 
 
 class CanaryClassifier:
@@ -58,22 +69,31 @@ class CanaryClassifier:
         turn = self._canary.turn(choice, deadline)
         with self._keeping(turn) as kept:
             if turn is Turn.CANARY:
-                answered = self._canary.answer(deadline, lambda attempt: self._ask(attempt, images, deadline, kept))
+                asked = _Asked()
+                answered = self._canary.answer(
+                    deadline, len(encoded), lambda attempt: self._ask(attempt, images, deadline, kept, asked)
+                )
                 if answered is not None:
                     return finished(answered, CANARY, self._canary, self._metrics)
+                if choice.is_binding and asked.unusable:
+                    return asked.unusable  # the images are at fault, and no other model may say so
                 check_binding(choice)
             outcomes = self._classifier.classify_by(self._canary.stable, images, deadline, kept)
             if turn is Turn.SHADOWED and kept:
                 self._shadow(choice, outcomes, kept, explain)
             return finished(outcomes, STABLE, self._canary, self._metrics)
 
-    def _ask(self, attempt: Attempt, images: Images, deadline: Deadline, kept: Kept | None) -> list[Outcome]:
+    def _ask(
+        self, attempt: Attempt, images: Images, deadline: Deadline, kept: Kept | None, asked: _Asked
+    ) -> list[Outcome]:
         outcomes = self._classifier.classify_by(attempt, images, deadline, kept)
         check_one_model(outcomes)
         # What cannot be used, the stable model says; the canary may take images in a way that needs more memory.
         if not any(isinstance(outcome, Classification) for outcome in outcomes):
+            asked.unusable = outcomes
             raise CanaryFailed("", "no image can be used")
         if any(isinstance(outcome, ImageTooLarge) for outcome in outcomes):
+            asked.unusable = outcomes
             raise CanaryFailed(SKIPPED, "an image is too large")
         return outcomes
 
@@ -92,9 +112,8 @@ class CanaryClassifier:
         if turn is Turn.STABLE:
             yield None
             return
-        other = None
-        if turn is Turn.SHADOWED and (model := self._canary.model):
-            other = self._classifier.preprocessor(model.metadata.image)
+        second = self._canary.model if turn is Turn.SHADOWED else self._canary.stable_model
+        other = self._classifier.preprocessor(second.metadata.image) if second else None
         kept = Kept(self._canary.budget, other)
         try:
             yield kept
@@ -133,7 +152,9 @@ class CanaryPixelClassifier:
         """
         turn = self._canary.turn(choice, deadline)
         if turn is Turn.CANARY:
-            answered = self._canary.answer(deadline, lambda attempt: self._ask(attempt, pixels, model, deadline))
+            answered = self._canary.answer(
+                deadline, len(pixels), lambda attempt: self._ask(attempt, pixels, model, deadline)
+            )
             if answered is not None:
                 return finished(answered, CANARY, self._canary, self._metrics)
             check_binding(choice)
@@ -164,7 +185,8 @@ class CanaryPixelClassifier:
         if not budget.take(size):
             self._canary.shadow(choice, None)
             return
-        each = [pixels[index : index + 1] for index in range(len(pixels))]
+        # Copies: the pixels are a view of the request's body, which may be larger by far.
+        each = [pixels[index : index + 1].copy() for index in range(len(pixels))]
         held = HeldPixels(made[0].model.metadata.image, each, budget, size)
         self._canary.shadow(choice, Shadow(held, [outcome.probabilities for outcome in made], explain=False))
 

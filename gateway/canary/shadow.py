@@ -36,14 +36,14 @@ class Shadows:
     """Compares the canary with the stable model, in threads of its own; safe to share between threads.
 
     Args:
-        attempt: Gives what calls the canary until a deadline.
+        attempt: Gives what calls the canary until a deadline, about so many images.
         health: Says whether it may be asked.
         metrics: Counts what comes of it.
         seconds: How long one request's work may take.
     """
 
     def __init__(
-        self, attempt: Callable[[Deadline], Attempt], health: Health, metrics: CanaryMetrics, seconds: float
+        self, attempt: Callable[[Deadline, int], Attempt], health: Health, metrics: CanaryMetrics, seconds: float
     ) -> None:
         self._attempt = attempt
         self._health = health
@@ -83,7 +83,7 @@ class Shadows:
 
     def _predict(self, shadow: Shadow) -> list[NDArray[np.float32]]:
         deadline = Deadline(self._seconds)
-        attempt = self._attempt(deadline)
+        attempt = self._attempt(deadline, len(shadow.held.pixels))
         model = attempt.get(deadline)
         if model.metadata.image != shadow.held.spec:
             raise ModelChanged(model)

@@ -51,6 +51,8 @@ class ShadowThreads:
                 job()
             except Exception as error:
                 _log.error("unexpected", exc_info=error)
+            finally:
+                del job  # and what it keeps, before the wait for the next one
 
     def _next(self) -> Callable[[], object] | None:
         """The next job; None if there is none for a while: then the thread ends."""

@@ -6,6 +6,7 @@ is kept, and whoever wants it does without.
 
 import threading
 import weakref
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,18 @@ class Kept:
 
     def find(self, index: int, spec: ImageSpec) -> Prepared | ImageError | None:
         """What became of an image when it was prepared in this way; None if that is not known."""
-        return self._images.get(index) if spec == self._spec else None
+        image = self._images.get(index)
+        if spec == self._spec:
+            return image
+        # A view shows what the first way makes of the image.
+        if self._is_other(spec) and isinstance(image, Prepared) and image.other is not None and image.view is None:
+            return replace(image, batch=image.other, other=None)
+        return None
 
     def add(self, index: int, spec: ImageSpec, image: Prepared | ImageError) -> None:
         """Keep what became of an image, if there is room."""
+        if self._spec is not None and spec != self._spec and self._is_other(spec):
+            return  # one that was not there in this way, while others are
         if spec != self._spec:  # the model has changed meanwhile
             self.release()
             self._spec = spec
@@ -108,13 +117,15 @@ class Kept:
         of_own = spec == self._spec
         pixels = [image.batch if of_own else image.other for image in prepared]
         complete = [array for array in pixels if array is not None]
-        is_other = self._other is not None and self._other.spec == spec
-        if len(complete) != count or not (of_own or is_other):
+        if len(complete) != count or not (of_own or self._is_other(spec)):
             return None
         size = sum(array.nbytes for array in complete)
         self._bytes -= size  # the rest goes back at once
         self.release()
         return HeldPixels(spec, complete, self._budget, size)
+
+    def _is_other(self, spec: ImageSpec) -> bool:
+        return self._other is not None and self._other.spec == spec
 
     def release(self) -> None:
         """Keep nothing any more."""

@@ -20,7 +20,7 @@ import yaml
 from brain_tumor.atomic import write_json
 from brain_tumor.processes import free_port, responds
 from tests import processes
-from tests.e2e.kubectl import Kubectl, name_of
+from tests.e2e.kubectl import Kubectl, KubectlError, name_of
 from tests.kube_config.manifests import KUBE_CONFIG
 from tests.processes import ROOT
 
@@ -106,7 +106,7 @@ def has_jaeger() -> bool:
 
 def start_jaeger(kubectl: Kubectl) -> None:
     """Bring Jaeger into its pod, which waits for it, and wait until it takes spans."""
-    kubectl("wait", "--for=condition=Initialized", "pod/jaeger", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/jaeger", "--timeout=60s")
     bring = "cat > /tmp/part && chmod +x /tmp/part && mv /tmp/part /tmp/jaeger"
     kubectl("exec", "--stdin", "jaeger", "--", "sh", "-c", bring, given=_JAEGER.read_bytes())
     kubectl("wait", "--for=condition=Ready", "pod/jaeger", "--timeout=60s")
@@ -144,7 +144,7 @@ def _configuration(namespace: str, proxy: int, folder: Path) -> dict[str, Any]:
         for tier, rest in _METRICS.items()
     ]
     return {
-        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"},
+        "global": {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "2s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": jobs,
     }
@@ -158,11 +158,12 @@ def _pods_listed(kubectl: Kubectl, folder: Path) -> Iterator[None]:
     def list_pods() -> None:
         while not ended.wait(1):
             for tier in _METRICS:
-                targets = [
-                    {"targets": [name_of(pod)], "labels": {"pod": name_of(pod), "namespace": kubectl.namespace}}
-                    for pod in kubectl.ready_pods(tier)
-                ]
-                write_json(folder / f"{tier}.json", targets)
+                with contextlib.suppress(KubectlError):  # the next time
+                    targets = [
+                        {"targets": [name_of(pod)], "labels": {"pod": name_of(pod), "namespace": kubectl.namespace}}
+                        for pod in kubectl.ready_pods(tier)
+                    ]
+                    write_json(folder / f"{tier}.json", targets)
 
     with ThreadPoolExecutor(1) as executor:
         listing = executor.submit(list_pods)

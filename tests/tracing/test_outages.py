@@ -19,8 +19,8 @@ def own(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     return caplog
 
 
-def begin(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Tracing:
-    environment = {**environment, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.3", "OTEL_BSP_SCHEDULE_DELAY": "20"}
+def begin(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, timeout: float = 20) -> Tracing:
+    environment = {**environment, "OTEL_EXPORTER_OTLP_TIMEOUT": f"{timeout}", "OTEL_BSP_SCHEDULE_DELAY": "20"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return start(environment, "a-service")
@@ -60,7 +60,7 @@ def test_a_collector_that_hangs(
     receiver: Collector, own: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receiver.go.clear()
-    tracing = begin(receiver.environment, monkeypatch)
+    tracing = begin(receiver.environment, monkeypatch, timeout=0.3)
     send(tracing)
     wait_until(lambda: lines(own) != [], "a line")
     assert lines(own) == [("WARNING", "the collector takes no traces (DEADLINE_EXCEEDED): spans are lost")]
@@ -70,7 +70,7 @@ def test_a_collector_that_hangs(
 
 def test_a_collector_that_comes_later(own: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    tracing = begin({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}, monkeypatch)
+    tracing = begin({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}, monkeypatch, timeout=2)
     send(tracing)
     wait_until(lambda: lines(own) != [], "a line")
     assert lines(own)[0][1].startswith("the collector takes no traces (UNAVAILABLE)")
@@ -90,7 +90,9 @@ def test_more_spans_than_are_kept_are_dropped_in_silence(
 ) -> None:
     receiver.go.clear()
     tracing = begin(
-        {**receiver.environment, "OTEL_BSP_MAX_QUEUE_SIZE": "10", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "5"}, monkeypatch
+        {**receiver.environment, "OTEL_BSP_MAX_QUEUE_SIZE": "10", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "5"},
+        monkeypatch,
+        timeout=0.3,
     )
     for _ in range(500):
         send(tracing)

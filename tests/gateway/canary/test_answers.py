@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from brain_tumor import contract, preprocess
+from brain_tumor.calls import images_of_a_call
 from gateway.canary import attempt, breaker
 from gateway.canary.breaker import FAILURES
 from gateway.canary.canary import Canary
 from gateway.canary.shares import Shares
+from gateway.canary.times import Times
 from gateway.deadline import Deadline
 from gateway.edge.messages import DEADLINE
 from gateway.metrics import Metrics
@@ -130,10 +132,11 @@ def test_a_canary_has_the_time_that_stable_usually_takes_and_more(with_canary, c
             super().__init__(seconds)
 
     monkeypatch.setattr(attempt, "Deadline", Spy)
+    monkeypatch.setattr(usual_time, "UNKNOWN", 19.0)
     assert answered_by(predict(client)) == CANARY
     describing, predicting = limits
     assert describing == attempt.DESCRIBE_SECONDS
-    assert 0.5 <= predicting < 2  # usual_time.SHORTEST, and less than where nothing is known
+    assert 0.5 <= predicting < 9  # usual_time.SHORTEST, and less than half of the deadline: what is known counts
 
 
 @pytest.mark.parametrize(
@@ -399,8 +402,26 @@ def test_an_error_that_nobody_expected_costs_no_request(model_server, canary_ser
     def work(attempt):
         raise MemoryError
 
-    assert canary.answer(Deadline(20), work) is None
+    assert canary.answer(Deadline(20), 1, work) is None
     assert 'gateway_canary_requests_total{outcome="failed"} 1.0' in metrics.render().decode()
     assert "unexpected" in caplog.text
     for client in clients:
         client.close()
+
+
+def test_the_time_that_is_left_must_do_for_all_images(canary_server):
+    """Or many images would be begun by the canary, and leave the stable model too little time for them."""
+    deadline = Deadline(20)
+    client = ModelClient(canary_server.address, "brain-tumor")
+    model = client.get(deadline)
+    times = Times(Metrics("x").canary)
+    times.usual.add((False, 1), 1.0)  # seconds
+    one = np.zeros((1, 24, 32, 3), np.uint8)
+    enough = attempt.Attempt(client, model, times, seconds=5.0, images=1)
+    enough.get(deadline)
+    assert len(enough.predict(model, one, explain=False, deadline=deadline).probabilities) == 1
+    many = attempt.Attempt(client, model, times, seconds=5.0, images=10 * images_of_a_call(model.metadata.image))
+    many.get(deadline)
+    with pytest.raises(attempt.CanaryFailed, match="too short for all images"):
+        many.predict(model, one, explain=False, deadline=deadline)
+    client.close()

@@ -7,7 +7,7 @@ import pytest
 
 from brain_tumor import contract
 from tests.brain_tumor import images
-from tests.gateway.calls import PNG, check_problem, predict, wanting
+from tests.gateway.calls import PNG, check_problem, count_model_errors, predict, wanting
 from tests.gateway.canary.counted import answered_by, requested
 from tests.gateway.fake_model_server import FakeModel, abort_with, metadata, wait_for
 from tests.gateway.http.open_inference.bodies import INFER, RED, check_error, files, infer, of_pixels, outputs, pixels
@@ -135,6 +135,15 @@ def test_a_version_in_the_path_is_never_replaced_by_another(with_canary, canary_
     canary_server.fault = abort_with(grpc.StatusCode.INTERNAL, contract.PREDICT_SIGNATURE)
     check_error(infer(client, sent, path), 503)
     assert label(infer(client, sent)) == "stable"
+
+
+def test_an_image_that_cannot_be_used_is_the_client_s_fault_with_a_version_in_the_path_too(with_canary):
+    client = with_canary()
+    broken = files(b"no image at all")
+    expected = infer(client, broken, f"{MODEL}/versions/1/infer")
+    assert 400 <= expected.status_code < 500
+    assert infer(client, broken, f"{MODEL}/versions/2/infer").status_code == expected.status_code
+    assert count_model_errors(client) == {}
 
 
 def test_without_a_canary_open_inference_tells_no_label(make_client):

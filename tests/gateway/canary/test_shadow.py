@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -12,7 +13,7 @@ from werkzeug.test import EnvironBuilder
 from brain_tumor import contract
 from brain_tumor.metadata import ImageSpec
 from brain_tumor.preprocess import Preprocessor
-from gateway.canary import breaker
+from gateway.canary import breaker, shadow
 from gateway.canary.shadow import total_variation
 from gateway.canary.shadow_threads import MOST_WAITING, THREADS, ShadowThreads
 from gateway.classify import kept
@@ -299,3 +300,27 @@ def test_a_thread_without_work_takes_the_next_job_or_ends():
     wait_for(lambda: not ran[-1].is_alive())
     assert threads.add(lambda: ran.append(threading.current_thread()))
     wait_for(lambda: len(ran) == 4)
+
+
+def test_prepared_pixels_keep_nothing_else_of_their_request(client, canary_server, monkeypatch):
+    found = []
+    monkeypatch.setattr(shadow.Shadows, "add", lambda self, one: found.append(one.held.pixels))
+    several = pixels(RED, GREEN)
+    infer(client, of_pixels(several, several.tolist()))
+    assert [array.base for array in found[0]] == [None, None]
+
+
+def test_a_thread_that_waits_for_work_keeps_none_of_the_last():
+    threads = ShadowThreads(threads=1)
+    done = threading.Event()
+
+    class Job:
+        def __call__(self) -> None:
+            done.set()
+
+    job = Job()
+    forgotten = weakref.ref(job)
+    assert threads.add(job)
+    del job
+    assert done.wait(20)
+    wait_for(lambda: forgotten() is None)

@@ -42,6 +42,17 @@ def test_what_was_prepared_in_this_way_is_found(budget):
     assert kept.find(0, OTHER) is None
 
 
+def test_what_was_prepared_in_both_ways_is_found_in_both(budget):
+    kept = Kept(budget, Preprocessor(OTHER))
+    kept.add(0, SPEC, prepared(1, other=True))
+    kept.add(1, SPEC, prepared(2))  # needs more pixels than were read
+    assert kept.find(0, OTHER).batch.shape == (1, 4, 5, 3)
+    assert kept.find(1, OTHER) is None
+    kept.add(1, OTHER, prepared(2))
+    assert kept.find(0, OTHER) is not None
+    assert kept.find(1, SPEC) is not None
+
+
 def test_another_way_forgets_the_first(budget):
     kept = Kept(budget)
     kept.add(0, SPEC, prepared(1))

@@ -1,7 +1,7 @@
 """A kubectl whose cluster is a folder: it builds with the real one, keeps what is applied, and fails where it should.
 
 ``FAKE_CLUSTER`` names the folder. It has ``objects.json``, ``calls`` (a line for each command), ``fails`` (parts of
-commands that fail, one a line), and the pages of the gateways' metrics, by pod.
+commands that fail, one a line), perhaps ``ends``, and the pages of the gateways' metrics, by pod.
 """
 
 import json
@@ -73,6 +73,10 @@ def main(words: list[str]) -> int:
     line = " ".join(words)
     with (FOLDER / "calls").open("a") as calls:
         print(line, file=calls)
+    ends = FOLDER / "ends"  # a command beside which somebody ends the canary
+    if ends.exists() and ends.read_text() in line:
+        objects.pop("deployment/model-server-canary", None)
+        (FOLDER / "objects.json").write_text(json.dumps(objects))
     for part in (FOLDER / "fails").read_text().splitlines():
         if part in line:
             print(f"Error from server: {part} fails", file=sys.stderr)

@@ -59,6 +59,12 @@ class Cluster:
         kept = {f"{one['kind'].lower()}/{one['metadata']['name']}": one for one in objects}
         (self.folder / "objects.json").write_text(json.dumps(kept))
 
+    def deploy_beside(self) -> None:
+        """Deploy again, while there is a canary."""
+        before = self.objects()
+        self.deploy()
+        (self.folder / "objects.json").write_text(json.dumps(before | self.objects()))
+
     def fail(self, *commands: str) -> None:
         (self.folder / "fails").write_text("\n".join(commands))
 
@@ -274,6 +280,75 @@ def test_a_model_server_that_does_not_start_with_it_has_its_own_again(canary: Cl
     assert canary.objects() == before
 
 
+def cut_off(cluster: Cluster) -> str:
+    """Leave the cluster as a promotion does that ends before the model server is ready; the image before."""
+    cluster.count(GOOD)
+    stable = cluster.image("model-server")
+    objects = cluster.objects()
+    objects["deployment/model-server"]["spec"]["template"]["spec"]["containers"][0]["image"] = NEXT
+    state = json.loads(objects["configmap/canary-state"]["data"]["state.json"])
+    state |= {"promoted": NEXT, "before": stable}
+    objects["configmap/canary-state"]["data"]["state.json"] = json.dumps(state)
+    (cluster.folder / "objects.json").write_text(json.dumps(objects))
+    return stable
+
+
+def test_a_promotion_that_was_cut_off_can_be_repeated_and_undone(canary: Cluster) -> None:
+    stable = cut_off(canary)
+    assert canary.step("promote").returncode == 0
+    assert (canary.image("model-server"), CANARY in canary.objects()) == (NEXT, False)
+    assert canary.step("rollback").returncode == 0
+    assert canary.image("model-server") == stable
+
+
+def test_a_promotion_that_was_cut_off_can_be_rolled_back(canary: Cluster) -> None:
+    stable = cut_off(canary)
+    done = canary.step("rollback")
+    assert done.returncode == 0, done.stderr
+    assert f"{stable} answers all requests" in done.stdout
+    assert (canary.image("model-server"), CANARY in canary.objects()) == (stable, False)
+
+
+def test_a_canary_that_somebody_ended_meanwhile_does_not_come_back(canary: Cluster) -> None:
+    canary.count(GOOD)
+    canary.fail("rollout status deployment/model-server ")
+    (canary.folder / "ends").write_text("rollout status deployment/model-server ")
+    assert canary.step("promote").returncode == 1
+    assert CANARY not in canary.objects()
+
+
+def test_a_promotion_that_cannot_be_undone_stays(canary: Cluster) -> None:
+    canary.count(GOOD)
+    assert canary.step("promote").returncode == 0
+    before = canary.objects()
+    canary.fail("rollout status deployment/model-server ")
+    done = canary.step("rollback")
+    assert done.returncode == 1
+    assert f"the model server gets {NEXT} again" in done.stdout
+    assert canary.objects() == before
+
+
+def test_a_promotion_that_the_overlay_has_is_not_undone(canary: Cluster, other_overlay) -> None:
+    """Or a second rollback would bring back what was before a promotion of long ago."""
+    canary.count(GOOD)
+    assert canary.step("promote").returncode == 0
+    canary.overlay = other_overlay("kind", images=[{"name": "brain-tumor-model-server-portable", "newTag": "next"}])
+    done = canary.step("rollback")
+    assert done.returncode == 1
+    assert "make deploy" in done.stderr
+    assert canary.image("model-server") == NEXT
+
+
+def test_gateways_that_do_not_know_the_canary_are_told(canary: Cluster) -> None:
+    """make deploy takes it from them."""
+    canary.deploy_beside()
+    done = canary.step("begin", "--share", "25")
+    assert done.returncode == 0, done.stderr
+    spec = canary.objects()["deployment/gateway"]["spec"]["template"]["spec"]
+    assert "canary" in [volume["name"] for volume in spec["volumes"]]
+    assert canary.shares() == "share = 25\nshadow = 50\n"
+
+
 def test_rollback_stops_the_requests_first(canary: Cluster) -> None:
     done = canary.step("rollback")
     assert done.returncode == 0, done.stderr
@@ -346,6 +421,40 @@ def test_an_overlay_s_own_namespace_and_changes(cluster: Cluster, other_overlay)
     assert cluster.step("begin", "--image", "host/server:2").returncode == 0
     assert cluster.objects()[CANARY]["metadata"]["namespace"] == "team-a"
     assert (cluster.image("model-server"), cluster.image("model-server-canary")) == ("host/server:1", "host/server:2")
+
+
+def test_a_container_beside_the_model_server(cluster: Cluster, other_overlay) -> None:
+    sidecar = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "model-server"},
+        "spec": {"template": {"spec": {"containers": [{"name": "logs", "image": "logs:1"}]}}},
+    }
+    target = {"kind": "Deployment", "name": "model-server"}
+    cluster.overlay = other_overlay("own", patches=[{"target": target, "patch": json.dumps(sidecar)}])
+    cluster.deploy()
+    assert cluster.step("begin", "--image", NEXT).returncode == 0
+    canary = cluster.objects()[CANARY]["spec"]["template"]["spec"]["containers"]
+    assert {container["name"]: container["image"] for container in canary} == {"logs": "logs:1", "model-server": NEXT}
+    cluster.count(GOOD)
+    done = cluster.step("promote")
+    assert done.returncode == 0, done.stderr
+    stable = cluster.objects()["deployment/model-server"]["spec"]["template"]["spec"]["containers"]
+    assert {container["name"]: container["image"] for container in stable} == {"logs": "logs:1", "model-server": NEXT}
+    assert "  - name: brain-tumor-model-server-portable\n" in done.stdout
+
+
+def test_an_object_of_another_namespace(cluster: Cluster, other_overlay, tmp_path: Path) -> None:
+    more = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "monitoring"}}
+    cluster.overlay = other_overlay("own")
+    (cluster.overlay / "more.yaml").write_text(json.dumps(more))
+    path = cluster.overlay / "kustomization.yaml"
+    kustomization = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**kustomization, "resources": [*kustomization["resources"], "more.yaml"]}))
+    cluster.deploy()
+    assert cluster.step("begin", "--image", NEXT).returncode == 0
+    assert cluster.step("rollback").returncode == 0
+    assert CANARY not in cluster.objects()
 
 
 @pytest.mark.parametrize("step", [("promote",), ("rollback",), ("begin", "--share", "5")], ids=lambda step: step[0])
