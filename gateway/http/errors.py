@@ -17,7 +17,7 @@ from gateway.edge.messages import BUSY, NOT_FOUND
 from gateway.http.documents import ProblemDetails
 from gateway.http.error_forms import error_body
 from gateway.http.operations import PROBLEM, Content, Reply
-from gateway.http.problem import LATER, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document
+from gateway.http.problem import LATER, RETRY_AFTER, TELL_THE_OPERATOR, UNEXPECTED, problem_document, status_name
 from gateway.http.served import NotReady
 from gateway.images.from_url import SourceTooLarge
 from gateway.images.sent import BodyTooLarge, InvalidRequest, TooManyImages, UnsupportedMediaType
@@ -97,7 +97,7 @@ def reason(error: Exception) -> str | type[Exception]:
     if isinstance(error, ClientLeft):
         return ClientLeft
     row = next((kind for kind, _, _ in TABLE if isinstance(error, kind)), None)
-    return row or _status_and_detail(error)[0].name.lower()
+    return row or status_name(_status_and_detail(error)[0])
 
 
 def register(app: Flask, metrics: Metrics) -> None:

@@ -8,7 +8,7 @@ from gateway.edge.messages import Problem, Response
 from gateway.http import access_log, spans
 from gateway.http.cors import cors_headers
 from gateway.http.error_forms import error_body
-from gateway.http.problem import LATER, RETRY_AFTER, UNEXPECTED, problem_document
+from gateway.http.problem import LATER, RETRY_AFTER, UNEXPECTED, problem_document, status_name
 from gateway.logs.lines import REQUEST_ID
 from gateway.metrics import Metrics
 from tracing.spans import NO_TRACING, Tracing
@@ -50,7 +50,7 @@ class Refusals:
         document = problem_document(problem.status, problem.detail or UNEXPECTED, request_id)
         body, media_type = error_body(head.path if head else "", document)
         self._metrics.count(problem.route, int(problem.status), problem.caller)
-        self._metrics.refused(problem.reason or problem.status.name.lower())
+        self._metrics.refused(problem.reason or status_name(problem.status))
         token = REQUEST_ID.set(request_id)
         _log.info("%s %d%s", problem.route, problem.status, access_log.suffix(problem.caller))
         REQUEST_ID.reset(token)

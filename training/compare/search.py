@@ -8,6 +8,7 @@ import keras
 import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from training.data.data_set import DataSet
 from training.data.groups import Groups
@@ -74,7 +75,7 @@ def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / "search.db"
     try:
-        study = optuna.create_study(storage=f"sqlite:///{path.resolve()}", study_name=name, load_if_exists=True)
+        study = optuna.create_study(storage=storage(path), study_name=name, load_if_exists=True)
         kept = study.user_attrs.get("identity")
         if kept is None:
             study.set_user_attr("identity", identity)
@@ -83,6 +84,15 @@ def _study(name: str, folder: Path, identity: dict[str, Any]) -> optuna.Study:
     if kept is not None:
         require_same(kept, identity, folder)
     return study
+
+
+def storage(path: Path) -> optuna.storages.RDBStorage:
+    """What keeps a search in a file of SQLite; between two steps it has no connection open, which nobody would close.
+
+    Raises:
+        SQLAlchemyError: The file holds something else.
+    """
+    return optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}", engine_kwargs={"poolclass": NullPool})
 
 
 def propose_rate(study: optuna.Study, number: int, middle: float, seed: int) -> float:

@@ -4,6 +4,7 @@ A thread is for a client that sends a request or waits for its response. All oth
 thread, which closes those that stay silent.
 """
 
+import contextlib
 import io
 import logging
 import math
@@ -109,6 +110,10 @@ class _Connection(HTTPConnection):
             self.server.process_conn(self)
         else:
             super().close()
+            # What a client did not take is lost. Otherwise the writer tries once more when Python forgets it, and
+            # Python 3.13 writes into the log that it cannot.
+            with contextlib.suppress(OSError):
+                self.wfile.close()
 
     def _has_data(self, timeout_s: float = 0) -> bool:
         """Whether there is something to read, or there is within the timeout."""

@@ -209,7 +209,7 @@ def test_a_request_that_the_edge_refuses(receiver, tracing):
         "http.route": "/predict",
         "http.response.status_code": 413,
     }
-    assert refused.events == [("refused", {"reason": "request_entity_too_large"})]
+    assert refused.events == [("refused", {"reason": "content_too_large"})]
     assert busy.attributes == {"http.request.method": "POST", "http.response.status_code": 503, "error.type": "503"}
     assert len(receiver.spans) == 2
     assert "doe" not in receiver.text

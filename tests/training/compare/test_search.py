@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from tests.training.configurations import configuration
-from training.compare.search import propose_rate, search
+from training.compare.search import propose_rate, search, storage
 from training.data.data_set import DataSet
 from training.data.groups import by_patient
 from training.train.checkpoint import CheckpointError
@@ -21,7 +21,7 @@ WILD, WILD_SEED = 4e6, 10
 
 def study_in(folder: Path) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(storage=f"sqlite:///{folder / 'search.db'}", study_name="s", load_if_exists=True)
+    return optuna.create_study(storage=storage(folder / "search.db"), study_name="s", load_if_exists=True)
 
 
 def loss(rate: float) -> float:

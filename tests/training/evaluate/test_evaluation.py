@@ -226,6 +226,7 @@ def swap_the_classes(folder: Path) -> None:
     (folder / run.METADATA).write_text(json.dumps(document))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")  # of Keras, before its error
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
