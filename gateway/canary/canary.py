@@ -163,8 +163,7 @@ class Canary:
             choice.afterwards(lambda: self._shadows.add(shadow))
 
     def _attempt(self, deadline: Deadline, images: int, part_of_time: float = 1.0) -> Attempt:
-        stable = self._now(deadline)
-        return Attempt(self._client, stable, self._times, part_of_time * deadline.remaining(), images)
+        return Attempt(self._client, self._now(deadline), self._times, part_of_time * deadline.remaining(), images)
 
     def _now(self, deadline: Deadline) -> ServedModel:
         """The stable model; as last seen where it does not respond now."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -23,17 +23,6 @@ from gateway.metrics.canary import FAILED, SKIPPED
 from gateway.model.responses import ServedModel
 
 T = TypeVar("T", bound=Outcome)
-
-
-@dataclass
-class _Asked:
-    """What became of a request that the canary was asked about.
-
-    Attributes:
-        unusable: What it found, if that was that images cannot be used.
-    """
-
-    unusable: list[Outcome] = field(default_factory=list)
 
 
 class CanaryClassifier:
@@ -69,14 +58,14 @@ class CanaryClassifier:
         turn = self._canary.turn(choice, deadline)
         with self._keeping(turn) as kept:
             if turn is Turn.CANARY:
-                asked = _Asked()
+                unusable: list[Outcome] = []
                 answered = self._canary.answer(
-                    deadline, len(encoded), lambda attempt: self._ask(attempt, images, deadline, kept, asked)
+                    deadline, len(encoded), lambda attempt: self._ask(attempt, images, deadline, kept, unusable)
                 )
                 if answered is not None:
                     return finished(answered, CANARY, self._canary, self._metrics)
-                if choice.is_binding and asked.unusable:
-                    return asked.unusable  # the images are at fault, and no other model may say so
+                if choice.is_binding and unusable:
+                    return unusable  # the images are at fault, and no other model may say so
                 check_binding(choice)
             outcomes = self._classifier.classify_by(self._canary.stable, images, deadline, kept)
             if turn is Turn.SHADOWED and kept:
@@ -84,16 +73,16 @@ class CanaryClassifier:
             return finished(outcomes, STABLE, self._canary, self._metrics)
 
     def _ask(
-        self, attempt: Attempt, images: Images, deadline: Deadline, kept: Kept | None, asked: _Asked
+        self, attempt: Attempt, images: Images, deadline: Deadline, kept: Kept | None, unusable: list[Outcome]
     ) -> list[Outcome]:
         outcomes = self._classifier.classify_by(attempt, images, deadline, kept)
         check_one_model(outcomes)
         # What cannot be used, the stable model says; the canary may take images in a way that needs more memory.
         if not any(isinstance(outcome, Classification) for outcome in outcomes):
-            asked.unusable = outcomes
+            unusable += outcomes
             raise CanaryFailed("", "no image can be used")
         if any(isinstance(outcome, ImageTooLarge) for outcome in outcomes):
-            asked.unusable = outcomes
+            unusable += outcomes
             raise CanaryFailed(SKIPPED, "an image is too large")
         return outcomes
 

@@ -21,7 +21,7 @@ from brain_tumor.atomic import write_json
 from brain_tumor.processes import free_port, responds
 from tests import processes
 from tests.e2e.kubectl import Kubectl, KubectlError, name_of
-from tests.kube_config.manifests import KUBE_CONFIG
+from tests.kube_config.manifests import rule_groups
 from tests.processes import ROOT
 
 FOR = "10s"  # in place of the alerts' own minutes
@@ -114,10 +114,7 @@ def start_jaeger(kubectl: Kubectl) -> None:
 
 def _rules() -> list[dict[str, Any]]:
     """The alerts and recording rules of kube-config, with less patience."""
-    groups = []
-    for name in ("objectives.yaml", "alerts.yaml"):
-        document = yaml.safe_load((KUBE_CONFIG / "components" / "alerts" / name).read_text())
-        groups += document["spec"]["groups"]
+    groups = rule_groups()
     for group in groups:
         group["interval"] = "2s"
         for rule in group["rules"]:

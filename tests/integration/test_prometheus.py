@@ -19,7 +19,7 @@ from tests import processes
 from tests.brain_tumor import images
 from tests.gateway.fake_model_server import REFERENCE, FakeModel, abort_with, fake_model_server, metadata
 from tests.integration.requests_ import predict
-from tests.kube_config.manifests import KUBE_CONFIG
+from tests.kube_config.manifests import KUBE_CONFIG, rule_groups
 from tests.processes import ROOT
 
 DASHBOARD = json.loads((KUBE_CONFIG / "components" / "dashboard" / "brain-tumor.json").read_text())
@@ -28,11 +28,7 @@ QUERIES = {
     for panel in DASHBOARD["panels"]
     for target in panel.get("targets", ())
 }
-RULES = [
-    group
-    for name in ("objectives.yaml", "alerts.yaml")
-    for group in yaml.safe_load((KUBE_CONFIG / "components" / "alerts" / name).read_text())["spec"]["groups"]
-]
+RULES = rule_groups()
 # What the tiers publish themselves; the rest is kube-state-metrics'.
 SELECTOR = re.compile(r"(?<![\w:])gateway_\w+(?:\{[^}]*\})?")
 # 13 lists of 16 images fill the short window of a model with reference histograms.

@@ -18,6 +18,7 @@ OVERLAYS = sorted(path.parent for path in KUBE_CONFIG.glob("overlays/*/kustomiza
 JOBS = sorted(path.parent for path in KUBE_CONFIG.glob("jobs/*/job.yaml") if path.parent.name != "classify")
 EKS_CLUSTER = KUBE_CONFIG / "clusters" / "eks"  # what all overlays of a cluster share
 COMPONENTS = sorted(path.parent for path in KUBE_CONFIG.glob("components/*/kustomization.yaml"))
+RULE_FILES = [KUBE_CONFIG / "components" / "alerts" / name for name in ("objectives.yaml", "alerts.yaml")]
 OLDEST = "1.30"  # Kubernetes from which a preStop hook may sleep without a feature gate
 TIERS = ("gateway", "model-server")
 # All components but those below, in an order that works: monitoring and tracing patch objects of network-policies,
@@ -38,6 +39,11 @@ ON_OPENSHIFT = (
 )
 
 Object = dict[str, Any]
+
+
+def rule_groups() -> list[Object]:
+    """The groups of Prometheus' rules, read anew; each needs what those before it record."""
+    return [group for path in RULE_FILES for group in yaml.safe_load(path.read_text())["spec"]["groups"]]
 
 
 def require(tool: str, where: str | None = None) -> str:

@@ -7,12 +7,11 @@ import pytest
 import yaml
 
 from gateway.metrics.drift import BOUNDS
-from tests.kube_config.manifests import KUBE_CONFIG, Object, build_with, of_kind, one
+from tests.kube_config.manifests import RULE_FILES, Object, build_with, of_kind, one, rule_groups
 from tests.kube_config.promtool import promtool
 
 SCENARIOS = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
-FILES = [KUBE_CONFIG / "components" / "alerts" / name for name in ("objectives.yaml", "alerts.yaml")]
-GROUPS = [group for path in FILES for group in yaml.safe_load(path.read_text())["spec"]["groups"]]
+GROUPS = rule_groups()
 RULES = [rule for group in GROUPS for rule in group["rules"]]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 
@@ -20,7 +19,7 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 @pytest.fixture
 def rules(tmp_path: Path) -> Path:
     """The rules as Prometheus reads them, without their runbooks, which test_docs.py looks at."""
-    groups = yaml.safe_load(yaml.safe_dump(GROUPS))
+    groups = rule_groups()
     for group in groups:
         for rule in group["rules"]:
             rule.get("annotations", {}).pop("runbook_url", None)
@@ -83,7 +82,7 @@ def test_roll_outs_have_a_deadline_after_which_they_hang(objects: list[Object]) 
 
 def test_the_rules_are_where_the_pods_are_and_are_selected(tmp_path: Path) -> None:
     objects = build_with(tmp_path, "alerts")
-    made = [one(objects, "PrometheusRule", f"brain-tumor-{path.stem}") for path in FILES]
+    made = [one(objects, "PrometheusRule", f"brain-tumor-{path.stem}") for path in RULE_FILES]
     assert [group for rule in made for group in rule["spec"]["groups"]] == GROUPS
     for rule in made:
         assert rule["apiVersion"] == "monitoring.coreos.com/v1"
